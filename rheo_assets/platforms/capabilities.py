@@ -1,0 +1,61 @@
+"""The interfaces that a platform implements. A node says what it needs; the platform says who serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from rheo_assets.runner.task import Task, TaskResult
+
+
+class Storage(Protocol):
+    """An object store addressed by `s3://bucket/key` URIs.
+
+    Names and keys cannot leave the root: `..`, absolute and percent-encoded escapes raise `ValueError`.
+    """
+
+    def version(self, uri: str) -> str | None:
+        """Returns the identity of the object's present content, or None when there is no such object."""
+
+    def has_objects(self, uri: str) -> bool:
+        """Returns whether any object lies below the prefix (hidden files such as `.crc` do not count)."""
+
+    def children(self, uri: str) -> Iterator[str]:
+        """Yields the names one level below the prefix, sorted: folders and objects."""
+
+    def read(self, uri: str) -> bytes:
+        """Returns the object's content; raises `FileNotFoundError`."""
+
+    def write(self, uri: str, content: bytes) -> None:
+        """Writes the object whole: a reader sees the old content or the new, never a part."""
+
+    def delete(self, uri: str) -> None:
+        """Deletes the object, or everything below the prefix; nothing there is no error."""
+
+    def location(self, uri: str) -> str:
+        """Returns what a person opens: the folder itself on the local platform, the URI on AWS."""
+
+
+class Engine(Protocol):
+    """Runs tasks of some languages."""
+
+    def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
+        """Runs the task to its end and returns what it left behind.
+
+        The engine writes `task.output.path` as a whole (what lay there is gone) but never the completion file.
+
+        Args:
+            task: What to run.
+            log: Takes one line of progress or of user output at a time.
+            cancelled: Asked at least once a second; true ends the task.
+
+        Raises:
+            TaskFailure: The task did not succeed; its `kind` says whose fault it was.
+        """
+
+
+class Catalog(Protocol):
+    """Answers for tables by database and name, as the Glue Data Catalog does."""
+
+    def table(self, database: str, name: str) -> Mapping[str, Any]:
+        """Returns the table as Glue's `GetTable` describes it; raises `LookupError` naming near misses."""
