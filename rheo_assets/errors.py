@@ -1,0 +1,138 @@
+"""The errors that users meet, built from fields. Each is also the builtin that the API promises."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """Returns ` Did you mean 'x'?` for the nearest known word, or an empty text."""
+    near = difflib.get_close_matches(found, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def listed(words: Iterable[object], limit: int = 8) -> str:
+    """Returns words as a readable list that stays short."""
+    texts = [str(word) for word in words]
+    shown = ", ".join(texts[:limit])
+    return f"{shown} and {len(texts) - limit} more" if len(texts) > limit else shown
+
+
+class RheoError(Exception):
+    """The root of everything this library raises on purpose."""
+
+
+class DeclarationError(RheoError, ValueError):
+    """A declaration that cannot work, found while it is made."""
+
+    def __init__(self, subject: str, problem: str, remedy: str = "") -> None:
+        super().__init__(f"{subject}: {problem}{'. ' + remedy if remedy else ''}")
+        self.subject = subject
+        self.problem = problem
+        self.remedy = remedy
+
+
+class InvalidValue(RheoError, ValueError):  # noqa: N818  # reads as the user would say it
+    """A value that its dimension cannot hold."""
+
+    def __init__(self, dimension: str, value: object, accepted: str) -> None:
+        super().__init__(f"dimension '{dimension}' cannot hold {value!r}: it takes {accepted}")
+        self.dimension = dimension
+        self.value = value
+        self.accepted = accepted
+
+
+class UnknownPartition(RheoError, ValueError):  # noqa: N818
+    """A partition that its node does not have."""
+
+    def __init__(self, node: str, dimension: str, value: str, declared: Sequence[str]) -> None:
+        super().__init__(
+            f"'{node}' has no {dimension} {value!r} (it declares {listed(declared)}).{did_you_mean(value, declared)}"
+        )
+        self.node = node
+        self.dimension = dimension
+        self.value = value
+        self.declared = tuple(declared)
+
+
+class NotConcrete(RheoError, ValueError):  # noqa: N818
+    """A view that names no single partition where one is needed."""
+
+    def __init__(self, view: str, verb: str, missing: str) -> None:
+        super().__init__(f"{verb} needs one concrete partition, but {view} leaves {missing} open")
+        self.view = view
+
+
+class UnknownNode(RheoError, ValueError):  # noqa: N818
+    """A node that the application does not have."""
+
+    def __init__(self, application: str, node: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        has = f"it has {listed(known)}" if known else "it has none yet"
+        super().__init__(f"application '{application}' has no node {node!r} ({has}).{did_you_mean(node, known)}")
+        self.application = application
+        self.node = node
+
+
+class Undetermined(RheoError, ValueError):  # noqa: N818
+    """A partition that the links do not determine."""
+
+
+class Contradiction(RheoError, ValueError):  # noqa: N818
+    """Values that a literal, a link or a filter rules out."""
+
+
+class MissingInput(RheoError, ValueError):  # noqa: N818
+    """External data that a recursive execution needs and cannot make."""
+
+    def __init__(self, node: str, partition: str, missing: Sequence[str]) -> None:
+        super().__init__(
+            f"{node}[{partition}] cannot be built: external data is missing: {listed(missing)}. "
+            "Nothing was run. Land the data (its completion file last) and call again"
+        )
+        self.node = node
+        self.missing = tuple(missing)
+
+
+class NotActivated(RheoError, RuntimeError):  # noqa: N818
+    """A verb that needs an activated application."""
+
+    def __init__(self, application: str, verb: str) -> None:
+        super().__init__(f"{verb} needs an activated application: call activate() on '{application}' first")
+
+
+class NotReady(RheoError, RuntimeError):  # noqa: N818
+    """An execution that could not be started because inputs are not ready."""
+
+    def __init__(self, node: str, partition: str, waiting_for: Sequence[str], remedy: str = "") -> None:
+        remedy = remedy or "Land or build them, or call execute(..., recursive=True) to build those that are nodes"
+        super().__init__(
+            f"{node}[{partition}] could not be started: not ready: {listed(waiting_for)}. {remedy}"
+        )
+        self.node = node
+        self.partition = partition
+        self.waiting_for = tuple(waiting_for)
+
+
+class ExecutionFailed(RheoError, RuntimeError):  # noqa: N818
+    """An execution that ended without success."""
+
+    def __init__(self, node: str, partition: str, target: str, cause: str) -> None:
+        super().__init__(f"{node}[{partition}] failed in {target}: {cause}")
+        self.node = node
+        self.partition = partition
+        self.target = target
+        self.cause = cause
+
+
+class KeyTaken(RheoError, ValueError):  # noqa: N818
+    """Two declarations of one asset key."""
+
+
+class CapabilityMissing(RheoError, RuntimeError):  # noqa: N818
+    """A package or service that a node needs and this machine or platform lacks."""
+
+
+class StateError(RheoError, RuntimeError):
+    """Recorded state that cannot be read."""

@@ -1,0 +1,257 @@
+"""Signals: sources that are subscripted, flagged and linked. Views are immutable values."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rheo_assets.dimensions import DimensionSpec, Partition, Value
+from rheo_assets.errors import DeclarationError, InvalidValue, NotConcrete, UnknownPartition
+from rheo_assets.filters import ANY, Branch, Constraint, Exactly, Filter, Window, read_constraint
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionsOf:
+    """Named dimensions of one signal, as links write them: `pdex("region", "day")`."""
+
+    signal: Signal | View
+    names: tuple[str, ...]
+
+    @property
+    def node(self) -> Signal:
+        """The node that has the dimensions."""
+        return self.signal.node if isinstance(self.signal, View) else self.signal
+
+    def __str__(self) -> str:
+        return f"{self.node.id}({', '.join(self.names)})"
+
+
+class Subscriptable:
+    """The verbs that nodes and views share; each returns a new view."""
+
+    __slots__ = ()
+
+    def _view(self) -> View:
+        raise NotImplementedError
+
+    def __getitem__(self, value: object) -> View:
+        """Constrains the next dimension: `'*'`, a literal, or a range such as `[:-7]`."""
+        return self._view().subscripted(value)
+
+    def __iter__(self) -> Any:
+        raise TypeError("a signal is subscripted once per dimension; it is not a sequence")
+
+    def __call__(self, *names: str) -> DimensionsOf:
+        """Names dimensions for a link."""
+        view = self._view()
+        for name in names:
+            if name not in view.node.spec:
+                raise DeclarationError(
+                    f"link on '{view.node.id}'", f"it has no dimension {name!r}", f"It has {list(view.node.spec.names)}"
+                )
+        if not names:
+            raise DeclarationError(f"link on '{view.node.id}'", "names no dimension")
+        return DimensionsOf(self if isinstance(self, View | Signal) else view, names)
+
+    @property
+    def ref(self) -> View:
+        """The view that needs no event; its dimensions are inferred."""
+        return self._view().with_flags(is_ref=True)
+
+    def reference(self) -> View:
+        """Returns `.ref`."""
+        return self.ref
+
+    def as_reference(self) -> View:
+        """Returns `.ref`."""
+        return self.ref
+
+    @property
+    def no_event(self) -> View:
+        """The same as `.ref`."""
+        return self.ref
+
+    def range_check(self, enabled: bool = True) -> View:
+        """Returns the view whose execution waits until every partition of the range is ready."""
+        return self._view().with_flags(checks_range=enabled)
+
+    def check_range(self) -> View:
+        """Returns `.range_check(True)`."""
+        return self.range_check(True)
+
+    def nearest(self) -> View:
+        """Returns the view that reads only the ready partition closest to the tip, and waits for one."""
+        return self._view().with_flags(is_nearest=True)
+
+    def latest(self) -> View:
+        """Returns `.nearest()`."""
+        return self.nearest()
+
+
+@dataclass(frozen=True, eq=False)
+class Signal(Subscriptable):
+    """A source with dimensions and a filter; the base of every node.
+
+    Attributes:
+        id: The node's name, unique in its application; a Python identifier with `-` allowed.
+        application: The name of the application that declares it.
+        spec: Its ordered dimensions.
+        filter: Which partitions there are.
+    """
+
+    id: str
+    application: str
+    spec: DimensionSpec
+    filter: Filter
+
+    holds_data = True
+    may_stop_early = False
+
+    @property
+    def node(self) -> Signal:
+        """The node itself: views have the same attribute."""
+        return self
+
+    def _view(self) -> View:
+        return View(self)
+
+    def describe(self, partition: Partition) -> str:
+        """Returns `id[NA][2021-09-20]`."""
+        return self.id + "".join(f"[{text}]" for text in self.spec.render(partition))
+
+
+@dataclass(frozen=True, slots=True)
+class View(Subscriptable):
+    """A signal as somebody uses it: constraints on its first dimensions, and flags."""
+
+    node: Signal
+    constraints: tuple[Constraint, ...] = ()
+    is_ref: bool = False
+    checks_range: bool = False
+    is_nearest: bool = False
+    narrowed: Filter = field(default=None, compare=False, repr=False)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        spec = self.node.spec
+        branch: Branch = self.constraints + (ANY,) * (len(spec) - len(self.constraints))
+        narrowed = self.node.filter.narrowed(spec, branch, f"'{self.node.id}'")
+        if narrowed is None:
+            raise self._unknown()
+        object.__setattr__(self, "narrowed", narrowed)
+        if self.is_nearest and self.checks_range:
+            raise DeclarationError(
+                str(self), "is both nearest and range-checked", "nearest waits for one partition, range_check for all: choose"
+            )
+
+    def _unknown(self) -> Exception:
+        spec = self.node.spec
+        for dimension, constraint in zip(spec, self.constraints, strict=False):
+            declared = self.node.filter.literals(spec, dimension.name)
+            if declared is not None and isinstance(constraint, Exactly):
+                known = {dimension.comparable(value) for value in declared}
+                if dimension.comparable(constraint.value) not in known:
+                    rendered = [dimension.render(value) for value in declared]
+                    return UnknownPartition(self.node.id, dimension.name, dimension.render(constraint.value), rendered)
+        return DeclarationError(str(self), "nothing passes both this and the declared filter")
+
+    def _view(self) -> View:
+        return self
+
+    def subscripted(self, spelling: object) -> View:
+        """Returns the view with one more dimension constrained."""
+        spec = self.node.spec
+        position = len(self.constraints)
+        if position >= len(spec):
+            raise DeclarationError(
+                str(self), f"is subscripted with {spelling!r} but '{self.node.id}' has only {list(spec.names)}"
+            )
+        dimension = spec.dimensions[position]
+        constraint = read_constraint(dimension, spelling, str(self))
+        return replace(self, constraints=(*self.constraints, constraint))
+
+    def with_flags(self, **flags: bool) -> View:
+        """Returns the view with flags set."""
+        return replace(self, **flags)  # type: ignore[arg-type]
+
+    @property
+    def needs_event(self) -> bool:
+        """Whether an event of its own starts and completes groups."""
+        return not (self.is_ref or self.is_nearest)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every dimension is subscripted."""
+        return len(self.constraints) == len(self.node.spec)
+
+    def windows(self) -> tuple[Window | None, ...]:
+        """Returns the range on each dimension, None where there is none. A filter's range counts once one is asked for."""
+        asked = self.constraints + (ANY,) * (len(self.node.spec) - len(self.constraints))
+        met = self.narrowed.branches[0]
+        return tuple(
+            constraint if isinstance(constraint, Window) and isinstance(own, Window) else None
+            for constraint, own in zip(met, asked, strict=True)
+        )
+
+    def partitions(self, tip: Partition) -> tuple[Partition, ...]:
+        """Returns the partitions that are read for a tip, tip's side first; those before a dimension's min are left out."""
+        columns: list[list[Value]] = []
+        for dimension, window, value in zip(self.node.spec, self.windows(), tip, strict=True):
+            if window is None:
+                columns.append([value])
+                continue
+            column = []
+            for offset in window.offsets():
+                try:
+                    column.append(dimension.read(dimension.shift(value, offset)))
+                except InvalidValue:
+                    continue
+            columns.append(column)
+        return tuple(itertools.product(*columns))
+
+    @property
+    def is_range(self) -> bool:
+        """Whether more or other than the tip is read."""
+        return any(window is not None and not window.is_tip for window in self.windows())
+
+    def admits(self, partition: Partition) -> bool:
+        """Returns whether an event of this partition satisfies the view."""
+        return self.narrowed.admits(self.node.spec, partition)
+
+    def tip(self, verb: str) -> Partition:
+        """Returns the one partition the view names.
+
+        Raises:
+            NotConcrete: A dimension is open, or a range.
+        """
+        spec = self.node.spec
+        for position, dimension in enumerate(spec):
+            constraint = self.constraints[position] if position < len(self.constraints) else None
+            if not isinstance(constraint, Exactly):
+                raise NotConcrete(str(self), verb, f"'{dimension.name}'")
+        branch = self.narrowed.branches[0]
+        return tuple(constraint.value for constraint in branch)  # type: ignore[union-attr]
+
+    def __str__(self) -> str:
+        spec = self.node.spec
+        parts = []
+        for dimension, constraint in zip(spec, self.constraints, strict=False):
+            is_literal = isinstance(constraint, Exactly)
+            parts.append(f"[{dimension.render(constraint.value) if is_literal else constraint}]")  # type: ignore[union-attr]
+        flags = [(self.is_ref, ".ref"), (self.checks_range, ".range_check(True)"), (self.is_nearest, ".nearest()")]
+        return self.node.id + "".join(parts) + "".join(text for on, text in flags if on)
+
+
+def as_view(signal: object) -> View:
+    """Returns the view of a node or view.
+
+    Raises:
+        DeclarationError: It is neither.
+    """
+    if isinstance(signal, View):
+        return signal
+    if isinstance(signal, Signal):
+        return View(signal)
+    raise DeclarationError(
+        f"{signal!r}", f"is a {type(signal).__name__}, not a node or a view of one", "Use what add_timer, create_data, … return"
+    )
