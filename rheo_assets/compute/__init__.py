@@ -1,0 +1,1 @@
+"""Compute targets: what a node runs, in which language, with which hints."""

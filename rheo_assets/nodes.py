@@ -1,0 +1,190 @@
+"""Nodes: what an application is made of. Frozen; validated when declared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rheo_assets.compute.targets import Target
+from rheo_assets.datasets import DataFormat, Layout, SignalIntegrityProtocol
+from rheo_assets.dimensions import DimensionSpec, Partition
+from rheo_assets.errors import Contradiction, DeclarationError
+from rheo_assets.filters import Branch, Exactly
+from rheo_assets.links import Linkage
+from rheo_assets.signals import Signal, View, as_view
+
+if TYPE_CHECKING:
+    from rheo_assets.schedules import Schedule
+
+_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,126}\Z")
+_ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_RESERVED = frozenset({"inputs", "output", "dimensions", "args", "spark", "runtime_platform"})
+
+
+def check_id(kind: str, name: object) -> str:
+    """Returns a node id or application name.
+
+    Raises:
+        DeclarationError: It cannot stand in keys and paths.
+    """
+    if not isinstance(name, str) or not _ID.match(name):
+        raise DeclarationError(f"{kind} {name!r}", "is no usable name", "Use letters, digits, '_' and '-'; start with a letter")
+    return name
+
+
+@dataclass(frozen=True, eq=False)
+class ExternalData(Signal):
+    """A dataset that somebody else writes.
+
+    Attributes:
+        layout: Where its partitions lie.
+        format: How to read them.
+        options: Reader options.
+        protocol: What announces a partition; None: any object does.
+        metadata: What the user said about it.
+    """
+
+    layout: Layout
+    format: DataFormat
+    options: Mapping[str, Any]
+    protocol: SignalIntegrityProtocol | None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Timer(Signal):
+    """A schedule whose ticks are events; the value is the scheduled time in UTC."""
+
+    expression: str
+    schedule: Schedule
+    shift: int = 0
+
+    holds_data = False
+
+
+@dataclass(frozen=True, eq=False)
+class Projection(Signal):
+    """One event fanned out over known values: it emits one event for each branch of its filter."""
+
+    source: View
+
+    holds_data = False
+
+    def fan_out(self, tip: Partition) -> Iterator[Partition]:
+        """Yields the partitions that an event of the source stands for; `'*'` is taken from the source."""
+        spec = self.source.node.spec
+        for branch in self.filter.branches:
+            values = []
+            for dimension, constraint in zip(self.spec, branch, strict=True):
+                if isinstance(constraint, Exactly):
+                    values.append(constraint.value)
+                else:
+                    index = spec.index(dimension.name)
+                    values.append(dimension.convert(tip[index], spec.dimensions[index]))
+            yield tuple(values)
+
+    def source_tip(self, partition: Partition) -> Partition:
+        """Returns the source's partition whose event emits this one."""
+        spec = self.source.node.spec
+        values = []
+        for position, dimension in enumerate(spec):
+            constraint = self.source.narrowed.branches[0][position]
+            if dimension.name in self.spec:
+                own = self.spec.index(dimension.name)
+                values.append(dimension.convert(partition[own], self.spec.dimensions[own]))
+            elif isinstance(constraint, Exactly):
+                values.append(constraint.value)
+            else:
+                raise Contradiction(f"projection '{self.id}' does not tell '{dimension.name}' of '{self.source.node.id}'")
+        return tuple(values)
+
+
+@dataclass(frozen=True, eq=False)
+class DataNode(Signal):
+    """A dataset that this application makes from its inputs.
+
+    Attributes:
+        inputs: Views by alias, in declared order.
+        linkage: How their tips and the output determine each other.
+        targets: What runs, in order.
+        layout: Where its partitions lie.
+        format: How its output is written.
+        options: Writer options.
+        protocol: Its completion file.
+        ttl: Seconds after which a waiting trigger group is dropped; None: never.
+        metadata: What the user said about it: `description`, `owners`, `tags`, `group`, …
+        declaration: The arguments it was made of, for `patch_data`.
+    """
+
+    inputs: Mapping[str, View]
+    linkage: Linkage
+    targets: tuple[Target, ...]
+    layout: Layout
+    format: DataFormat
+    options: Mapping[str, Any]
+    protocol: SignalIntegrityProtocol
+    ttl: float | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    declaration: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def parents(self) -> tuple[Signal, ...]:
+        """The distinct nodes it reads."""
+        return tuple({view.node.id: view.node for view in self.inputs.values()}.values())
+
+
+def read_inputs(where: str, declared: object) -> dict[str, View]:
+    """Returns views by alias from a list or dict of inputs.
+
+    Raises:
+        DeclarationError: A node listed twice, an alias that is no identifier, or inputs that can never start a run.
+    """
+    views: dict[str, View] = {}
+    if declared is None:
+        return views
+    if isinstance(declared, Mapping):
+        pairs = [(alias, as_view(signal)) for alias, signal in declared.items()]
+    elif isinstance(declared, Sequence) and not isinstance(declared, str):
+        pairs = [(as_view(signal).node.id.replace("-", "_"), as_view(signal)) for signal in declared]
+    else:
+        pairs = [(as_view(declared).node.id.replace("-", "_"), as_view(declared))]
+    for alias, view in pairs:
+        if not isinstance(alias, str) or not _ALIAS.match(alias) or alias in _RESERVED:
+            raise DeclarationError(
+                where, f"alias {alias!r} is no usable variable name", f"Use an identifier other than {sorted(_RESERVED)}"
+            )
+        if alias in views:
+            raise DeclarationError(
+                where, f"'{view.node.id}' is listed twice", "Name the inputs: inputs={'x': node[...], 'y': node[...]}"
+            )
+        views[alias] = view
+    if views and not any(view.needs_event for view in views.values()):
+        raise DeclarationError(
+            where,
+            "every input is a ref or nearest, so nothing would ever start it",
+            "Leave one input plain, or add a timer",
+        )
+    return views
+
+
+def input_links_of(where: str, links: object) -> tuple[Sequence[Any], ...]:
+    """Returns links as a tuple of triples."""
+    if links is None:
+        return ()
+    if not isinstance(links, list | tuple):
+        raise DeclarationError(where, f"links are {links!r}", 'Write [(x("day"), EQUALS, y("day"))]')
+    return tuple(links)
+
+
+def check_projection(where: str, source: View, spec: DimensionSpec, branches: Sequence[Branch]) -> None:
+    """Checks that every `'*'` of a projection can be taken from its input."""
+    for branch in branches:
+        for dimension, constraint in zip(spec, branch, strict=True):
+            if not isinstance(constraint, Exactly) and dimension.name not in source.node.spec:
+                raise DeclarationError(
+                    where,
+                    f"dimension '{dimension.name}' is '*' but '{source.node.id}' has only {list(source.node.spec.names)}",
+                    "Give its values in output_dimension_filter",
+                )

@@ -1,0 +1,336 @@
+"""Trigger groups of one node: linked sets of received events, waiting or ready to run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rheo_assets.dimensions import Partition
+from rheo_assets.errors import Contradiction, InvalidValue
+from rheo_assets.nodes import DataNode
+from rheo_assets.routing.joins import JoinKeys
+from rheo_assets.routing.journal import Event, Trigger
+
+Key = tuple[str, Partition]
+"""A node id and one of its partitions, values in comparable form."""
+
+
+@dataclass(slots=True)
+class TriggerGroup:
+    """A consistent set of received events of one node.
+
+    Attributes:
+        number: Its number in the node, from 0.
+        created: When its first event was stored, epoch seconds.
+        received: The tips of the plain inputs that have come.
+        identities: The identities of those events.
+        tips: Once complete: every input's tip, refs and nearest inferred.
+        output: Once complete: the output partition.
+        unready: Once complete: partitions of range-checked inputs that are not known to be ready.
+        candidates: Once complete: for each nearest input its partitions, closest first.
+        found: Those candidates that were found ready in storage.
+    """
+
+    number: int
+    created: float
+    received: dict[str, Partition] = field(default_factory=dict)
+    identities: dict[str, str] = field(default_factory=dict)
+    tips: Mapping[str, Partition] | None = None
+    output: Partition | None = None
+    unready: set[Key] = field(default_factory=set)
+    candidates: dict[str, tuple[Partition, ...]] = field(default_factory=dict)
+    found: set[Key] = field(default_factory=set)
+
+    def chosen(self, sources: Mapping[str, str]) -> dict[str, Partition] | None:
+        """Returns the partition chosen for each nearest input; None while one has none."""
+        chosen = {}
+        for alias, partitions in self.candidates.items():
+            best = next((p for p in partitions if (sources[alias], p) in self.found), None)
+            if best is None:
+                return None
+            chosen[alias] = best
+        return chosen
+
+
+class NodeGroups:
+    """The routing state of one data node, and the moves on it.
+
+    Args:
+        node: The node.
+        cursor: The position up to which entries are folded in; earlier ones are ignored.
+    """
+
+    def __init__(self, node: DataNode, cursor: int = -1) -> None:
+        self.node = node
+        self.cursor = cursor
+        self.groups: dict[int, TriggerGroup] = {}
+        self.runnable: dict[int, None] = {}
+        self.injected: set[Key] = set()
+        self.in_flight: dict[Partition, int] = {}
+        self.counts: Counter[str] = Counter()
+        self.next_number = 0
+        self.sources = {alias: view.node.id for alias, view in node.inputs.items()}
+        self._plain = [alias for alias, view in node.inputs.items() if view.needs_event]
+        self._joins = JoinKeys(node)
+        self._by_key: dict[tuple[object, ...], dict[int, None]] = {}
+        self._waiting: dict[Key, dict[int, None]] = {}
+        self._fresh: dict[Key, None] = {}
+
+    # events ---------------------------------------------------------------------------------------------------
+
+    def offer(self, event: Event) -> None:
+        """Offers an event to the waiting groups; where none takes it, it starts a group."""
+        key = (event.node, event.partition)
+        if not event.has_data and self._is_range_checked(event.node):
+            self.injected.add(key)
+        self._mark_ready(key, from_storage=False)
+        satisfied = [
+            alias
+            for alias in self._plain
+            if self.sources[alias] == event.node and self.node.inputs[alias].admits(event.partition)
+        ]
+        untaken = [alias for alias in satisfied if not self._offer_alias(alias, event)]
+        while untaken:
+            group = TriggerGroup(self.next_number, event.at)
+            taken = [alias for alias in untaken if self._receive(group, alias, event)]
+            if not taken:
+                self.counts["dropped"] += 1
+                return
+            self.next_number += 1
+            self._insert(group)
+            untaken = [alias for alias in untaken if alias not in taken]
+
+    def _offer_alias(self, alias: str, event: Event) -> bool:
+        taken = False
+        for number in list(self._by_key.get(self._joins.key(alias, event.partition), ())):
+            group = self.groups[number]
+            if alias in group.received:
+                taken = taken or self._same(alias, group.received[alias], event.partition)
+            elif self._receive(group, alias, event):
+                taken = True
+                self._advance(group)
+        return taken
+
+    def _receive(self, group: TriggerGroup, alias: str, event: Event) -> bool:
+        proposal = {**group.received, alias: event.partition}
+        complete = len(proposal) == len(self._plain)
+        try:
+            solution = self.node.linkage.solve(proposal, allow_guesses=complete)
+        except Contradiction:
+            return False
+        group.received[alias] = event.partition
+        group.identities[alias] = event.identity
+        if complete:
+            group.tips = {name: tip for name, tip in solution.tips.items() if tip is not None}
+            group.output = solution.output
+        return True
+
+    def _insert(self, group: TriggerGroup) -> None:
+        self.groups[group.number] = group
+        for key in self._group_keys(group):
+            self._by_key.setdefault(key, {})[group.number] = None
+        self._advance(group)
+
+    def _group_keys(self, group: TriggerGroup) -> set[tuple[object, ...]]:
+        return {self._joins.key(alias, partition) for alias, partition in group.received.items()}
+
+    # completion -----------------------------------------------------------------------------------------------
+
+    def _advance(self, group: TriggerGroup) -> None:
+        if group.tips is None:
+            return
+        if group.output is None or len(group.tips) != len(self.sources) or not self._admits(group.output):
+            self._drop(group, "dropped")
+            return
+        for alias, view in self.node.inputs.items():
+            tip = group.tips[alias]
+            if not view.node.holds_data:
+                continue
+            source = self.sources[alias]
+            if view.is_nearest:
+                group.candidates[alias] = view.partitions(tip)
+            elif view.checks_range:
+                needed = {(source, partition) for partition in view.partitions(tip)}
+                received = {(self.sources[name], p) for name, p in group.received.items()}
+                group.unready |= needed - received - self.injected
+        self._fresh.update(dict.fromkeys(self._waits_of(group)))
+        self._watch(group)
+
+    def _admits(self, output: Partition) -> bool:
+        try:
+            self.node.spec.read(output)
+        except InvalidValue:
+            return False
+        return self.node.filter.admits(self.node.spec, output)
+
+    def _watch(self, group: TriggerGroup) -> None:
+        for key in self._waits_of(group):
+            self._waiting.setdefault(key, {})[group.number] = None
+        if self._is_satisfied(group):
+            self.runnable[group.number] = None
+        else:
+            self.runnable.pop(group.number, None)
+
+    def _waits_of(self, group: TriggerGroup) -> set[Key]:
+        nearest = {
+            (self.sources[alias], partition)
+            for alias, partitions in group.candidates.items()
+            for partition in partitions
+        }
+        return group.unready | nearest
+
+    def _is_satisfied(self, group: TriggerGroup) -> bool:
+        return group.tips is not None and not group.unready and group.chosen(self.sources) is not None
+
+    # readiness ------------------------------------------------------------------------------------------------
+
+    def mark_ready(self, source: str, partition: Partition) -> None:
+        """Takes note that a partition was found complete in storage."""
+        self._mark_ready((source, partition), from_storage=True)
+
+    def _mark_ready(self, key: Key, from_storage: bool) -> None:
+        if key in self._waiting and not from_storage:
+            self._fresh[key] = None  # a nearest input looks at storage only
+        for number in list(self._waiting.get(key, ())):
+            group = self.groups[number]
+            group.unready.discard(key)
+            if from_storage:
+                group.found.add(key)
+            self._watch(group)
+
+    def mark_gone(self, source: str, partition: Partition) -> None:
+        """Takes note that a partition is no longer complete in storage."""
+        key = (source, partition)
+        self.injected.discard(key)
+        for number in self._waiting.get(key, {}):
+            group = self.groups[number]
+            group.found.discard(key)
+            if group.tips is not None and self._is_needed(group, key):
+                group.unready.add(key)
+            self._watch(group)
+
+    def _is_needed(self, group: TriggerGroup, key: Key) -> bool:
+        assert group.tips is not None
+        return any(
+            view.checks_range
+            and self.sources[alias] == key[0]
+            and key in {(key[0], partition) for partition in view.partitions(group.tips[alias])}
+            for alias, view in self.node.inputs.items()
+        )
+
+    def take_fresh(self) -> list[Key]:
+        """Returns the waited-for partitions that nobody has looked for in storage yet, and forgets them."""
+        fresh = [key for key in self._fresh if key in self._waiting]
+        self._fresh.clear()
+        return fresh
+
+    def waiting_for(self) -> Iterable[Key]:
+        """Returns the partitions that groups wait for and that are not known to be ready."""
+        for key, numbers in self._waiting.items():
+            if any(self._still_waits(self.groups[number], key) for number in numbers):
+                yield key
+
+    def _still_waits(self, group: TriggerGroup, key: Key) -> bool:
+        return key in group.unready or (group.number not in self.runnable and key not in group.found and bool(group.candidates))
+
+    # turns ----------------------------------------------------------------------------------------------------
+
+    def expire(self, now: float) -> None:
+        """Drops the groups that have outlived the node's time to live."""
+        if self.node.ttl is None:
+            return
+        for group in [g for g in self.groups.values() if g.created + self.node.ttl <= now]:
+            self._drop(group, "expired")
+
+    def emit(self, turn: int, held: Iterable[Partition]) -> list[Trigger]:
+        """Takes out the runnable groups and returns what is to be executed."""
+        triggers = []
+        planned = set(held)
+        for number in list(self.runnable):
+            group = self.groups[number]
+            assert group.output is not None
+            assert group.tips is not None
+            nearest = group.chosen(self.sources)
+            assert nearest is not None
+            if group.output in planned:
+                self._drop(group, "absorbed")
+                continue
+            if group.output in self.in_flight:
+                self._drop(group, "skipped")
+                continue
+            self._drop(group, "emitted")
+            self.in_flight[group.output] = turn
+            identities = tuple(sorted(set(group.identities.values())))
+            triggers.append(Trigger(self.node.id, group.output, group.tips, nearest, identities, turn))
+        return triggers
+
+    def ended(self, partition: Partition) -> None:
+        """Takes note that an execution of the partition is over."""
+        self.in_flight.pop(partition, None)
+
+    def _drop(self, group: TriggerGroup, reason: str) -> None:
+        self.counts[reason] += 1
+        self.groups.pop(group.number, None)
+        self.runnable.pop(group.number, None)
+        for key in self._group_keys(group):
+            self._forget(self._by_key, key, group.number)
+        for waited in self._waits_of(group) | group.found | self._range_keys(group):
+            self._forget(self._waiting, waited, group.number)
+
+    def _range_keys(self, group: TriggerGroup) -> set[Key]:
+        if group.tips is None:
+            return set()
+        return {
+            (self.sources[alias], partition)
+            for alias, view in self.node.inputs.items()
+            if view.checks_range and alias in group.tips
+            for partition in view.partitions(group.tips[alias])
+        }
+
+    @staticmethod
+    def _forget(index: dict[Any, dict[int, None]], key: object, number: int) -> None:
+        numbers = index.get(key)
+        if numbers is not None:
+            numbers.pop(number, None)
+            if not numbers:
+                del index[key]
+
+    # restoring ------------------------------------------------------------------------------------------------
+
+    def restore(self, group: TriggerGroup) -> None:
+        """Puts a recorded group back and indexes it."""
+        self.groups[group.number] = group
+        self.next_number = max(self.next_number, group.number + 1)
+        for key in self._group_keys(group):
+            self._by_key.setdefault(key, {})[group.number] = None
+        if group.tips is not None:
+            self._watch(group)
+
+    def resume(self, group: TriggerGroup, unready: set[Key]) -> bool:
+        """Solves a recorded group under the present declaration; returns whether it still stands."""
+        complete = len(group.received) == len(self._plain)
+        try:
+            solution = self.node.linkage.solve(group.received, allow_guesses=complete)
+        except Contradiction:
+            return False
+        if not complete:
+            return True
+        group.tips = {name: tip for name, tip in solution.tips.items() if tip is not None}
+        group.output = solution.output
+        if group.output is None or len(group.tips) != len(self.sources) or not self._admits(group.output):
+            return False
+        for alias, view in self.node.inputs.items():
+            if view.is_nearest and view.node.holds_data:
+                group.candidates[alias] = view.partitions(group.tips[alias])
+        group.unready = unready & self._range_keys(group)
+        self._fresh.update(dict.fromkeys(self._waits_of(group)))
+        return True
+
+    def _same(self, alias: str, one: Partition, other: Partition) -> bool:
+        spec = self.node.inputs[alias].node.spec
+        return spec.comparable(one) == spec.comparable(other)
+
+    def _is_range_checked(self, source: str) -> bool:
+        return any(view.checks_range and self.sources[alias] == source for alias, view in self.node.inputs.items())

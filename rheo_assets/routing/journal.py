@@ -1,0 +1,102 @@
+"""What the router folds: entries of the journal, in the order in which they were stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rheo_assets.dimensions import Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A partition of a signal changed.
+
+    Attributes:
+        position: The entry's storage id; later entries have higher ones.
+        node: The id of the signal.
+        partition: Which partition.
+        identity: What makes this change itself: object key and version, run id, tick. A repeat has the same.
+        at: When it was stored, epoch seconds.
+        has_data: Whether completed data lies behind it; false for an event that was injected by hand.
+        route: The only node it is offered to; None: every consumer.
+    """
+
+    position: int
+    node: str
+    partition: Partition
+    identity: str
+    at: float
+    has_data: bool = True
+    route: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A driver closed a turn: everything runnable by now is emitted, in one batch a node.
+
+    Attributes:
+        position: The entry's storage id.
+        at: The driver's clock, epoch seconds; lifetimes are counted on it.
+        ready: Partitions that were waited for and found complete in storage.
+        gone: Partitions that were complete and are no longer.
+    """
+
+    position: int
+    at: float
+    ready: tuple[tuple[str, Partition], ...] = ()
+    gone: tuple[tuple[str, Partition], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOpened:
+    """A plan holds partitions: pushes that would start them are absorbed until it closes.
+
+    Attributes:
+        holds: Partitions by node id.
+    """
+
+    position: int
+    plan: str
+    holds: Mapping[str, frozenset[Partition]] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanClosed:
+    """A plan ended, in whatever way."""
+
+    position: int
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An execution that the router emitted ended without success (success is the node's own event)."""
+
+    position: int
+    node: str
+    partition: Partition
+
+
+Entry = Event | Turn | PlanOpened | PlanClosed | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What the router asks for: one execution.
+
+    Attributes:
+        node: The data node's id.
+        partition: The output partition.
+        tips: The tip of each input.
+        nearest: For each nearest input the ready partition that was chosen.
+        identities: The identities of the events that made it, sorted.
+        turn: The position of the turn that emitted it.
+    """
+
+    node: str
+    partition: Partition
+    tips: Mapping[str, Partition] = field(hash=False)
+    nearest: Mapping[str, Partition] = field(hash=False)
+    identities: tuple[str, ...]
+    turn: int
