@@ -1,0 +1,253 @@
+"""Runs inlined Python on the local platform: each task in a child process of its own.
+
+A crash, `sys.exit` or an endless loop in user code ends that child and nothing else. The child gets a private working
+folder that is removed afterwards. It is not a sandbox: user code runs with the rights and the environment of the
+person who started it, and can write anywhere they can. What it leaves in its own partition is checked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from rheo_assets.platforms.local.functions_child import ANSWER, CALL, CANNOT_ANSWER
+from rheo_assets.runner.inlined import local_path
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+
+COMPLETION_FILE = "_SUCCESS"
+
+_CHILD = Path(__file__).with_name("functions_child.py")
+_TURN = 0.05  # seconds between looks at the child when it prints nothing
+_ASK = 0.25  # seconds between two questions whether the task is cancelled
+_LONGEST_LINE = 64 * 1024
+_LAST_LINES = 40
+
+
+class FunctionEngine:
+    """Runs tasks of the language `INLINED`.
+
+    Unlike batch and SQL engines it does not empty the output folder first: a callable is often the second target of a
+    node, and what the first one wrote must stay. The folder exists when the callable starts.
+    """
+
+    langs = ("INLINED",)
+
+    def __init__(self, root: Path) -> None:
+        """Takes the root of the local platform, under which `s3/<bucket>/<key>` lies."""
+        self.root = Path(root).absolute()
+
+    def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
+        """Runs the task's callable in a child process; see `Engine.run`.
+
+        What the callable prints goes to `log` line by line. When it ends, whatever it started ends too.
+        """
+        if task.lang not in self.langs:
+            raise TaskFailure("platform", f"node '{task.node}': inlined Python cannot run {task.lang} code")
+        try:
+            output, *_ = [Path(local_path(uri, self.root)) for uri in _uris(task)]
+            output.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix="rheo-inlined-"))
+        except (OSError, ValueError) as error:
+            raise TaskFailure("platform", f"node '{task.node}': its callable cannot be started: {error}") from error
+        try:
+            result = self._run(task, folder, log, cancelled)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            irregular = _remove_irregular(output)
+            announced = _withdraw_completion(output)
+            with suppress(OSError):  # it holds data
+                output.rmdir()
+        if irregular:
+            raise TaskFailure(
+                "user",
+                f"node '{task.node}': its callable left links or special files in its output "
+                f"({', '.join(irregular)}), which are removed; copy the data into plain files",
+            )
+        if announced:
+            warning = (
+                f"node '{task.node}': its callable wrote {COMPLETION_FILE}, which is removed; it is written for you"
+            )
+            result = replace(result, warnings=(*result.warnings, warning))
+        return result
+
+    def _run(self, task: Task, folder: Path, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
+        lifeline, ours = os.pipe()
+        try:
+            try:
+                child = _Child(task, self._start(task, folder, lifeline), log)
+            except OSError as error:
+                raise TaskFailure("platform", f"node '{task.node}': its callable cannot be started: {error}") from error
+            finally:
+                os.close(lifeline)
+            try:
+                child.wait(cancelled)
+            finally:
+                child.end()
+        finally:
+            os.close(ours)
+        return _answer(task, folder, child)
+
+    def _start(self, task: Task, folder: Path, lifeline: int) -> subprocess.Popen[bytes]:
+        work = folder / "work"
+        work.mkdir()
+        call = {
+            "task": task.to_json(),
+            "root": str(self.root),
+            "sys_path": [str(Path(entry).absolute()) for entry in sys.path],
+            "lifeline": lifeline,
+        }
+        (folder / CALL).write_text(json.dumps(call), encoding="utf-8")
+        return subprocess.Popen(
+            [sys.executable, "-P", str(_CHILD), str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            cwd=work,
+            env={**os.environ, "RHEO_ROOT": str(self.root)},
+            pass_fds=(lifeline,),
+            start_new_session=True,
+        )
+
+
+class _Child:
+    """A running child: its output goes to the log, and it ends when the task's time is over."""
+
+    def __init__(self, task: Task, process: subprocess.Popen[bytes], log: Callable[[str], None]) -> None:
+        assert process.stdout is not None
+        self.task = task
+        self.process = process
+        self.last: deque[str] = deque(maxlen=_LAST_LINES)
+        self._pipe = process.stdout
+        self._log = log
+        self._line = b""
+        self._closed = False
+        os.set_blocking(self._pipe.fileno(), False)
+
+    def wait(self, cancelled: Callable[[], bool]) -> None:
+        """Returns when the child has ended by itself; raises `TaskFailure` when it must be ended."""
+        started = time.monotonic()
+        asked = started - _ASK
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._pipe, selectors.EVENT_READ)
+            while self.process.poll() is None:
+                now = time.monotonic()
+                if self.task.timeout is not None and now - started >= self.task.timeout:
+                    raise self._failure("timeout", f"ran longer than its {self.task.timeout:g} s")
+                if now - asked >= _ASK:
+                    asked = now
+                    if cancelled():
+                        raise self._failure("cancelled", "was cancelled")
+                if self._closed:  # user code closed its stdout and stderr
+                    with suppress(subprocess.TimeoutExpired):
+                        self.process.wait(_TURN)
+                elif selector.select(_TURN):
+                    self._read()
+
+    def end(self) -> None:
+        """Ends the child and everything it started, and logs what is left in the pipe."""
+        with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        until = time.monotonic() + 1
+        while self._read() and time.monotonic() < until:
+            pass
+        if self._line:
+            self._say(self._line)
+        self._pipe.close()
+
+    def _failure(self, kind: str, what: str) -> TaskFailure:
+        return TaskFailure(kind, f"node '{self.task.node}': its callable {what} and was ended", "\n".join(self.last))
+
+    def _read(self) -> bool:
+        """Logs what is in the pipe; returns whether there was anything."""
+        try:
+            content = os.read(self._pipe.fileno(), _LONGEST_LINE)
+        except BlockingIOError:
+            return False
+        self._closed = not content
+        *lines, self._line = (self._line + content).split(b"\n")
+        for line in lines:
+            self._say(line)
+        if len(self._line) >= _LONGEST_LINE:
+            self._say(self._line)
+            self._line = b""
+        return not self._closed
+
+    def _say(self, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip("\r")
+        self.last.append(text)
+        self._log(text)
+
+
+def _answer(task: Task, folder: Path, child: _Child) -> TaskResult:
+    path = folder / ANSWER
+    ended = _ending(child.process.returncode)
+    if not path.exists():
+        raise TaskFailure(
+            "platform" if child.process.returncode == CANNOT_ANSWER else "user",
+            f"node '{task.node}': its callable ended the Python process ({ended}) before it returned",
+            "\n".join(child.last),
+        )
+    answer = json.loads(path.read_text(encoding="utf-8"))
+    if "failure" in answer:
+        raise TaskFailure.from_json(answer["failure"])
+    result = TaskResult.from_json(answer["result"])
+    if child.process.returncode != 0:
+        warning = f"node '{task.node}': the Python process failed after its callable had returned ({ended})"
+        result = replace(result, warnings=(*result.warnings, warning))
+    return result
+
+
+def _ending(returncode: int) -> str:
+    if returncode >= 0:
+        return f"exit code {returncode}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:
+        name = f"signal {-returncode}"
+    return f"{name}, as when memory runs out" if name == "SIGKILL" else name
+
+
+def _withdraw_completion(output: Path) -> bool:
+    """Removes a completion file that user code wrote; only a succeeded execution may announce itself."""
+    try:
+        (output / COMPLETION_FILE).unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _remove_irregular(output: Path) -> list[str]:
+    """Removes links, devices and pipes from an output, and names them: they show data that is not the partition's."""
+    if output.is_symlink():
+        output.unlink()
+        return ["."]
+    found: list[Path] = []
+    for folder, folders, files in os.walk(output):
+        found += [path for name in (*folders, *files) if not _is_plain(path := Path(folder, name))]
+    for path in found:
+        path.unlink()
+    return sorted(str(path.relative_to(output)) for path in found)
+
+
+def _uris(task: Task) -> list[str]:
+    return [task.output.path, *(uri for item in task.inputs for uri in item.paths)]
+
+
+def _is_plain(path: Path) -> bool:
+    mode = path.lstat().st_mode
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)

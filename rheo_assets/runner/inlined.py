@@ -1,0 +1,202 @@
+"""Runs an inlined callable, `callable(inputs, output, params)`, in this process.
+
+Whoever calls this decides which process it is: the local platform a child, AWS a Lambda.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any, NoReturn
+
+from rheo_assets.runner.blobs import UnusableCallable, load_callable
+from rheo_assets.runner.metadata import metadata_entries
+from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskResult
+
+_DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
+_RUNNER = f"{Path(__file__).parent}/"
+_NEVER_RAN = (CoroutineType, GeneratorType, AsyncGeneratorType)
+
+
+@dataclass(frozen=True, slots=True)
+class InlinedSignal:
+    """An input or the output as a callable sees it.
+
+    Attributes:
+        alias: Its alias; of the output, the node id.
+        paths: The URIs of its partitions, tip first, whether or not they exist; empty for a value.
+        missing: Those of `paths` that hold no data.
+        partition: The dimension values of the tip, rendered as in the path.
+        partitions: The dimension values of each path.
+        dimensions: The dimension values of the tip by name.
+        value: The text of a timer, alarm or metric; None for data.
+        format: `parquet`, `json`, `csv` or `orc`.
+        local_paths: The folders behind `paths`, on the local platform; None elsewhere.
+    """
+
+    alias: str
+    paths: list[str]
+    missing: list[str]
+    partition: tuple[str, ...]
+    partitions: list[tuple[str, ...]]
+    dimensions: dict[str, str]
+    value: str | None = None
+    format: str = "parquet"
+    local_paths: list[str] | None = None
+
+    def get_materialized_resource_paths(self) -> list[str]:
+        """Returns `paths`, under the name that RheocerOS gives it."""
+        return list(self.paths)
+
+    def dimension_values_map(self) -> dict[str, list[str]]:
+        """Returns the values of each dimension over all partitions, tip first, each once."""
+        partitions = self.partitions or [self.partition]
+        return {
+            name: list(dict.fromkeys(values[place] for values in partitions if place < len(values)))
+            for place, name in enumerate(self.dimensions)
+        }
+
+
+class Inputs(dict[str, InlinedSignal]):
+    """The inputs of a callable by alias; an unknown alias names those that exist."""
+
+    def __missing__(self, alias: str) -> NoReturn:
+        raise KeyError(f"no input {alias!r}: this node has {', '.join(self) or 'no inputs'}")
+
+
+def run_inlined(task: Task, root: Path | None = None) -> TaskResult:
+    """Runs the task's callable to its end, in this process.
+
+    Args:
+        task: An `INLINED` task; `task.code` is the local path of the blob.
+        root: The local platform's root, which fills `local_paths`; None elsewhere.
+
+    Raises:
+        TaskFailure: The callable cannot be opened, raises, or calls `sys.exit`.
+    """
+    fn = _open(task)
+    inputs = Inputs({item.alias: _input(item, root) for item in task.inputs})
+    started = time.monotonic()
+    try:
+        returned = fn(inputs, _output(task, root), _params(task))
+    except KeyboardInterrupt:
+        raise
+    except SystemExit as error:
+        raise TaskFailure(
+            "user",
+            f"node '{task.node}': its callable called sys.exit({error.code!r}); return to succeed, raise to fail",
+            _own_frames(error),
+        ) from None
+    except BaseException as error:
+        raise _failure(task, error) from None
+    seconds = time.monotonic() - started
+    if isinstance(returned, _NEVER_RAN):
+        kind = type(returned).__name__
+        raise TaskFailure(
+            "user",
+            f"node '{task.node}': its callable returned a {kind}, so its body never ran; "
+            "give InlinedCompute a plain function, without async or yield",
+        )
+    metadata, warnings = _entries(task.node, returned)
+    return TaskResult(metadata=metadata, warnings=warnings, engine=engine_name(), seconds=seconds)
+
+
+def engine_name() -> str:
+    """Returns the name of the engine for the records: `Python 3.11.7`."""
+    return f"Python {platform.python_version()}"
+
+
+def local_path(uri: str, root: Path) -> str:
+    """Returns the folder behind an `s3://` URI of the local platform.
+
+    Raises:
+        ValueError: The URI is not of that form, or leaves the root.
+    """
+    scheme, _, rest = uri.partition("://")
+    parts = rest.rstrip("/").split("/")
+    if scheme != "s3" or any(part in {"", ".", ".."} for part in parts):
+        raise ValueError(f"{uri!r} names no place under the local root: expected s3://bucket/key without '..'")
+    return str(root.joinpath("s3", *parts))
+
+
+def _open(task: Task) -> Callable[..., Any]:
+    try:
+        return load_callable(Path(task.code).read_bytes())
+    except UnusableCallable as error:
+        raise TaskFailure("user", f"node '{task.node}': {error}", _own_frames(error.__cause__)) from None
+    except OSError as error:
+        raise TaskFailure("platform", f"node '{task.node}': its recorded callable cannot be read: {error}") from None
+
+
+def _input(item: TaskInput, root: Path | None) -> InlinedSignal:
+    partition = item.partitions[0] if item.partitions else tuple(item.dimensions.values())
+    return InlinedSignal(
+        alias=item.alias,
+        paths=list(item.paths),
+        missing=list(item.missing),
+        partition=partition,
+        partitions=list(item.partitions) or [partition],
+        dimensions=dict(item.dimensions),
+        value=item.value,
+        format=item.format,
+        local_paths=None if root is None else [local_path(uri, root) for uri in item.paths],
+    )
+
+
+def _output(task: Task, root: Path | None) -> InlinedSignal:
+    partition = tuple(task.dimensions.values())
+    return InlinedSignal(
+        alias=task.node,
+        paths=[task.output.path],
+        missing=[],
+        partition=partition,
+        partitions=[partition],
+        dimensions=dict(task.dimensions),
+        format=task.output.format,
+        local_paths=None if root is None else [local_path(task.output.path, root)],
+    )
+
+
+def _params(task: Task) -> dict[str, Any]:
+    """Returns what the callable gets as `params`; the AWS names exist everywhere, so that one callable runs on both."""
+    return {
+        "AWS_REGION": os.environ.get("AWS_REGION", "us-east-1"),
+        "AWS_ACCOUNT_ID": "000000000000",
+        "args": dict(task.args),
+        **task.params,
+        "dimensions": dict(task.dimensions),
+        "platform": task.params.get("platform", task.runtime_platform),
+    }
+
+
+def _entries(node: str, returned: object) -> tuple[dict[str, Any], tuple[str, ...]]:
+    if returned is None or returned is ...:  # `lambda inputs, output, params: ...` is RheocerOS's no-op
+        return {}, ()
+    if isinstance(returned, Mapping):
+        return metadata_entries(node, returned)
+    kind = type(returned).__name__
+    return {}, (f"node '{node}': its callable returned a {kind}, which is ignored; return None or a dict of metadata",)
+
+
+def _failure(task: Task, error: BaseException) -> TaskFailure:
+    summary = "".join(traceback.format_exception_only(error)).strip()
+    if isinstance(error, OSError) and error.errno in _DISK_IS_FULL:
+        return TaskFailure("platform", f"node '{task.node}': the disk is full: {summary}", _own_frames(error))
+    return TaskFailure("user", f"node '{task.node}': its callable raised {summary}", _own_frames(error))
+
+
+def _own_frames(error: BaseException | None) -> str:
+    """Formats the traceback from the first frame that is not the runner's."""
+    if error is None:
+        return ""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_RUNNER):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))
