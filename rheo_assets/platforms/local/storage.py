@@ -1,0 +1,263 @@
+"""Keeps `s3://` objects as plain files: `s3://bucket/key` is `<root>/s3/bucket/key`."""
+# ruff: noqa: PTH  # a sensor stats every key it watches: `os` on text is several times faster than `pathlib`
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import stat
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+# One match accepts the common URI; whatever it does not accept is looked at part by part for the message.
+_PLAIN = re.compile(r"s3[an]?://((?:(?!\.{1,2}(?:/|\Z))[^/\\%\0]+)(?:/(?!\.{1,2}(?:/|\Z))[^/\\%\0]+)*)/?")
+_SCHEME = re.compile(r"s3[an]?://")
+_ENCODED = re.compile(r"%(?:25)*(?:2e|2f|5c|00)", re.IGNORECASE)
+_LONGEST_NAME = 255  # bytes, on every common file system
+_KNOWN_FOLDERS = 4096
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class LocalStorage:
+    """Serves an object store from a directory tree that people and other programs may also read and write.
+
+    Names that start with `.` (temporary files, `.crc` check sums) are not objects. Names that start with `_`
+    (`_SUCCESS`, `_temporary`) are objects but not data: `has_objects` does not count them.
+
+    Example:
+        >>> import tempfile
+        >>> storage = LocalStorage(Path(tempfile.mkdtemp()))
+        >>> storage.write("s3://lake/orders/NA/2024-01-01/_SUCCESS", b"")
+        >>> list(storage.children("s3://lake/orders"))
+        ['NA']
+
+    Attributes:
+        root: The folder that holds everything of the local platform; objects lie below `<root>/s3`.
+    """
+
+    def __init__(self, root: Path, *, fsync: bool = False) -> None:
+        self.root = Path(root).resolve()
+        self._base = str(self.root / "s3")
+        self._fsync = fsync
+        self._folders_inside: set[str] = set()
+
+    def path(self, uri: str) -> Path:
+        """Returns where the object or prefix lies.
+
+        Raises:
+            ValueError: The URI is not `s3://…`, or it would lead outside the root.
+        """
+        return Path(self._checked(uri))
+
+    def uri(self, path: Path) -> str:
+        """Returns the URI of a file or folder below the root: the inverse of `path`.
+
+        Raises:
+            ValueError: The path lies elsewhere.
+        """
+        try:
+            key = Path(os.path.abspath(path)).relative_to(self._base).as_posix()
+        except ValueError:
+            raise ValueError(f"{str(path)!r} has no s3:// URI: it does not lie below {self._base!r}") from None
+        if key == ".":
+            raise ValueError(f"{str(path)!r} has no s3:// URI: it is the folder of all buckets")
+        return f"s3://{key}"
+
+    def version(self, uri: str) -> str | None:
+        """Returns the identity of the object's present content, or None when there is no such object."""
+        path = self._seen(uri)
+        try:
+            found = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return None if stat.S_ISDIR(found.st_mode) else _identity(found)
+
+    def has_objects(self, uri: str) -> bool:
+        """Returns whether any data object lies below the prefix; stops at the first one.
+
+        Hidden files (`.crc`, …) and markers that start with `_` (`_SUCCESS`) do not count.
+        """
+        path = self._seen(uri)
+        return _any_data(path) if os.path.isdir(path) else os.path.isfile(path)
+
+    def children(self, uri: str) -> Iterator[str]:
+        """Yields the names one level below the prefix, sorted: folders and objects."""
+        for name, _ in self.entries(uri):
+            yield name
+
+    def entries(self, uri: str) -> Iterator[tuple[str, str | None]]:
+        """Yields what `children` yields, each with its `version` (None for a folder), from one pass over the folder."""
+        try:
+            with os.scandir(self._seen(uri)) as listing:
+                found = sorted((entry for entry in listing if not entry.name.startswith(".")), key=lambda e: e.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in found:
+            try:
+                yield entry.name, None if entry.is_dir() else _identity(entry.stat())
+            except FileNotFoundError:  # deleted between the listing and the look at it
+                continue
+
+    def read(self, uri: str) -> bytes:
+        """Returns the object's content.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+        """
+        try:
+            return Path(self._checked(uri)).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise FileNotFoundError(errno.ENOENT, "there is no object", uri) from None
+
+    def write(self, uri: str, content: bytes) -> None:
+        """Writes the object whole: a reader sees the old content or the new, never a part.
+
+        Raises:
+            OSError: The disk is full, or the key is taken by a prefix (or the other way round); the old content stays.
+        """
+        path = Path(self._checked(uri))
+        if path.parent == Path(self._base):
+            raise ValueError(f"{uri!r} names a bucket, not an object: add a key, as in {uri.rstrip('/') + '/key'!r}")
+        temporary = path.parent / f".tmp-{uuid.uuid4().hex}"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as file:
+                file.write(content)
+                if self._fsync:
+                    file.flush()
+                    os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException as error:
+            _discard(temporary)
+            if isinstance(error, OSError):
+                raise self._explained(error, uri) from error
+            raise
+
+    def delete(self, uri: str) -> None:
+        """Deletes the object, or everything below the prefix; nothing there is no error.
+
+        A prefix disappears at once (it is renamed aside) and is cleared afterwards.
+        """
+        path = Path(self._checked(uri))
+        aside = path.parent / f".trash-{uuid.uuid4().hex}"
+        try:
+            path.rename(aside)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        if aside.is_dir():
+            shutil.rmtree(aside)
+        else:
+            aside.unlink()
+
+    def location(self, uri: str) -> str:
+        """Returns what a person opens: the folder or file itself."""
+        return self._checked(uri)
+
+    def _mapped(self, uri: str) -> str:
+        match = _PLAIN.fullmatch(uri)
+        if match is None or len(uri) > _LONGEST_NAME // 4:
+            return f"{self._base}/{'/'.join(_segments(uri))}"
+        return f"{self._base}/{match[1]}"
+
+    def _checked(self, uri: str) -> str:
+        path = self._mapped(uri)
+        real = os.path.realpath(path)
+        if not real.startswith(self._base + "/"):
+            raise ValueError(
+                f"{uri!r} leads outside the storage root: {_symlink(path)!r} is a symbolic link to {real!r}"
+            )
+        return path
+
+    def _seen(self, uri: str) -> str:
+        # Watching a million keys must cost one `stat` each: a folder found to be inside is not resolved again.
+        path = self._mapped(uri)
+        folder = path.rpartition("/")[0]
+        if folder not in self._folders_inside or os.path.islink(path):
+            self._checked(uri)
+            if len(self._folders_inside) >= _KNOWN_FOLDERS:
+                self._folders_inside.clear()
+            self._folders_inside.add(folder)
+        return path
+
+    def _explained(self, error: OSError, uri: str) -> OSError:
+        if error.errno in _FULL:
+            text = f"the disk under {str(self.root)!r} is full; {uri!r} keeps its old content: "
+            return OSError(error.errno, text + "free some space and run again")
+        if isinstance(error, (NotADirectoryError, FileExistsError)):
+            return type(error)(error.errno, f"{uri!r} cannot be written: a part of its key is already an object")
+        if isinstance(error, IsADirectoryError):
+            return type(error)(error.errno, f"{uri!r} cannot be written: it is already a prefix with objects below it")
+        return error
+
+
+def _discard(temporary: Path) -> None:
+    """Removes a temporary file if it came to be."""
+    try:
+        temporary.unlink(missing_ok=True)
+    except NotADirectoryError:  # its folder never came to be: a part of the key is an object
+        return
+
+
+def _identity(found: os.stat_result) -> str:
+    return f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
+
+
+def _any_data(folder: str) -> bool:
+    """Returns whether a data file lies below the folder, files first so that the common case is one listing."""
+    below = []
+    try:
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                if entry.name.startswith(".") or (entry.name.startswith("_") and "=" not in entry.name):
+                    continue
+                if not entry.is_dir(follow_symlinks=False):
+                    return True
+                below.append(entry.path)
+    except FileNotFoundError:
+        return False
+    return any(_any_data(path) for path in below)
+
+
+def _segments(uri: str) -> list[str]:
+    """Splits the URI into bucket and key parts, each checked.
+
+    Raises:
+        ValueError: The URI is of another scheme, or a part would not stay where it is written; names the part.
+    """
+    scheme = _SCHEME.match(uri)
+    if scheme is None:
+        raise ValueError(f"{uri!r} is not an object's URI: write s3://bucket/key")
+    parts = uri[scheme.end() :].split("/")
+    if len(parts) > 1 and parts[-1] == "":
+        parts.pop()
+    for part in parts:
+        fault = _fault(part)
+        if fault:
+            raise ValueError(f"{uri!r} cannot be stored: {part!r} {fault}")
+    return parts
+
+
+def _fault(part: str) -> str:
+    if part == "":
+        return "is an empty part of the path; write one '/' between two names"
+    if part in {".", ".."}:
+        return "would lead to another folder"
+    for character, name in (("\\", "a backslash"), ("\0", "a NUL character")):
+        if character in part:
+            return f"contains {name}"
+    if _ENCODED.search(part):
+        return "contains a percent-encoded '.', '/', '\\' or NUL, which would lead to another folder once decoded"
+    try:
+        size = len(os.fsencode(part))
+    except UnicodeEncodeError:
+        return "contains a character that no file name can hold"
+    return f"is {size} bytes long; a name can have {_LONGEST_NAME}" if size > _LONGEST_NAME else ""
+
+
+def _symlink(path: str) -> str:
+    """Returns the first symbolic link on the way to the path."""
+    here = Path(path)
+    return str(next((step for step in [*reversed(here.parents), here] if step.is_symlink()), here))
