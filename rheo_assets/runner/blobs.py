@@ -42,7 +42,8 @@ def dump_callable(fn: Callable[..., Any], node: str = "") -> bytes:
     """Returns the callable as a blob that does not need the file it was written in.
 
     Code of modules that are not installed (scripts, notebooks, `definitions/`) travels inside the blob; installed
-    packages are imported again where the blob runs. The same object dumped twice in one process gives the same bytes.
+    packages are imported again where the blob runs. The same object dumped twice gives the same bytes, in another
+    process too unless it holds classes of such modules, which get a new identity in each process.
 
     Args:
         fn: A function, lambda, bound method, `functools.partial` or object with `__call__`.
@@ -53,6 +54,8 @@ def dump_callable(fn: Callable[..., Any], node: str = "") -> bytes:
     """
     import cloudpickle
 
+    from rheo_assets.runner.canonical import canonical
+
     subject = f"node '{node}'" if node else "the compute target"
     name = callable_name(fn)
     if not callable(fn):
@@ -61,7 +64,7 @@ def dump_callable(fn: Callable[..., Any], node: str = "") -> bytes:
         )
     try:
         with _user_modules_by_value():
-            content: bytes = cloudpickle.dumps(fn)
+            content = canonical(cloudpickle.dumps(fn))
     except Exception as error:  # pickling runs the reducers of arbitrary objects
         raise UnusableCallable(
             subject,

@@ -99,6 +99,8 @@ def run_inlined(task: Task, root: Path | None = None) -> TaskResult:
     seconds = time.monotonic() - started
     if isinstance(returned, _NEVER_RAN):
         kind = type(returned).__name__
+        if isinstance(returned, CoroutineType):
+            returned.close()  # else Python warns that it was never awaited
         raise TaskFailure(
             "user",
             f"node '{task.node}': its callable returned a {kind}, so its body never ran; "
