@@ -106,7 +106,7 @@ class FunctionEngine:
         call = {
             "task": task.to_json(),
             "root": str(self.root),
-            "sys_path": [str(Path(entry).absolute()) for entry in sys.path],
+            "sys_path": [_absolute(entry) for entry in sys.path],
             "lifeline": lifeline,
         }
         (folder / CALL).write_text(json.dumps(call), encoding="utf-8")
@@ -246,6 +246,11 @@ def _remove_irregular(output: Path) -> list[str]:
 
 def _uris(task: Task) -> list[str]:
     return [task.output.path, *(uri for item in task.inputs for uri in item.paths)]
+
+
+def _absolute(entry: str) -> str:
+    """Returns a search path entry as it reads from another folder; import hooks have entries that are no folders."""
+    return str(Path(entry).absolute()) if not entry or Path(entry).exists() else entry
 
 
 def _is_plain(path: Path) -> bool:

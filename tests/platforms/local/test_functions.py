@@ -403,6 +403,13 @@ def test_user_code_finds_the_modules_that_its_driver_finds(bench, monkeypatch):
     assert bench.run(imports).metadata == {"answer": 42}
 
 
+def test_search_path_entries_of_import_hooks_reach_the_child_unchanged(bench, monkeypatch):
+    """An editable install of a namespace package is found through such an entry."""
+    monkeypatch.setattr(sys, "path", [*sys.path, "__editable__.team.__path_hook__", ""])
+    seen = bench.run(lambda i, o, p: {"path": sys.path}).metadata["path"]["value"]
+    assert seen[-2:] == ["__editable__.team.__path_hook__", str(Path.cwd())]
+
+
 def test_modules_of_this_library_do_not_shadow_the_users(bench):
     def imports(inputs, output, params):
         import functions  # a neighbour of the child's own file
