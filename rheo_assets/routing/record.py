@@ -103,13 +103,19 @@ def dump_header(router: Router) -> str:
         for name, plan in router.plans.items()
     }
     return json.dumps(
-        {"version": STATE_VERSION, "cursor": router.cursor, "active": sorted(router.active), "plans": plans},
+        {
+            "version": STATE_VERSION,
+            "cursor": router.cursor,
+            "active": sorted(router.active),
+            "runnable": sorted(router.runnable),
+            "plans": plans,
+        },
         separators=(",", ":"),
     )
 
 
-def load_header(topology: Topology, text: str) -> tuple[int, list[str], dict[str, PlanOpened]]:
-    """Reads what `dump_header` wrote: cursor, active nodes, open plans."""
+def load_header(topology: Topology, text: str) -> dict[str, Any]:
+    """Reads what `dump_header` wrote, as the arguments of `Router`: cursor, plans, active, runnable."""
     row = _versioned(text, "routing state")
     plans = {}
     for name, holds in row["plans"].items():
@@ -120,7 +126,7 @@ def load_header(topology: Topology, text: str) -> tuple[int, list[str], dict[str
             for node_id, rows in holds.items()
         }
         plans[name] = PlanOpened(0, name, read)
-    return row["cursor"], row["active"], plans
+    return {"cursor": row["cursor"], "plans": plans, "active": row["active"], "runnable": row["runnable"]}
 
 
 def _versioned(text: str, what: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Router:
         cursor: The position of the last entry that the recorded state holds.
         plans: The open plans of the recorded state.
         active: The ids of the nodes with groups in the recorded state.
+        runnable: Those of them whose groups the next turn emits.
     """
 
     def __init__(
@@ -31,12 +32,15 @@ class Router:
         cursor: int = 0,
         plans: dict[str, PlanOpened] | None = None,
         active: Iterable[str] = (),
+        runnable: Iterable[str] = (),
     ) -> None:
         self.topology = topology
         self.cursor = cursor
         self.plans = dict(plans or {})
         self.active = {node_id for node_id in active if node_id in topology.data_nodes}
+        self.runnable = {node_id for node_id in runnable if node_id in topology.data_nodes}
         self.dirty: set[str] = set()
+        self._touched: set[str] = set()
         self._load = load
         self._loaded: dict[str, NodeGroups] = {}
         self._mortal = [node.id for node in topology.data_nodes.values() if node.ttl is not None]
@@ -70,11 +74,10 @@ class Router:
         state = self.groups(node_id)
         if position > state.cursor:
             self.dirty.add(node_id)
+            self._touched.add(node_id)
             yield state
-            if state.groups:
-                self.active.add(node_id)
-            else:
-                self.active.discard(node_id)
+            (self.active.add if state.groups else self.active.discard)(node_id)
+            (self.runnable.add if state.runnable else self.runnable.discard)(node_id)
 
     def _route(self, event: Event) -> None:
         signal = self.topology.nodes.get(event.node)
@@ -108,10 +111,9 @@ class Router:
                 for state in self._touch(node_id, turn.position):
                     state.expire(turn.at)
         triggers = []
-        for node_id in sorted(self.active):
-            if self.groups(node_id).runnable:
-                for state in self._touch(node_id, turn.position):
-                    triggers += state.emit(turn.position, self._held(node_id))
+        for node_id in sorted(self.runnable):
+            for state in self._touch(node_id, turn.position):
+                triggers += state.emit(turn.position, self._held(node_id))
         return triggers
 
     def _held(self, node_id: str) -> frozenset[Partition]:
@@ -120,14 +122,11 @@ class Router:
 
     # what a driver asks ---------------------------------------------------------------------------------------
 
-    @property
-    def has_runnable(self) -> bool:
-        """Whether the next turn emits something."""
-        return any(self.groups(node_id).runnable for node_id in self.active)
-
     def take_fresh(self) -> list[Key]:
         """Returns partitions that groups began to wait for since the last call."""
-        return list(dict.fromkeys(key for node_id in sorted(self.active) for key in self.groups(node_id).take_fresh()))
+        touched = sorted(self._touched & self.active)
+        self._touched.clear()
+        return list(dict.fromkeys(key for node_id in touched for key in self.groups(node_id).take_fresh()))
 
     def waiting_for(self) -> list[Key]:
         """Returns every partition that some group waits for."""

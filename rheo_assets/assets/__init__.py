@@ -1,0 +1,1 @@
+"""The bridge to Dagster: the only package that imports it."""

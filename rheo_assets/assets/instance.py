@@ -1,0 +1,116 @@
+"""The Dagster instance: where it is, and the few semi-internal calls on it, kept together for the contract test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterEventType, EventLogRecord, EventRecordsFilter
+
+_SETTINGS = """\
+# Written by rheo_assets for a local instance. Edit freely; it is never written again.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+sensors:
+  use_threads: true
+  num_workers: 4
+  num_submit_workers: 4
+run_queue:
+  max_concurrent_runs: 2
+  dequeue_interval_seconds: 1
+"""
+
+
+def home(root: Path | None) -> Path:
+    """Returns the folder of the Dagster instance: `DAGSTER_HOME`, else `<root>/dagster`; it is made if need be."""
+    named = os.environ.get("DAGSTER_HOME")
+    folder = Path(named) if named else (root or Path.home() / ".rheo") / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = folder / "dagster.yaml"
+    if not settings.exists() and not named:
+        settings.write_text(_SETTINGS, encoding="utf-8")
+    return folder
+
+
+def open_instance(root: Path | None) -> dg.DagsterInstance:
+    """Opens the instance that a daemon on this machine would use."""
+    return dg.DagsterInstance.from_config(str(home(root)))
+
+
+class EventLog:
+    """The instance's asset events and key-value rows, as this library reads and writes them."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+
+    def after(self, cursor: int, limit: int = 1000) -> list[EventLogRecord]:
+        """Returns materialisations and observations of all assets after a storage id, in storage order.
+
+        A page never ends in the middle of the order: where one kind has more than the limit, the other is cut too.
+        """
+        pages = [
+            self.instance.event_log_storage.get_event_records(
+                EventRecordsFilter(event_type=kind, after_cursor=cursor), limit=limit, ascending=True
+            )
+            for kind in (DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_OBSERVATION)
+        ]
+        full = [page[-1].storage_id for page in pages if len(page) >= limit]
+        last = min(full) if full else None
+        merged = [record for page in pages for record in page if last is None or record.storage_id <= last]
+        return sorted(merged, key=lambda record: record.storage_id)
+
+    def of_asset(
+        self,
+        key: dg.AssetKey,
+        partitions: Sequence[str] | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        kinds: Iterable[DagsterEventType] = (
+            DagsterEventType.ASSET_MATERIALIZATION,
+            DagsterEventType.ASSET_OBSERVATION,
+        ),
+        ascending: bool = False,
+    ) -> list[EventLogRecord]:
+        """Returns an asset's events, newest first unless told otherwise."""
+        found: list[EventLogRecord] = []
+        for kind in kinds:
+            found += self.instance.event_log_storage.get_event_records(
+                EventRecordsFilter(
+                    event_type=kind,
+                    asset_key=key,
+                    asset_partitions=list(partitions) if partitions is not None else None,
+                    before_cursor=before,
+                ),
+                limit=limit,
+                ascending=ascending,
+            )
+        found.sort(key=lambda record: record.storage_id, reverse=not ascending)
+        return found[:limit] if limit is not None else found
+
+    def report(self, event: dg.AssetMaterialization | dg.AssetObservation) -> None:
+        """Stores an event that belongs to no run."""
+        self.instance.report_runless_asset_event(event)
+
+    def last_position(self) -> int:
+        """Returns the storage id of the newest asset event, 0 when there is none."""
+        newest = [
+            record.storage_id
+            for kind in (DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_OBSERVATION)
+            for record in self.instance.event_log_storage.get_event_records(
+                EventRecordsFilter(event_type=kind), limit=1, ascending=False
+            )
+        ]
+        return max(newest, default=0)
+
+    def rows(self, keys: Iterable[str]) -> Mapping[str, str]:
+        """Returns key-value rows."""
+        return self.instance.run_storage.get_cursor_values(set(keys))
+
+    def put_rows(self, rows: Mapping[str, str]) -> None:
+        """Writes key-value rows, all in one statement."""
+        if rows:
+            self.instance.run_storage.set_cursor_values(dict(rows))

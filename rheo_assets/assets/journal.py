@@ -1,0 +1,217 @@
+"""The journal: asset events of one application as the entries that the router folds, and the way back."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+from dagster import EventLogRecord
+
+from rheo_assets.assets.instance import EventLog
+from rheo_assets.assets.keys import EVENT_ENTRY, EXECUTION_ENTRY, asset_key, node_of, router_key
+from rheo_assets.assets.partitions import Codec
+from rheo_assets.dimensions import Partition
+from rheo_assets.errors import InvalidValue
+from rheo_assets.nodes import DataNode
+from rheo_assets.routing.groups import Key
+from rheo_assets.routing.journal import Ended, Entry, Event, PlanClosed, PlanOpened, Turn
+from rheo_assets.topology import Topology
+
+_log = logging.getLogger("rheo_assets")
+
+
+class Journal:
+    """Reads and writes the entries of one application in a Dagster instance.
+
+    Args:
+        log: The instance's event log.
+        topology: The application's nodes.
+        since: See `Codec`.
+    """
+
+    def __init__(self, log: EventLog, topology: Topology, since: datetime) -> None:
+        self.log = log
+        self.topology = topology
+        self.codecs = {node.id: Codec(node, since) for node in topology}
+        self._seen: dict[Key, set[str]] = {}
+
+    # reading --------------------------------------------------------------------------------------------------
+
+    def read(self, cursor: int) -> list[Entry]:
+        """Returns the next page of entries after a position, without repeats. Empty at the end of the log.
+
+        A page may hold fewer entries than events: `skipped_to` tells how far it went.
+        """
+        records = self.log.after(cursor)
+        self.skipped_to = records[-1].storage_id if records else cursor
+        events: list[tuple[Event, EventLogRecord]] = []
+        entries: list[Entry] = []
+        for record in records:
+            entry = self._entry(record)
+            if isinstance(entry, Event):
+                events.append((entry, record))
+            if entry is not None:
+                entries.append(entry)
+        self._learn_identities([event for event, _ in events])
+        return [entry for entry in entries if not isinstance(entry, Event) or self._is_new(entry)]
+
+    skipped_to = 0
+
+    def _entry(self, record: EventLogRecord) -> Entry | None:
+        key = record.asset_key
+        if key is None or key.path[0] != self.topology.application:
+            return None
+        if key == router_key(self.topology.application):
+            return self._router_entry(record)
+        node_id = node_of(key, self.topology.application)
+        if node_id is None or node_id not in self.topology:
+            return None
+        partition = self._partition(node_id, record.partition_key)
+        if partition is None:
+            return None
+        if record.asset_materialization is not None:
+            return self._arrival(record, node_id, partition)
+        fields = _json_entry(record.asset_observation.metadata if record.asset_observation else {}, EVENT_ENTRY)
+        if fields.get("kind") == "injected":
+            return Event(
+                record.storage_id, node_id, partition, fields["identity"], record.timestamp, False, fields.get("route")
+            )
+        if fields.get("kind") == "ended":
+            return Ended(record.storage_id, node_id, partition)
+        return None
+
+    def _arrival(self, record: EventLogRecord, node_id: str, partition: Partition) -> Event:
+        materialization = record.asset_materialization
+        assert materialization is not None
+        fields = _json_entry(materialization.metadata, EVENT_ENTRY)
+        identity = fields.get("identity")
+        if identity is None:
+            execution = _json_entry(materialization.metadata, EXECUTION_ENTRY)
+            identity = execution.get("id") or f"event:{record.storage_id}"
+        return Event(record.storage_id, node_id, partition, str(identity), record.timestamp)
+
+    def _partition(self, node_id: str, key: str | None) -> Partition | None:
+        codec = self.codecs[node_id]
+        try:
+            return codec.decode(key or "")
+        except (ValueError, InvalidValue) as error:
+            _log.warning("an event of '%s' is not routed: %s", node_id, error)
+            return None
+
+    def _router_entry(self, record: EventLogRecord) -> Entry | None:
+        observation = record.asset_observation
+        fields = _json_entry(observation.metadata if observation is not None else {}, EVENT_ENTRY)
+        kind = fields.get("kind")
+        if kind == "turn":
+            return Turn(
+                record.storage_id, fields["at"], self._read_keys(fields["ready"]), self._read_keys(fields["gone"])
+            )
+        if kind == "plan_opened":
+            holds = {
+                node_id: frozenset(partition for _, partition in self._read_keys([[node_id, key] for key in keys]))
+                for node_id, keys in fields["holds"].items()
+            }
+            return PlanOpened(record.storage_id, fields["plan"], holds)
+        if kind == "plan_closed":
+            return PlanClosed(record.storage_id, fields["plan"])
+        return None
+
+    def _read_keys(self, rows: Iterable[Sequence[str]]) -> tuple[Key, ...]:
+        found = []
+        for node_id, key in rows:
+            partition = self._partition(node_id, key) if node_id in self.topology else None
+            if partition is not None:
+                found.append((node_id, partition))
+        return tuple(found)
+
+    def _learn_identities(self, events: Sequence[Event]) -> None:
+        unknown: dict[str, dict[Partition, int]] = defaultdict(dict)
+        for event in events:
+            if (event.node, event.partition) not in self._seen:
+                unknown[event.node].setdefault(event.partition, event.position)
+        for node_id, partitions in unknown.items():
+            codec = self.codecs[node_id]
+            keys = [codec.encode(partition) for partition in partitions] if codec.is_partitioned else None
+            for partition in partitions:
+                self._seen[node_id, partition] = set()
+            first = min(partitions.values())
+            key = asset_key(self.topology.application, node_id)
+            for record in self.log.of_asset(key, keys, before=first):
+                entry = self._entry(record)
+                if isinstance(entry, Event):
+                    self._seen.setdefault((entry.node, entry.partition), set()).add(entry.identity)
+
+    def _is_new(self, event: Event) -> bool:
+        seen = self._seen[event.node, event.partition]
+        if event.identity in seen:
+            return False
+        seen.add(event.identity)
+        return True
+
+    # writing --------------------------------------------------------------------------------------------------
+
+    def _key(self, node_id: str, partition: Partition) -> str | None:
+        return self.codecs[node_id].encode(partition) or None
+
+    def arrived(self, node_id: str, partition: Partition, identity: str, metadata: Mapping[str, Any]) -> None:
+        """Records that data of an external signal arrived, or that a timer ticked."""
+        self.codecs[node_id].register(self.log.instance, [partition])
+        self.log.report(
+            dg.AssetMaterialization(
+                asset_key(self.topology.application, node_id),
+                partition=self._key(node_id, partition),
+                metadata={**metadata, EVENT_ENTRY: dg.MetadataValue.json({"identity": identity})},
+                tags={"dagster/data_version": _tag_text(identity)},
+            )
+        )
+
+    def inject(self, node_id: str, partition: Partition, identity: str, route: str | None) -> None:
+        """Records an event that was injected by hand; it creates no data, so it is an observation."""
+        self.codecs[node_id].register(self.log.instance, [partition])
+        fields = {"kind": "injected", "identity": identity, "route": route}
+        self._observe(asset_key(self.topology.application, node_id), fields, self._key(node_id, partition))
+
+    def turn(self, at: float, ready: Sequence[Key], gone: Sequence[Key]) -> None:
+        """Records a closed turn."""
+        self._observe(
+            router_key(self.topology.application),
+            {"kind": "turn", "at": at, "ready": self._write_keys(ready), "gone": self._write_keys(gone)},
+        )
+
+    def open_plan(self, plan: str, holds: Mapping[str, Iterable[Partition]]) -> None:
+        """Records which partitions a plan holds."""
+        written = {node_id: [self._key(node_id, p) or "" for p in partitions] for node_id, partitions in holds.items()}
+        fields = {"kind": "plan_opened", "plan": plan, "holds": written}
+        self._observe(router_key(self.topology.application), fields)
+
+    def close_plan(self, plan: str) -> None:
+        """Records that a plan ended."""
+        self._observe(router_key(self.topology.application), {"kind": "plan_closed", "plan": plan})
+
+    def _write_keys(self, keys: Sequence[Key]) -> list[list[str]]:
+        return [[node_id, self._key(node_id, partition) or ""] for node_id, partition in keys]
+
+    def _observe(self, key: dg.AssetKey, fields: Mapping[str, Any], partition: str | None = None) -> None:
+        metadata = {EVENT_ENTRY: dg.MetadataValue.json(dict(fields))}
+        self.log.report(dg.AssetObservation(key, partition=partition, metadata=metadata))
+
+    def completed(self, node: DataNode, partition: Partition, since_position: int = 0) -> bool:
+        """Returns whether the node's own event of the partition is recorded after a position."""
+        records = self.log.of_asset(
+            asset_key(node.application, node.id), [k] if (k := self._key(node.id, partition)) else None, limit=1
+        )
+        return any(record.storage_id > since_position and record.asset_materialization for record in records)
+
+
+def _json_entry(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
+    entry = metadata.get(name)
+    value = getattr(entry, "data", None)
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _tag_text(text: str) -> str:
+    return "".join(character if character.isalnum() or character in "-_.:" else "_" for character in text)[:200]

@@ -1,0 +1,192 @@
+"""Partition keys: how N dimensions become Dagster's {at most one time dimension} x {at most one composite of the rest}.
+
+Nobody else builds or splits a key. Values are percent-encoded (Dagster forbids `| , [ ]` in keys) and a composite's
+are joined with `~`, which encoding never leaves in a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from urllib.parse import quote, unquote
+
+import dagster as dg
+
+from rheo_assets.dimensions import DatetimeGranularity, Dimension, Partition
+from rheo_assets.filters import Exactly
+from rheo_assets.signals import Signal
+
+_CRON = {
+    DatetimeGranularity.YEAR: "0 0 1 1 *",
+    DatetimeGranularity.MONTH: "0 0 1 * *",
+    DatetimeGranularity.WEEK: "0 0 * * 1",
+    DatetimeGranularity.DAY: "0 0 * * *",
+}
+_TIME_FORMAT = "%Y-%m-%d"
+_END_OFFSET = 2  # today and tomorrow are partitions too
+_SAFE = " :+=@"  # readable in keys, and allowed there
+_JOINER = "~"
+UNPARTITIONED = ""
+
+
+def _encode(text: str) -> str:
+    return quote(text, safe=_SAFE).replace(_JOINER, "%7E")
+
+
+@dataclass(frozen=True)
+class Codec:
+    """The partition keys of one signal.
+
+    Args:
+        signal: The signal.
+        since: The first day that Dagster lists for time dimensions without a `min`; it bounds nothing else.
+    """
+
+    signal: Signal
+    since: datetime
+
+    @cached_property
+    def time(self) -> Dimension | None:
+        """The dimension that becomes Dagster's time dimension: the first DATETIME of a DAY or coarser."""
+        return next((d for d in self.signal.spec if d.granularity in _CRON), None)
+
+    @cached_property
+    def others(self) -> tuple[Dimension, ...]:
+        """The dimensions that become the composite."""
+        return tuple(d for d in self.signal.spec if d is not self.time)
+
+    @cached_property
+    def composite_name(self) -> str:
+        """The name of the composite dimension in Dagster."""
+        return "_".join(d.name for d in self.others)
+
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether the signal has dimensions at all."""
+        return len(self.signal.spec) > 0
+
+    # keys -----------------------------------------------------------------------------------------------------
+
+    def encode(self, partition: Partition) -> str:
+        """Returns the partition's key; an empty text for a signal without dimensions."""
+        by_name = dict(zip(self.signal.spec.names, partition, strict=True))
+        parts = {}
+        if self.others:
+            parts[self.composite_name] = _JOINER.join(_encode(d.render(by_name[d.name])) for d in self.others)
+        if self.time is not None:
+            parts[self.time.name] = by_name[self.time.name].strftime(_TIME_FORMAT)  # type: ignore[union-attr]
+        return "|".join(parts[name] for name in sorted(parts))
+
+    def decode(self, key: str) -> Partition:
+        """Returns the partition of a key.
+
+        Raises:
+            ValueError: The key is not one of this signal's.
+        """
+        if not self.is_partitioned:
+            return ()
+        names = sorted(name for name in (self.composite_name if self.others else "", self._time_name) if name)
+        texts = key.split("|")
+        if len(texts) != len(names):
+            raise ValueError(f"{key!r} is no partition key of '{self.signal.id}': it has the dimensions {names}")
+        values: dict[str, str] = {}
+        for name, text in zip(names, texts, strict=True):
+            if name == self._time_name:
+                values[name] = text
+                continue
+            pieces = text.split(_JOINER)
+            if len(pieces) != len(self.others):
+                raise ValueError(f"{text!r} is no value of {self.composite_name} of '{self.signal.id}'")
+            values.update({d.name: unquote(piece) for d, piece in zip(self.others, pieces, strict=True)})
+        return self.signal.spec.read([values[name] for name in self.signal.spec.names])
+
+    @property
+    def _time_name(self) -> str:
+        return self.time.name if self.time is not None else ""
+
+    def composite_key(self, partition: Partition) -> str | None:
+        """Returns the composite part of the partition's key, None without one."""
+        if not self.others:
+            return None
+        index = {name: position for position, name in enumerate(self.signal.spec.names)}
+        return _JOINER.join(_encode(d.render(partition[index[d.name]])) for d in self.others)
+
+    # definitions ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def dynamic_name(self) -> str | None:
+        """The name of the dynamic partitions definition that holds the composite's keys; None where they are declared."""
+        if not self.others or self._declared_composites is not None:
+            return None
+        return f"{self.signal.application}/{self.signal.id}/{self.composite_name}"
+
+    @cached_property
+    def _declared_composites(self) -> tuple[str, ...] | None:
+        names = self.signal.spec.names
+        keys: dict[str, None] = {}
+        for branch in self.signal.filter.branches:
+            texts = []
+            for dimension in self.others:
+                constraint = branch[names.index(dimension.name)]
+                if not isinstance(constraint, Exactly):
+                    return None
+                texts.append(_encode(dimension.render(constraint.value)))
+            keys[_JOINER.join(texts)] = None
+        return tuple(keys)
+
+    @cached_property
+    def definition(self) -> dg.PartitionsDefinition | None:
+        """Dagster's partitions definition; None for a signal without dimensions."""
+        dimensions: dict[str, dg.PartitionsDefinition] = {}
+        if self.time is not None:
+            dimensions[self.time.name] = self._time_definition(self.time)
+        if self.others:
+            dimensions[self.composite_name] = self._composite_definition()
+        if len(dimensions) == 2:
+            return dg.MultiPartitionsDefinition(dimensions)
+        return next(iter(dimensions.values()), None)
+
+    def _time_definition(self, dimension: Dimension) -> dg.TimeWindowPartitionsDefinition:
+        assert dimension.granularity is not None
+        start = dimension.granularity.truncate(dimension.min or self.since)
+        cron = _CRON[dimension.granularity]
+        return dg.TimeWindowPartitionsDefinition(
+            start=start, fmt=_TIME_FORMAT, cron_schedule=cron, timezone="UTC", end_offset=_END_OFFSET
+        )
+
+    def _composite_definition(self) -> dg.PartitionsDefinition:
+        if self._declared_composites is not None:
+            return dg.StaticPartitionsDefinition(list(self._declared_composites))
+        return dg.DynamicPartitionsDefinition(name=self.dynamic_name)
+
+    def register(self, instance: dg.DagsterInstance, partitions: Sequence[Partition]) -> None:
+        """Adds the dynamic keys of partitions that are about to be recorded or run."""
+        if self.dynamic_name is None:
+            return
+        keys = dict.fromkeys(key for p in partitions if (key := self.composite_key(p)) is not None)
+        known = set(instance.get_dynamic_partitions(self.dynamic_name))
+        missing = [key for key in keys if key not in known]
+        if missing:
+            instance.add_dynamic_partitions(self.dynamic_name, missing)
+
+    def runs_of(self, partitions: Sequence[Partition]) -> list[list[Partition]]:
+        """Groups partitions into what one Dagster run can hold: a contiguous time range of one composite key."""
+        if self.time is None:
+            return [[partition] for partition in partitions]
+        position = self.signal.spec.index(self.time.name)
+        by_composite: dict[str | None, list[Partition]] = {}
+        for partition in partitions:
+            by_composite.setdefault(self.composite_key(partition), []).append(partition)
+        runs: list[list[Partition]] = []
+        for members in by_composite.values():
+            members.sort(key=lambda p: p[position])
+            previous = None
+            for partition in members:
+                ordinal = self.time.ordinal(partition[position])
+                if previous is None or ordinal != previous + 1:
+                    runs.append([])
+                runs[-1].append(partition)
+                previous = ordinal
+        return runs

@@ -1,0 +1,166 @@
+"""Builds nodes from what the user writes: every check that can be made without running is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rheo_assets.compute.targets import as_targets
+from rheo_assets.datasets import SUCCESS, DataFormat, Layout, S3Dataset, SignalIntegrityProtocol, check_options
+from rheo_assets.dimensions import DatetimeGranularity, DimensionSpec, DimensionType
+from rheo_assets.errors import DeclarationError
+from rheo_assets.filters import Filter
+from rheo_assets.links import Linkage
+from rheo_assets.nodes import (
+    DataNode,
+    ExternalData,
+    Projection,
+    Timer,
+    check_id,
+    check_projection,
+    input_links_of,
+    read_inputs,
+)
+
+from rheo_assets.signals import as_view
+
+_WRITER_OPTIONS = ("delimiter", "header", "compression")
+
+
+def timer_node(
+    application: str,
+    node_id: str,
+    expression: str,
+    dimension_id: str = "time",
+    time_format: str | None = None,
+    granularity: DatetimeGranularity | str | None = None,
+    shift: int | None = None,
+) -> Timer:
+    """Returns a timer: one DATETIME dimension whose values are the scheduled times."""
+    check_id("timer", node_id)
+    from rheo_assets.schedules import parse_schedule
+
+    schedule = parse_schedule(expression)
+    if shift is not None and (not isinstance(shift, int) or isinstance(shift, bool)):
+        raise DeclarationError(f"timer '{node_id}'", f"time_dimension_shift is {shift!r}", "A number of steps, e.g. -1")
+    level: dict[str, Any] = {"type": DimensionType.DATETIME, "format": time_format, "granularity": granularity}
+    spec = DimensionSpec.of({dimension_id: {name: value for name, value in level.items() if value is not None}})
+    return Timer(node_id, application, spec, Filter.open(spec), expression, schedule, shift or 0)
+
+
+def external_node(
+    application: str,
+    node_id: str,
+    dataset: S3Dataset,
+    dimension_spec: DimensionSpec | Mapping[str, Any] | None = None,
+    dimension_filter: Mapping[Any, Any] | None = None,
+    protocol: SignalIntegrityProtocol | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> ExternalData:
+    """Returns an external dataset."""
+    where = f"external data '{check_id('external data', node_id)}'"
+    if not isinstance(dataset, S3Dataset):
+        raise DeclarationError(where, f"the description is {dataset!r}", "Give an S3Dataset(...)")
+    spec = DimensionSpec.of(dimension_spec)
+    dataset.check_spec(spec, where)
+    return ExternalData(
+        node_id,
+        application,
+        spec,
+        Filter.of(spec, dimension_filter, where),
+        dataset.layout,
+        dataset.format,
+        dataset.options,
+        protocol,
+        dict(metadata or {}),
+    )
+
+
+def projection_node(
+    application: str,
+    node_id: str,
+    source: object,
+    output_dimension_spec: DimensionSpec | Mapping[str, Any],
+    output_dimension_filter: Mapping[Any, Any],
+) -> Projection:
+    """Returns a projection of one signal over known values."""
+    where = f"projection '{check_id('projection', node_id)}'"
+    view = as_view(source)
+    spec = DimensionSpec.of(output_dimension_spec)
+    fanned = Filter.of(spec, output_dimension_filter, where)
+    check_projection(where, view, spec, fanned.branches)
+    return Projection(node_id, application, spec, fanned, view)
+
+
+def data_node(
+    application: str,
+    bucket: str,
+    node_id: str,
+    inputs: object = None,
+    input_dim_links: object = None,
+    output_dimension_spec: DimensionSpec | Mapping[str, Any] | None = None,
+    output_dim_links: object = None,
+    compute_targets: object = None,
+    pending_node_expiration_ttl_in_secs: float | None = None,
+    auto_input_dim_linking_enabled: bool = True,
+    auto_output_dim_linking_enabled: bool = True,
+    protocol: SignalIntegrityProtocol | None = SUCCESS,
+    **metadata: Any,
+) -> DataNode:
+    """Returns a data node; see `Application.create_data` for the arguments.
+
+    Raises:
+        DeclarationError: A declaration that could never work.
+    """
+    where = f"node '{check_id('node', node_id)}'"
+    declaration = {name: value for name, value in locals().items() if name not in {"application", "bucket", "node_id", "where"}}
+    declaration.update(declaration.pop("metadata"))
+    views = read_inputs(where, inputs)
+    for view in views.values():
+        if view.node.application != application:
+            raise DeclarationError(where, f"input '{view.node.id}' belongs to application '{view.node.application}'")
+        if view.node.id == node_id:
+            raise DeclarationError(where, "reads itself", "A node's inputs are other nodes")
+    spec = _output_spec(where, output_dimension_spec, views)
+    linkage = Linkage(
+        node_id,
+        views,
+        spec,
+        input_links_of(where, input_dim_links),
+        input_links_of(where, output_dim_links),
+        auto_input_dim_linking_enabled,
+        auto_output_dim_linking_enabled,
+    )
+    if views:
+        linkage.check_determined()
+    if protocol is None:
+        raise DeclarationError(where, "has no protocol", "A data node always writes a completion file: leave it out")
+    ttl = pending_node_expiration_ttl_in_secs
+    if ttl is not None and (not isinstance(ttl, int | float) or ttl <= 0):
+        raise DeclarationError(where, f"pending_node_expiration_ttl_in_secs is {ttl!r}", "A number of seconds above 0")
+    data_format = DataFormat.of(metadata.pop("dataset_format", DataFormat.PARQUET), where)
+    options = {name: metadata.pop(name) for name in _WRITER_OPTIONS if name in metadata}
+    layout = Layout(f"s3://{bucket}/internal_data/{node_id}", ("{}",) * len(spec))
+    return DataNode(
+        node_id,
+        application,
+        spec,
+        linkage.output_filter(),
+        views,
+        linkage,
+        as_targets(compute_targets, where),
+        layout,
+        data_format,
+        check_options(data_format, options, where),
+        protocol,
+        ttl,
+        metadata,
+        declaration,
+    )
+
+
+def _output_spec(where: str, declared: object, views: Mapping[str, Any]) -> DimensionSpec:
+    if declared is not None:
+        return DimensionSpec.of(declared)  # type: ignore[arg-type]
+    first = next(iter(views.values()), None)
+    return first.node.spec if first is not None else DimensionSpec()
