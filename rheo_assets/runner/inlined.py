@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -112,18 +112,18 @@ def run_inlined(task: Task, root: Path | None = None) -> TaskResult:
 
 def engine_name() -> str:
     """Returns the name of the engine for the records: `Python 3.11.7`."""
-    return f"Python {platform.python_version()}"
+    return "Python {}.{}.{}".format(*sys.version_info)
 
 
 def local_path(uri: str, root: Path) -> str:
-    """Returns the folder behind an `s3://` URI of the local platform.
+    """Returns the folder behind an `s3://` URI of the local platform, without a look at the disk.
 
     Raises:
         ValueError: The URI is not of that form, or leaves the root.
     """
     scheme, _, rest = uri.partition("://")
     parts = rest.rstrip("/").split("/")
-    if scheme != "s3" or any(part in {"", ".", ".."} for part in parts):
+    if scheme not in {"s3", "s3a", "s3n"} or any(part in {"", ".", ".."} for part in parts):
         raise ValueError(f"{uri!r} names no place under the local root: expected s3://bucket/key without '..'")
     return str(root.joinpath("s3", *parts))
 

@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rheo_assets.platforms.local.functions_child import ANSWER, CALL, CANNOT_ANSWER
-from rheo_assets.runner.inlined import local_path
+from rheo_assets.platforms.local.storage import LocalStorage
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 COMPLETION_FILE = "_SUCCESS"
@@ -47,7 +47,8 @@ class FunctionEngine:
 
     def __init__(self, root: Path) -> None:
         """Takes the root of the local platform, under which `s3/<bucket>/<key>` lies."""
-        self.root = Path(root).absolute()
+        self._storage = LocalStorage(root)
+        self.root = self._storage.root
 
     def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
         """Runs the task's callable in a child process; see `Engine.run`.
@@ -57,7 +58,7 @@ class FunctionEngine:
         if task.lang not in self.langs:
             raise TaskFailure("platform", f"node '{task.node}': inlined Python cannot run {task.lang} code")
         try:
-            output, *_ = [Path(local_path(uri, self.root)) for uri in _uris(task)]
+            output, *_ = [self._storage.path(uri) for uri in _uris(task)]
             output.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix="rheo-inlined-"))
         except (OSError, ValueError) as error:
