@@ -38,6 +38,7 @@ class Journal:
         self.topology = topology
         self.codecs = {node.id: Codec(node, since) for node in topology}
         self._seen: dict[Key, set[str]] = {}
+        self.skipped_to = 0
 
     # reading --------------------------------------------------------------------------------------------------
 
@@ -58,8 +59,6 @@ class Journal:
                 entries.append(entry)
         self._learn_identities([event for event, _ in events])
         return [entry for entry in entries if not isinstance(entry, Event) or self._is_new(entry)]
-
-    skipped_to = 0
 
     def _entry(self, record: EventLogRecord) -> Entry | None:
         key = record.asset_key

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
+from rheo_assets.compute.targets import Target
 from rheo_assets.runner.task import Task, TaskResult
 
 
@@ -28,6 +29,9 @@ class Storage(Protocol):
 
     def write(self, uri: str, content: bytes) -> None:
         """Writes the object whole: a reader sees the old content or the new, never a part."""
+
+    def create(self, uri: str, content: bytes) -> bool:
+        """Writes the object only if there is none; of several writers at once exactly one gets True."""
 
     def delete(self, uri: str) -> None:
         """Deletes the object, or everything below the prefix; nothing there is no error."""
@@ -59,3 +63,28 @@ class Catalog(Protocol):
 
     def table(self, database: str, name: str) -> Mapping[str, Any]:
         """Returns the table as Glue's `GetTable` describes it; raises `LookupError` naming near misses."""
+
+
+class Platform(Protocol):
+    """Where an application's data lies and its code runs.
+
+    Attributes:
+        name: What user code sees as `runtime_platform`.
+        storage: The object store.
+    """
+
+    name: str
+    storage: Storage
+
+    def bucket(self, application: str) -> str:
+        """Returns the bucket that holds an application's own data and state."""
+
+    def engine(self, target: Target) -> Engine:
+        """Returns the engine that serves a target.
+
+        Raises:
+            CapabilityMissing: Nothing here does; the message has the pip line.
+        """
+
+    def params(self) -> Mapping[str, Any]:
+        """Returns what callables get in `params` besides `dimensions`."""

@@ -68,7 +68,7 @@ class NodeGroups:
         self.groups: dict[int, TriggerGroup] = {}
         self.runnable: dict[int, None] = {}
         self.injected: set[Key] = set()
-        self.in_flight: dict[Partition, int] = {}
+        self.in_flight: dict[Partition, Trigger] = {}
         self.counts: Counter[str] = Counter()
         self.next_number = 0
         self.sources = {alias: view.node.id for alias, view in node.inputs.items()}
@@ -261,9 +261,10 @@ class NodeGroups:
                 self._drop(group, "skipped")
                 continue
             self._drop(group, "emitted")
-            self.in_flight[group.output] = turn
             identities = tuple(sorted(set(group.identities.values())))
-            triggers.append(Trigger(self.node.id, group.output, group.tips, nearest, identities, turn))
+            trigger = Trigger(self.node.id, group.output, group.tips, nearest, identities, turn)
+            self.in_flight[group.output] = trigger
+            triggers.append(trigger)
         return triggers
 
     def ended(self, partition: Partition) -> None:

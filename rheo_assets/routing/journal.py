@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from uuid import NAMESPACE_URL, uuid5
 
 from rheo_assets.dimensions import Partition
 
@@ -100,3 +101,8 @@ class Trigger:
     nearest: Mapping[str, Partition] = field(hash=False)
     identities: tuple[str, ...]
     turn: int
+
+    def execution_id(self, application: str) -> str:
+        """Returns the id of the execution: the same for everyone who folds the same journal."""
+        name = "|".join([application, self.node, repr(self.partition), *self.identities, str(self.turn)])
+        return str(uuid5(NAMESPACE_URL, f"rheo:{name}"))

@@ -9,7 +9,7 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.errors import StateError
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.groups import Key, NodeGroups, TriggerGroup
-from rheo_assets.routing.journal import PlanOpened
+from rheo_assets.routing.journal import PlanOpened, Trigger
 from rheo_assets.routing.router import Router, readable
 from rheo_assets.topology import Topology
 
@@ -22,7 +22,6 @@ def dump_node(state: NodeGroups, topology: Topology, cursor: int) -> str:
     def keys(found: set[Key]) -> list[list[Any]]:
         return sorted([source, list(topology[source].spec.render(partition))] for source, partition in found)
 
-    spec = state.node.spec
     groups = [
         {
             "number": group.number,
@@ -41,7 +40,7 @@ def dump_node(state: NodeGroups, topology: Topology, cursor: int) -> str:
             "next": state.next_number,
             "groups": groups,
             "injected": keys(state.injected),
-            "in_flight": [[list(spec.render(partition)), turn] for partition, turn in state.in_flight.items()],
+            "in_flight": [_dump_trigger(state, trigger) for trigger in state.in_flight.values()],
             "counts": dict(state.counts),
         },
         separators=(",", ":"),
@@ -59,10 +58,10 @@ def load_node(node: DataNode, topology: Topology, text: str) -> NodeGroups:
     state.counts.update(row["counts"])
     state.next_number = row["next"]
     state.injected = _read_keys(topology, row["injected"])
-    for values, turn in row["in_flight"]:
-        partition = readable(topology, node.id, tuple(values))
-        if partition is not None:
-            state.in_flight[partition] = turn
+    for item in row["in_flight"]:
+        trigger = _read_trigger(state, topology, item)
+        if trigger is not None:
+            state.in_flight[trigger.partition] = trigger
     for item in row["groups"]:
         group = _read_group(state, topology, item)
         if group is None:
@@ -70,6 +69,33 @@ def load_node(node: DataNode, topology: Topology, text: str) -> NodeGroups:
         else:
             state.restore(group)
     return state
+
+
+def _dump_trigger(state: NodeGroups, trigger: Trigger) -> dict[str, Any]:
+    return {
+        "partition": list(state.node.spec.render(trigger.partition)),
+        "tips": {alias: _text(state, alias, tip) for alias, tip in trigger.tips.items()},
+        "nearest": {alias: _text(state, alias, tip) for alias, tip in trigger.nearest.items()},
+        "identities": list(trigger.identities),
+        "turn": trigger.turn,
+    }
+
+
+def _read_trigger(state: NodeGroups, topology: Topology, item: dict[str, Any]) -> Trigger | None:
+    partition = readable(topology, state.node.id, tuple(item["partition"]))
+    read: dict[str, dict[str, Partition]] = {"tips": {}, "nearest": {}}
+    for part, found in read.items():
+        for alias, values in item[part].items():
+            view = state.node.inputs.get(alias)
+            tip = readable(topology, view.node.id, tuple(values)) if view is not None else None
+            if tip is None:
+                return None
+            found[alias] = tip
+    if partition is None:
+        return None
+    return Trigger(
+        state.node.id, partition, read["tips"], read["nearest"], tuple(item["identities"]), item["turn"]
+    )
 
 
 def _read_group(state: NodeGroups, topology: Topology, item: dict[str, Any]) -> TriggerGroup | None:
@@ -108,6 +134,7 @@ def dump_header(router: Router) -> str:
             "cursor": router.cursor,
             "active": sorted(router.active),
             "runnable": sorted(router.runnable),
+            "busy": sorted(router.busy),
             "plans": plans,
         },
         separators=(",", ":"),
@@ -115,7 +142,7 @@ def dump_header(router: Router) -> str:
 
 
 def load_header(topology: Topology, text: str) -> dict[str, Any]:
-    """Reads what `dump_header` wrote, as the arguments of `Router`: cursor, plans, active, runnable."""
+    """Reads what `dump_header` wrote, as the arguments of `Router`: cursor, plans, active, runnable, busy."""
     row = _versioned(text, "routing state")
     plans = {}
     for name, holds in row["plans"].items():
@@ -126,7 +153,7 @@ def load_header(topology: Topology, text: str) -> dict[str, Any]:
             for node_id, rows in holds.items()
         }
         plans[name] = PlanOpened(0, name, read)
-    return {"cursor": row["cursor"], "plans": plans, "active": row["active"], "runnable": row["runnable"]}
+    return {"cursor": row["cursor"], "plans": plans, "active": row["active"], "runnable": row["runnable"], "busy": row["busy"]}
 
 
 def _versioned(text: str, what: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Router:
         plans: The open plans of the recorded state.
         active: The ids of the nodes with groups in the recorded state.
         runnable: Those of them whose groups the next turn emits.
+        busy: The ids of the nodes with emitted executions that have not ended.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class Router:
         plans: dict[str, PlanOpened] | None = None,
         active: Iterable[str] = (),
         runnable: Iterable[str] = (),
+        busy: Iterable[str] = (),
     ) -> None:
         self.topology = topology
         self.cursor = cursor
         self.plans = dict(plans or {})
         self.active = {node_id for node_id in active if node_id in topology.data_nodes}
         self.runnable = {node_id for node_id in runnable if node_id in topology.data_nodes}
+        self.busy = {node_id for node_id in busy if node_id in topology.data_nodes}
         self.dirty: set[str] = set()
         self._touched: set[str] = set()
         self._load = load
@@ -78,6 +81,7 @@ class Router:
             yield state
             (self.active.add if state.groups else self.active.discard)(node_id)
             (self.runnable.add if state.runnable else self.runnable.discard)(node_id)
+            (self.busy.add if state.in_flight else self.busy.discard)(node_id)
 
     def _route(self, event: Event) -> None:
         signal = self.topology.nodes.get(event.node)
@@ -142,9 +146,9 @@ class Router:
                 return True
         return False
 
-    def in_flight(self, node_id: str) -> frozenset[Partition]:
-        """Returns the partitions of a node whose emitted executions have not ended."""
-        return frozenset(self.groups(node_id).in_flight)
+    def outbox(self) -> list[Trigger]:
+        """Returns every emitted execution that has not ended."""
+        return [trigger for node_id in sorted(self.busy) for trigger in self.groups(node_id).in_flight.values()]
 
 
 def readable(topology: Topology, node_id: str, values: tuple[str, ...]) -> Partition | None:

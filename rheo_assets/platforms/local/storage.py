@@ -136,6 +136,22 @@ class LocalStorage:
                 raise self._explained(error, uri) from error
             raise
 
+    def create(self, uri: str, content: bytes) -> bool:
+        """Writes the object only if there is none; of several writers at once exactly one gets True."""
+        path = Path(self._checked(uri))
+        temporary = path.parent / f".tmp-{uuid.uuid4().hex}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(content)
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise self._explained(error, uri) from error
+        finally:
+            _discard(temporary)
+        return True
+
     def delete(self, uri: str) -> None:
         """Deletes the object, or everything below the prefix; nothing there is no error.
 

@@ -1,0 +1,127 @@
+"""What happened: executions and the records of their compute targets, as users see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """The states of an execution."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has not ended."""
+        return self in {Status.QUEUED, Status.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeRecord:
+    """One compute target of one execution.
+
+    Attributes:
+        node: The node's id.
+        partition: The output partition, values as text.
+        target: The target's position, from 0.
+        title: What it is: `SPARK_SQL code`, `callable 'report'`.
+        status: A `Status` value.
+        started: When it started, UTC.
+        ended: When it ended, UTC; None while it runs.
+        error: Why it failed; None otherwise.
+        detail: The user's traceback or the engine's own text.
+        engine: Which engine ran it.
+        rows: Rows written; None where it writes no table.
+        attempts: How often it was started.
+    """
+
+    node: str
+    partition: tuple[str, ...]
+    target: int
+    title: str
+    status: str
+    started: datetime | None = None
+    ended: datetime | None = None
+    error: str | None = None
+    detail: str = ""
+    engine: str = ""
+    rows: int | None = None
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution of a node's targets for one output partition.
+
+    Attributes:
+        id: Its identity; the same for every driver.
+        node: The node's id.
+        partition: The output partition, values as text.
+        status: A `Status` value.
+        inputs: What each input was resolved to, values as text, tip first.
+        missing: Those of them that were absent.
+        records: One a target.
+        started: When it started, UTC; None while queued.
+        ended: When it ended, UTC.
+        run_id: The Dagster run.
+        error: Why it failed; None otherwise.
+    """
+
+    id: str
+    node: str
+    partition: tuple[str, ...]
+    status: str
+    inputs: Mapping[str, list[tuple[str, ...]]] = field(default_factory=dict)
+    missing: Mapping[str, list[tuple[str, ...]]] = field(default_factory=dict)
+    records: tuple[ComputeRecord, ...] = ()
+    started: datetime | None = None
+    ended: datetime | None = None
+    run_id: str | None = None
+    error: str | None = None
+
+    def to_fields(self) -> dict[str, Any]:
+        """Returns the execution as JSON fields."""
+        return _jsonable(asdict(self))  # type: ignore[no-any-return]
+
+    @classmethod
+    def of_fields(cls, fields: Mapping[str, Any]) -> Execution:
+        """Reads what `to_fields` wrote."""
+        values = dict(fields)
+        values["partition"] = tuple(values["partition"])
+        values["records"] = tuple(
+            ComputeRecord(
+                **{
+                    **record,
+                    "partition": tuple(record["partition"]),
+                    "started": _moment(record["started"]),
+                    "ended": _moment(record["ended"]),
+                }
+            )
+            for record in values["records"]
+        )
+        for name in ("inputs", "missing"):
+            values[name] = {alias: [tuple(p) for p in partitions] for alias, partitions in values[name].items()}
+        values["started"], values["ended"] = _moment(values["started"]), _moment(values["ended"])
+        return cls(**values)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    return value

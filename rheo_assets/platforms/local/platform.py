@@ -1,0 +1,76 @@
+"""The local platform: everything under one folder, everything for real."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rheo_assets.compute.targets import Batch, Inlined, Lang, Target
+from rheo_assets.errors import CapabilityMissing
+from rheo_assets.platforms.capabilities import Engine
+from rheo_assets.platforms.local.storage import LocalStorage
+
+
+class LocalPlatform:
+    """Storage, engines and catalog of one machine.
+
+    Args:
+        root: The folder that holds everything; `RHEO_HOME`, else `~/.rheo`.
+    """
+
+    name = "local"
+
+    def __init__(self, root: str | Path | None = None) -> None:
+        self.root = Path(root or os.environ.get("RHEO_HOME") or Path.home() / ".rheo").expanduser().absolute()
+        self.storage = LocalStorage(self.root)
+
+    def bucket(self, application: str) -> str:
+        """Returns the bucket that holds an application's own data and state."""
+        return f"rheo-{application}"
+
+    def engine(self, target: Target) -> Engine:
+        """Returns the engine that serves a target.
+
+        Raises:
+            CapabilityMissing: A package is not installed.
+        """
+        if isinstance(target, Inlined):
+            return self._functions
+        if isinstance(target, Batch) and target.lang is Lang.PRESTO_SQL:
+            return self._presto
+        if isinstance(target, Batch) and target.lang in {Lang.PYTHON, Lang.SPARK_SQL}:
+            if importlib.util.find_spec("pyspark") is None:
+                raise CapabilityMissing(
+                    f"{target.title} needs Spark, which is not installed: pip install 'rheo-assets[spark,java]'"
+                )
+            return self._spark
+        raise CapabilityMissing(f"the local platform runs no {target.title}")
+
+    @cached_property
+    def _functions(self) -> Engine:
+        from rheo_assets.platforms.local.functions import FunctionEngine
+
+        return FunctionEngine(self.root)
+
+    @cached_property
+    def _presto(self) -> Engine:
+        from rheo_assets.platforms.local.presto.engine import PrestoEngine
+
+        return PrestoEngine(self.root)
+
+    @cached_property
+    def _spark(self) -> Engine:
+        from rheo_assets.platforms.local.spark.engine import SparkEngine
+
+        return SparkEngine(self.root)
+
+    def params(self) -> Mapping[str, Any]:
+        """Returns what callables get in `params` besides `dimensions`."""
+        return {"platform": self.name}
+
+    def __repr__(self) -> str:
+        return f"LocalPlatform({str(self.root)!r})"

@@ -1,0 +1,36 @@
+"""Readiness: whether a partition's data may be read, as the storage shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rheo_assets.dimensions import Partition
+from rheo_assets.nodes import DataNode, ExternalData
+from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.signals import Signal
+
+
+class Readiness:
+    """Looks at the storage. A node's completion file is its recorded success: it is written last, removed first."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def is_ready(self, signal: Signal, partition: Partition) -> bool:
+        """Returns whether the partition is complete; timers, alarms, metrics and projections always are."""
+        if not isinstance(signal, DataNode | ExternalData):
+            return True
+        folder = signal.layout.uri(signal.spec, partition)
+        if signal.protocol is None:
+            return self._storage.has_objects(folder)
+        return any(self._storage.version(f"{folder}/{name}") is not None for name in signal.protocol.files)
+
+    def has_data(self, signal: Signal, partition: Partition) -> bool:
+        """Returns whether there is anything to read, complete or not."""
+        if not isinstance(signal, DataNode | ExternalData):
+            return True
+        return self._storage.has_objects(signal.layout.uri(signal.spec, partition))
+
+    def ready_of(self, signal: Signal, partitions: Iterable[Partition]) -> set[Partition]:
+        """Returns those of the partitions that are ready."""
+        return {partition for partition in partitions if self.is_ready(signal, partition)}

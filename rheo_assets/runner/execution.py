@@ -1,0 +1,240 @@
+"""One execution from resolved tips to the completion file: free of Dagster, the same on every platform."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rheo_assets.compute.targets import Batch, Inlined, NoOp, Target
+from rheo_assets.datasets import SUCCESS_FILE
+from rheo_assets.dimensions import Partition
+from rheo_assets.executions import ComputeRecord, Execution, Status
+from rheo_assets.nodes import DataNode, ExternalData
+from rheo_assets.platforms.capabilities import Platform
+from rheo_assets.readiness import Readiness
+from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
+
+_PLATFORM_RETRIES = 4
+_FIRST_PAUSE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One execution to be run, with everything decided.
+
+    Attributes:
+        id: The execution's identity.
+        partition: The output partition.
+        tips: The tip of each input.
+        nearest: For each nearest input the one partition that is read.
+    """
+
+    id: str
+    partition: Partition
+    tips: Mapping[str, Partition]
+    nearest: Mapping[str, Partition] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An ended execution and what its targets left behind."""
+
+    execution: Execution
+    results: tuple[TaskResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an execution needs from its driver.
+
+    Attributes:
+        platform: Where data lies and code runs.
+        log: Takes one line at a time.
+        cancelled: Whether the execution is to end.
+        callable_path: Returns the local path of a callable's blob.
+        run_id: The Dagster run, for the record.
+        pause: Waits between retries, seconds.
+    """
+
+    platform: Platform
+    log: Callable[[str], None]
+    cancelled: Callable[[], bool]
+    callable_path: Callable[[DataNode, int], str]
+    run_id: str | None = None
+    pause: Callable[[float], None] = time.sleep
+
+
+def run_execution(node: DataNode, request: Request, around: Surroundings) -> Outcome:
+    """Runs a node's targets in order; writes the completion file only when all succeed.
+
+    A target that fails does not stop the later ones. Nothing is raised for a failed target: the outcome says so.
+    """
+    storage = around.platform.storage
+    folder = node.layout.uri(node.spec, request.partition)
+    inputs = resolve_inputs(node, request, Readiness(storage))
+    started = datetime.now(UTC)
+    for name in node.protocol.files:
+        storage.delete(f"{folder}/{name}")
+    if any(isinstance(target, Inlined) for target in node.targets):
+        storage.delete(folder)
+    records, results = [], []
+    for position, target in enumerate(node.targets):
+        task = _task(node, request, target, position, inputs, around)
+        record, result = _run_target(node, request, target, position, task, around)
+        records.append(record)
+        if result is not None:
+            results.append(result)
+    failed = next((record for record in records if record.status != Status.COMPLETED), None)
+    execution = Execution(
+        request.id,
+        node.id,
+        node.spec.render(request.partition),
+        str(Status.COMPLETED if failed is None else failed.status),
+        {item.alias: list(item.partitions) for item in inputs},
+        {item.alias: absent for item in inputs if (absent := _absent(item))},
+        tuple(records),
+        started,
+        datetime.now(UTC),
+        around.run_id,
+        failed.error if failed is not None else None,
+    )
+    if failed is None:
+        storage.write(f"{folder}/{completion_file(node)}", json.dumps(execution.to_fields()).encode())
+    return Outcome(execution, tuple(results))
+
+
+def completion_file(node: DataNode) -> str:
+    """Returns the name of the file that a success writes."""
+    return node.protocol.files[0] if node.protocol.files else SUCCESS_FILE
+
+
+def recorded_success(node: DataNode, partition: Partition, execution_id: str, platform: Platform) -> Execution | None:
+    """Returns the execution that wrote the partition's completion file, if it is this one: it needs no second run."""
+    uri = f"{node.layout.uri(node.spec, partition)}/{completion_file(node)}"
+    try:
+        fields = json.loads(platform.storage.read(uri))
+        execution = Execution.of_fields(fields)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return execution if execution.id == execution_id else None
+
+
+def resolve_inputs(node: DataNode, request: Request, readiness: Readiness) -> tuple[TaskInput, ...]:
+    """Returns what each input reads: its partitions, tip first, and which of them are absent."""
+    return tuple(_input(node, alias, request, readiness) for alias in node.inputs)
+
+
+def _input(node: DataNode, alias: str, request: Request, readiness: Readiness) -> TaskInput:
+    view = node.inputs[alias]
+    signal, tip = view.node, request.tips[alias]
+    spec = signal.spec
+    rendered_tip = dict(zip(spec.names, spec.render(tip), strict=True))
+    if not isinstance(signal, DataNode | ExternalData):
+        return TaskInput(alias, dimensions=rendered_tip, value="/".join(spec.render(tip)), partitions=(spec.render(tip),))
+    chosen = request.nearest.get(alias)
+    partitions = view.partitions(tip) if chosen is None else (chosen,)
+    paths = tuple(signal.layout.uri(spec, partition) for partition in partitions)
+    absent = tuple(
+        path
+        for path, partition in zip(paths, partitions, strict=True)
+        if not readiness.is_ready(signal, partition) and not (partition == tip and readiness.has_data(signal, partition))
+    )
+    return TaskInput(
+        alias,
+        paths,
+        absent,
+        view.is_ref,
+        rendered_tip,
+        str(signal.format),
+        signal.options,
+        partitions=tuple(spec.render(partition) for partition in partitions),
+    )
+
+
+def _absent(item: TaskInput) -> list[tuple[str, ...]]:
+    missing = set(item.missing)
+    return [partition for path, partition in zip(item.paths, item.partitions, strict=False) if path in missing]
+
+
+def _task(
+    node: DataNode, request: Request, target: Target, position: int, inputs: Sequence[TaskInput], around: Surroundings
+) -> Task | None:
+    if isinstance(target, NoOp):
+        return None
+    dimensions = dict(zip(node.spec.names, node.spec.render(request.partition), strict=True))
+    output = TaskOutput(node.layout.uri(node.spec, request.partition), str(node.format), node.options)
+    platform = around.platform
+    if isinstance(target, Inlined):
+        code, lang, args = around.callable_path(node, position), "INLINED", {}
+    else:
+        assert isinstance(target, Batch)
+        code, lang, args = target.code, str(target.lang), dict(target.args)
+    return Task(
+        node.id,
+        lang,
+        code,
+        tuple(inputs),
+        output,
+        dimensions,
+        args,
+        dict(platform.params()),
+        platform.name,
+        target.timeout if isinstance(target, Batch | Inlined) else None,
+    )
+
+
+def _run_target(
+    node: DataNode, request: Request, target: Target, position: int, task: Task | None, around: Surroundings
+) -> tuple[ComputeRecord, TaskResult | None]:
+    started = datetime.now(UTC)
+    attempts, failures, platform_failures = 0, 0, 0
+
+    def record(status: Status, result: TaskResult | None, failure: TaskFailure | None) -> ComputeRecord:
+        return ComputeRecord(
+            node.id,
+            node.spec.render(request.partition),
+            position,
+            target.title,
+            str(status),
+            started,
+            datetime.now(UTC),
+            failure.message if failure is not None else None,
+            failure.detail if failure is not None else "",
+            result.engine if result is not None else "",
+            result.rows if result is not None else None,
+            attempts,
+        )
+
+    while True:
+        attempts += 1
+        try:
+            result = TaskResult(engine="no-op")
+            if task is not None:
+                result = around.platform.engine(target).run(task, around.log, around.cancelled)
+            return record(Status.COMPLETED, result, None), result
+        except TaskFailure as failure:
+            around.log(f"target {position} ({target.title}) of '{node.id}' failed: {failure.message}")
+            if failure.detail:
+                around.log(failure.detail)
+            if failure.kind == "cancelled":
+                return record(Status.KILLED, None, failure), None
+            if failure.kind == "platform" and platform_failures < _PLATFORM_RETRIES:
+                around.pause(_FIRST_PAUSE * 2**platform_failures)
+                platform_failures += 1
+                continue
+            if failure.kind != "platform" and failures < target.retry_count:
+                failures += 1
+                continue
+            return record(Status.FAILED, None, failure), None
+
+
+def summary(outcome: Outcome) -> dict[str, Any]:
+    """Returns plain facts about an outcome for a table or log line."""
+    execution = outcome.execution
+    rows = next((result.rows for result in reversed(outcome.results) if result.rows is not None), None)
+    seconds = (execution.ended - execution.started).total_seconds() if execution.ended and execution.started else 0.0
+    return {"node": execution.node, "partition": "/".join(execution.partition), "rows": rows, "seconds": seconds}
