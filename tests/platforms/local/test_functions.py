@@ -280,7 +280,8 @@ def test_a_callable_dies_with_the_process_that_drives_it(bench):
         FunctionEngine(folder / "root").run(task, print, lambda: False)
         """
     )
-    with subprocess.Popen([sys.executable, "-c", drive, str(bench.folder)]) as driver:
+    env = {**os.environ, "TMPDIR": str(bench.folder)}  # a killed driver cannot remove its scratch folder
+    with subprocess.Popen([sys.executable, "-c", drive, str(bench.folder)], env=env) as driver:
         assert wait_until(pid.exists)
         driver.kill()
     assert wait_until(lambda: not is_running(int(pid.read_text())))
