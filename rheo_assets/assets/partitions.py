@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 import dagster as dg
 
-from rheo_assets.dimensions import DatetimeGranularity, Dimension, Partition
+from rheo_assets.dimensions import DatetimeGranularity, Dimension, Partition, Value
 from rheo_assets.filters import Exactly
 from rheo_assets.signals import Signal
 
@@ -105,6 +105,11 @@ class Codec:
     @property
     def _time_name(self) -> str:
         return self.time.name if self.time is not None else ""
+
+    @staticmethod
+    def composite_text(values: Sequence[tuple[Dimension, Value]]) -> list[str]:
+        """Returns the encoded texts of values."""
+        return [_encode(dimension.render(value)) for dimension, value in values]
 
     def composite_key(self, partition: Partition) -> str | None:
         """Returns the composite part of the partition's key, None without one."""

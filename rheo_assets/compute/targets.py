@@ -117,6 +117,22 @@ class Batch(Target):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredCallable:
+    """A callable of a recorded declaration: known by its blob's hash, opened only to run it."""
+
+    digest: str
+    name: str
+
+    def __call__(self, inputs: Any, output: Any, params: Any) -> Any:
+        """Refuses: it runs in a process of its own."""
+        raise TypeError(f"{self.name} is recorded as blob {self.digest}; execute its node to run it")
+
+    @property
+    def __name__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class Inlined(Target):
     """A Python callable `f(inputs, output, params)`; made by `InlinedCompute`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from rheo_assets.compute.targets import Target
@@ -23,6 +23,13 @@ class Storage(Protocol):
 
     def children(self, uri: str) -> Iterator[str]:
         """Yields the names one level below the prefix, sorted: folders and objects."""
+
+    def find(self, prefix: str, depth: int, names: Sequence[str] | None) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yields (path segments below the prefix, version) of the objects exactly `depth` folders below it.
+
+        Only objects of the given names are looked at, so that the cost grows with the folders, not with what lies in
+        them; None looks at every object. Names that start with `.` are passed over.
+        """
 
     def read(self, uri: str) -> bytes:
         """Returns the object's content; raises `FileNotFoundError`."""
@@ -88,3 +95,10 @@ class Platform(Protocol):
 
     def params(self) -> Mapping[str, Any]:
         """Returns what callables get in `params` besides `dimensions`."""
+
+    def save_private(self, uri: str, content: bytes) -> None:
+        """Writes an object that only its owner can read."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many executions of one run go at once."""

@@ -23,6 +23,7 @@ class LocalPlatform:
     """
 
     name = "local"
+    concurrency = 2
 
     def __init__(self, root: str | Path | None = None) -> None:
         self.root = Path(root or os.environ.get("RHEO_HOME") or Path.home() / ".rheo").expanduser().absolute()
@@ -67,6 +68,12 @@ class LocalPlatform:
         from rheo_assets.platforms.local.spark.engine import SparkEngine
 
         return SparkEngine(self.root)
+
+    def save_private(self, uri: str, content: bytes) -> None:
+        """Writes an object that only its owner can read."""
+        if self.storage.version(uri) is None:
+            self.storage.write(uri, content)
+            self.storage.path(uri).chmod(0o600)
 
     def params(self) -> Mapping[str, Any]:
         """Returns what callables get in `params` besides `dimensions`."""

@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 # One match accepts the common URI; whatever it does not accept is looked at part by part for the message.
@@ -100,6 +100,10 @@ class LocalStorage:
                 yield entry.name, None if entry.is_dir() else _identity(entry.stat())
             except FileNotFoundError:  # deleted between the listing and the look at it
                 continue
+
+    def find(self, prefix: str, depth: int, names: Sequence[str] | None) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yields (path segments below the prefix, version) of the objects exactly `depth` folders below it."""
+        yield from _find(self._checked(prefix), depth, names, ())
 
     def read(self, uri: str) -> bytes:
         """Returns the object's content.
@@ -219,6 +223,29 @@ def _discard(temporary: Path) -> None:
 
 def _identity(found: os.stat_result) -> str:
     return f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
+
+
+def _find(
+    folder: str, depth: int, names: Sequence[str] | None, above: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    if depth == 0 and names is not None:
+        for name in names:
+            try:
+                found = os.stat(f"{folder}/{name}")  # noqa: PTH116  # Path costs more than the call
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            yield (*above, name), _identity(found)
+        return
+    try:
+        with os.scandir(folder) as entries:
+            listed = sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in listed:
+        if depth > 0 and entry.is_dir():
+            yield from _find(entry.path, depth - 1, names, (*above, entry.name))
+        elif depth == 0 and not entry.is_dir():
+            yield (*above, entry.name), _identity(entry.stat())
 
 
 def _any_data(folder: str) -> bool:

@@ -1,0 +1,124 @@
+"""Each node as an asset: data nodes materialise, everything else is external."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.body import Body
+from rheo_assets.assets.keys import asset_key, dagster_name, router_key
+from rheo_assets.assets.mappings import lineage
+from rheo_assets.compute.targets import Batch, Inlined
+from rheo_assets.nodes import DataNode, ExternalData, Projection, Timer
+from rheo_assets.signals import Signal, View
+
+_KINDS = {"spark": "spark", "pyspark": "pyspark", "scala": "scala", "presto": "presto", "python": "python"}
+CONFIG = {
+    "executions": dg.Field(
+        [dg.Permissive()], is_required=False, description="Written by the router: executions with resolved inputs."
+    ),
+    "wait": dg.Field(
+        bool,
+        is_required=False,
+        description="Wait for range-checked and nearest inputs that are not ready, instead of failing with their list.",
+    ),
+    "wait_timeout_seconds": dg.Field(int, is_required=False, description="How long to wait; 3600 unless said otherwise."),
+}
+
+
+def node_asset(binding: Binding, node: DataNode) -> dg.AssetsDefinition:
+    """Returns the asset of a data node."""
+
+    def materialise(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        yield from Body(binding, node, context).run()
+
+    codec = binding.codecs[node.id]
+    return dg.asset(
+        key=asset_key(node.application, node.id),
+        deps=list(_dependencies(binding, node)),
+        partitions_def=codec.definition,
+        backfill_policy=dg.BackfillPolicy.single_run() if codec.definition is not None else None,
+        config_schema=CONFIG,
+        output_required=False,
+        **_shown(node),
+    )(materialise)
+
+
+def external_spec(binding: Binding, node: Signal) -> dg.AssetSpec:
+    """Returns the external asset of a dataset, timer or projection."""
+    source = [node.source.node] if isinstance(node, Projection) else []
+    shown = _shown(node)
+    shown.pop("op_tags", None)
+    return dg.AssetSpec(
+        asset_key(node.application, node.id),
+        deps=[asset_key(parent.application, parent.id) for parent in source],
+        partitions_def=binding.codecs[node.id].definition,
+        **shown,
+    )
+
+
+def router_spec(application: str) -> dg.AssetSpec:
+    """Returns the external asset under which the router's turns are observed."""
+    return dg.AssetSpec(
+        router_key(application),
+        group_name=dagster_name(application),
+        description="What the router of this application decided: its turns and plans, as observations.",
+    )
+
+
+def _dependencies(binding: Binding, node: DataNode) -> Iterator[dg.AssetDep]:
+    views: dict[str, list[View]] = {}
+    for view in node.inputs.values():
+        views.setdefault(view.node.id, []).append(view)
+    for parent, used in views.items():
+        edge = lineage(node, used, binding.codecs[node.id], binding.codecs[parent])
+        yield dg.AssetDep(asset_key(node.application, parent), partition_mapping=edge.mapping)
+
+
+def _approximate(binding_node: DataNode) -> list[str]:
+    return sorted(alias for alias, view in binding_node.inputs.items() if view.is_nearest)
+
+
+def _shown(node: Signal) -> dict[str, Any]:
+    """Returns what the UI shows of a node: description, group, owners, tags, kinds, a link to its code."""
+    said = dict(getattr(node, "metadata", {}) or {})
+    source = said.pop("_source", None)
+    metadata: dict[str, Any] = {}
+    if isinstance(node, DataNode | ExternalData):
+        metadata["dagster/uri"] = node.layout.root
+        metadata["format"] = str(node.format)
+    if isinstance(node, Timer):
+        metadata["schedule"] = node.expression
+    if isinstance(node, DataNode):
+        metadata["inputs"] = dg.MetadataValue.md("\n".join(f"* `{a}` = `{view}`" for a, view in node.inputs.items()) or "none")
+        code = [target for target in node.targets if isinstance(target, Batch)]
+        if code:
+            metadata["code"] = dg.MetadataValue.md("\n\n".join(f"```\n{target.code.strip()}\n```" for target in code))
+        if nearest := _approximate(node):
+            metadata["approximate lineage"] = f"the nearest ready partition is read: {', '.join(nearest)}"
+    if source is not None:
+        reference = dg.LocalFileCodeReference(file_path=source[0], line_number=source[1], label=node.id)
+        metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(code_references=[reference])
+    metadata.update({name: value for name, value in said.items() if name not in {"description", "owners", "tags", "group"}})
+    return {
+        "description": said.get("description"),
+        "owners": said.get("owners"),
+        "tags": said.get("tags"),
+        "group_name": dagster_name(said.get("group") or node.application),
+        "kinds": _kinds(node),
+        "metadata": metadata,
+    }
+
+
+def _kinds(node: Signal) -> set[str]:
+    if isinstance(node, ExternalData):
+        return {"s3", str(node.format)}
+    if not isinstance(node, DataNode):
+        return {type(node).__name__.lower()}
+    kinds = {_KINDS[target.kind] for target in node.targets if target.kind in _KINDS}
+    if any(isinstance(target, Batch | Inlined) for target in node.targets):
+        kinds.add(str(node.format))
+    return set(sorted(kinds)[:3])

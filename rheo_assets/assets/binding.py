@@ -1,0 +1,86 @@
+"""An application bound to a platform: what asset bodies, sensors and drivers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+from rheo_assets.assets.claims import Claims
+from rheo_assets.assets.partitions import Codec
+from rheo_assets.compute.targets import Inlined, StoredCallable
+from rheo_assets.nodes import DataNode
+from rheo_assets.platforms.capabilities import Platform
+from rheo_assets.readiness import Readiness
+from rheo_assets.topology import Topology
+
+
+@dataclass
+class Binding:
+    """One application's nodes on one platform.
+
+    Attributes:
+        topology: The nodes.
+        platform: Where data lies and code runs.
+        since: The first day that Dagster lists for time dimensions without a `min`.
+    """
+
+    topology: Topology
+    platform: Platform
+    since: datetime
+    _blobs: dict[int, str] = field(default_factory=dict, repr=False)
+    _lock: Any = field(default_factory=Lock, repr=False)
+
+    @property
+    def application(self) -> str:
+        """The application's name."""
+        return self.topology.application
+
+    @cached_property
+    def readiness(self) -> Readiness:
+        """What the storage shows."""
+        return Readiness(self.platform.storage)
+
+    @cached_property
+    def home(self) -> str:
+        """The URI prefix of the application's own state."""
+        return f"s3://{self.platform.bucket(self.application)}"
+
+    @cached_property
+    def claims(self) -> Claims:
+        """Who runs what."""
+        return Claims(self.platform.storage, f"{self.home}/claims")
+
+    @cached_property
+    def codecs(self) -> dict[str, Codec]:
+        """The partition keys of every node."""
+        return {node.id: Codec(node, self.since) for node in self.topology}
+
+    def blob_uri(self, digest: str) -> str:
+        """Returns where a callable's blob lies."""
+        return f"{self.home}/blobs/{digest}"
+
+    def store_callable(self, node_id: str, function: Callable[..., Any] | StoredCallable) -> str:
+        """Stores a callable under its content hash and returns the hash."""
+        from rheo_assets.runner.blobs import blob_key, dump_callable
+
+        if isinstance(function, StoredCallable):
+            return function.digest
+        with self._lock:
+            known = self._blobs.get(id(function))
+            if known is not None:
+                return known
+            blob = dump_callable(function, node_id)
+            digest = blob_key(blob)
+            self.platform.save_private(self.blob_uri(digest), blob)
+            self._blobs[id(function)] = digest
+            return digest
+
+    def callable_path(self, node: DataNode, position: int) -> str:
+        """Returns the local path of a callable target's blob."""
+        target = node.targets[position]
+        assert isinstance(target, Inlined)
+        return self.platform.storage.location(self.blob_uri(self.store_callable(node.id, target.callable)))

@@ -1,0 +1,203 @@
+"""The body of a node's asset: what happens inside a Dagster run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import dagster as dg
+
+from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.keys import EVENT_ENTRY
+from rheo_assets.assets.metadata import describe, execution_entry
+from rheo_assets.compute.targets import NoOp
+from rheo_assets.dimensions import Partition
+from rheo_assets.errors import Contradiction, RheoError, Undetermined, listed
+from rheo_assets.executions import Execution, Status
+from rheo_assets.nodes import DataNode
+from rheo_assets.planning.execution import unmet
+from rheo_assets.runner.execution import Outcome, Request, Surroundings, recorded_success, run_execution
+
+_LOOK_EVERY = 1.0
+_WAIT_EVERY = 2.0
+
+
+class Body:
+    """Runs the executions of one node that a Dagster run asks for.
+
+    Args:
+        binding: The application.
+        node: The node.
+        context: Dagster's context of the step.
+    """
+
+    def __init__(self, binding: Binding, node: DataNode, context: dg.AssetExecutionContext) -> None:
+        self.binding = binding
+        self.node = node
+        self.context = context
+        self.codec = binding.codecs[node.id]
+        self.config: Mapping[str, Any] = context.op_execution_context.op_config or {}
+        self._looked = time.monotonic()
+        self._cancelled = False
+
+    def run(self) -> Iterator[dg.MaterializeResult[Any]]:
+        """Runs everything and yields the result; without one where another driver has some of it.
+
+        Raises:
+            dg.Failure: An execution failed; those that succeeded are recorded all the same.
+        """
+        requests, outcomes = self._requests()
+        runnable = [request for request in requests if self._is_ours(request)]
+        skipped = len(requests) - len(runnable)
+        outcomes += self._run_all(runnable)
+        failed = [o for o in outcomes if o.execution.status != Status.COMPLETED]
+        done = [o for o in outcomes if o.execution.status == Status.COMPLETED]
+        if not failed and not skipped:
+            yield self._result(done)
+            return
+        for outcome in done:
+            self.context.log_event(
+                dg.AssetMaterialization(
+                    self.context.asset_key, partition=self._key(outcome), metadata=self._metadata(outcome)
+                )
+            )
+        for outcome in failed:
+            self._record_failure(outcome.execution)
+        if failed:
+            raise dg.Failure(_failure_text(self.node, failed), allow_retries=False)
+
+    def _result(self, done: Sequence[Outcome]) -> dg.MaterializeResult[Any]:
+        if not self.codec.is_partitioned:
+            return dg.MaterializeResult(metadata=self._metadata(done[0])) if done else dg.MaterializeResult()
+        for outcome in done:
+            self.context.add_asset_metadata(self._metadata(outcome), partition_key=self._key(outcome))
+        return dg.MaterializeResult()
+
+    def _metadata(self, outcome: Outcome) -> dict[str, Any]:
+        return describe(self.node, outcome, self.binding.platform)
+
+    def _key(self, outcome: Outcome) -> str | None:
+        return self.codec.encode(self.node.spec.read(outcome.execution.partition)) or None
+
+    # what is asked for ----------------------------------------------------------------------------------------
+
+    def _requests(self) -> tuple[list[Request], list[Outcome]]:
+        """Returns what is to run, and failed outcomes for what cannot."""
+        asked = self.config.get("executions")
+        if asked:
+            return [self._read(item) for item in asked], []
+        keys = list(self.context.partition_keys) if self.context.has_partition_key_range else []
+        if self.context.has_partition_key:
+            keys = [self.context.partition_key]
+        partitions = [self.codec.decode(str(key)) for key in keys] if self.codec.is_partitioned else [()]
+        requests, failures = [], []
+        for partition in partitions:
+            try:
+                requests.append(self._infer(partition))
+            except RheoError as error:
+                failures.append(Outcome(self._failed(partition, str(error))))
+        return requests, failures
+
+    def _read(self, item: Mapping[str, Any]) -> Request:
+        def tips(texts: Mapping[str, Sequence[str]]) -> dict[str, Partition]:
+            return {alias: self.node.inputs[alias].node.spec.read(values) for alias, values in texts.items()}
+
+        return Request(item["id"], self.node.spec.read(item["partition"]), tips(item["tips"]), tips(item["nearest"]))
+
+    def _infer(self, partition: Partition) -> Request:
+        """Resolves an execution that nobody routed: a person or a backfill asked for it, and readiness holds."""
+        text = self.node.describe(partition)
+        if not self.node.filter.admits(self.node.spec, partition):
+            raise Contradiction(f"{text} is not among the declared values of '{self.node.id}'")
+        try:
+            tips = self.node.linkage.resolve_output(partition)
+        except (Undetermined, Contradiction) as error:
+            raise Contradiction(f"{text} cannot be executed by its partition alone: {error}") from None
+        deadline = time.monotonic() + float(self.config.get("wait_timeout_seconds", 3600))
+        while True:
+            found = unmet(self.node, tips, self._is_ready)
+            if found.are_met:
+                execution_id = str(uuid5(NAMESPACE_URL, f"rheo:{self.context.run_id}|{self.node.id}|{partition!r}"))
+                return Request(execution_id, partition, tips, found.nearest)
+            if not self.config.get("wait") or time.monotonic() > deadline or self._is_cancelled():
+                raise Contradiction(
+                    f"{text} is not ready to run: waiting for {listed(found.waiting_for(self.node))}. Land or materialise these first, or launch with "
+                    "run config `wait: true` to wait for them"
+                )
+            time.sleep(_WAIT_EVERY)
+
+    def _is_ready(self, node_id: str, partition: Partition) -> bool:
+        return self.binding.readiness.is_ready(self.binding.topology[node_id], partition)
+
+    def _is_ours(self, request: Request) -> bool:
+        if not self.config.get("executions"):
+            return True
+        if self.binding.claims.take(request.id, self.context.run_id):
+            return True
+        self.context.log.info(f"{self.node.describe(request.partition)} is left to the driver that has claimed it")
+        return False
+
+    # running --------------------------------------------------------------------------------------------------
+
+    def _run_all(self, requests: Sequence[Request]) -> list[Outcome]:
+        is_trivial = all(isinstance(target, NoOp) for target in self.node.targets)
+        if len(requests) < 2 or is_trivial or self.binding.platform.concurrency < 2:
+            return [self._run(request) for request in requests]
+        with ThreadPoolExecutor(self.binding.platform.concurrency) as pool:
+            return list(pool.map(self._run, requests))
+
+    def _run(self, request: Request) -> Outcome:
+        earlier = recorded_success(self.node, request.partition, request.id, self.binding.platform)
+        if earlier is not None:
+            return Outcome(earlier)
+        around = Surroundings(
+            self.binding.platform,
+            self.context.log.info,
+            self._is_cancelled,
+            self.binding.callable_path,
+            self.context.run_id,
+        )
+        try:
+            return run_execution(self.node, request, around)
+        except Exception as error:  # ours, or the disk's: the execution ends all the same
+            self.context.log.exception(f"{self.node.describe(request.partition)} could not be run")
+            return Outcome(self._failed(request.partition, f"{type(error).__name__}: {error}", request.id))
+
+    def _failed(self, partition: Partition, error: str, execution_id: str | None = None) -> Execution:
+        identity = execution_id or str(uuid5(NAMESPACE_URL, f"rheo:{self.context.run_id}|{self.node.id}|{partition!r}"))
+        return Execution(
+            identity, self.node.id, self.node.spec.render(partition), str(Status.FAILED), run_id=self.context.run_id, error=error
+        )
+
+    def _is_cancelled(self) -> bool:
+        now = time.monotonic()
+        if not self._cancelled and now - self._looked >= _LOOK_EVERY:
+            self._looked = now
+            run = self.context.instance.get_run_by_id(self.context.run_id)
+            self._cancelled = run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}
+        return self._cancelled
+
+    def _record_failure(self, execution: Execution) -> None:
+        partition = self.node.spec.read(execution.partition)
+        self.context.log_event(
+            dg.AssetObservation(
+                self.context.asset_key,
+                partition=self.codec.encode(partition) or None,
+                metadata={EVENT_ENTRY: dg.MetadataValue.json({"kind": "ended"}), **execution_entry(execution)},
+            )
+        )
+
+
+def _failure_text(node: DataNode, failed: Sequence[Outcome]) -> str:
+    lines = []
+    for outcome in failed:
+        execution = outcome.execution
+        record = next((r for r in execution.records if r.status != Status.COMPLETED), None)
+        where = f" in {record.title}" if record is not None else ""
+        lines.append(f"{node.describe(node.spec.read(execution.partition))} failed{where}: {execution.error}")
+        if record is not None and record.detail:
+            lines.append(record.detail)
+    return "\n".join(lines)

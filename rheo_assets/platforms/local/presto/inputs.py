@@ -1,0 +1,117 @@
+"""Makes each input of a task a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rheo_assets.platforms.local.presto import schemas
+from rheo_assets.platforms.local.presto.files import Partition, folder_keys, folder_value, partitions
+from rheo_assets.platforms.local.presto.paths import SCHEME, Store
+from rheo_assets.platforms.local.presto.refusals import Refusal, not_available
+from rheo_assets.platforms.local.presto.rewrites import PATH
+from rheo_assets.platforms.local.presto.session import file_list, identifier, literal
+from rheo_assets.runner.task import TaskInput
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An input as a table: its columns, and a warning where partitions of it are absent or empty."""
+
+    columns: tuple[str, ...]
+    warning: str = ""
+
+
+def make_table(given: TaskInput, store: Store, connection: Any, *, with_path: bool) -> Table:
+    """Creates the view of one input.
+
+    Args:
+        given: The input.
+        store: Where its files lie.
+        connection: Where the view is made.
+        with_path: Whether the view has the hidden column `"$path"`.
+
+    Raises:
+        Refusal: There is nothing to read, or it cannot be read as one table.
+    """
+    if given.format not in {"parquet", "json", "csv"}:
+        remedy = "write it as parquet, json or csv, or read it in a Spark target"
+        raise not_available(f"the format {given.format} of the input '{given.alias}'", remedy)
+    found = partitions(given, store)
+    filled = tuple(partition for partition in found if partition.files)
+    if not filled:
+        where = ", ".join(given.paths[:_SHOWN]) or "no partition"
+        what = "is absent here (it is optional)" if given.optional and not found else "has no data"
+        raise Refusal(f"the input '{given.alias}' {what}, and the query reads it: {where}")
+    keys = folder_keys(filled[0], store)
+    for partition in filled[1:]:
+        if folder_keys(partition, store) != keys:
+            raise Refusal(
+                f"the folders of the input '{given.alias}' differ: {filled[0].label} is divided by {keys}, "
+                f"{partition.label} by {folder_keys(partition, store)}"
+            )
+    source, types = _source(given, filled, connection)
+    columns = [f"CAST({identifier(name)} AS {kind}) AS {identifier(name)}" for name, kind in types.items()]
+    lowered = {name.lower() for name in types}
+    columns += [f"{folder_value('filename', key)} AS {identifier(key)}" for key in keys if key.lower() not in lowered]
+    if with_path:
+        columns.append(f"{literal(SCHEME)} || substr(filename, {len(str(store.base)) + 2}) AS {identifier(PATH)}")
+    connection.execute(f"CREATE VIEW {identifier(given.alias)} AS SELECT {', '.join(columns)} FROM {source}")
+    return Table((*types, *(key for key in keys if key.lower() not in lowered)), _warning(given, found))
+
+
+def _source(given: TaskInput, filled: Sequence[Partition], connection: Any) -> tuple[str, dict[str, str]]:
+    """Returns what to select from, and the columns with the types to read them as."""
+    files = [file for partition in filled for file in partition.files]
+    if given.format == "parquet":
+        types = schemas.of_parquet(given, filled, connection)
+        return f"read_parquet({file_list(files)}, hive_partitioning = false)", types
+    if given.format == "json":
+        types = schemas.of_json(given, filled, connection)
+        columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in types.items())
+        reader = f"format = 'newline_delimited', columns = {{{columns}}}, hive_partitioning = false"
+        return f"read_json({file_list(files)}, {reader})", types
+    return _csv_source(given, filled, connection)
+
+
+def _csv_source(given: TaskInput, filled: Sequence[Partition], connection: Any) -> tuple[str, dict[str, str]]:
+    delimiter = str(given.options.get("delimiter") or ",")
+    header = bool(given.options.get("header", schemas.HEADER))
+    names: list[str] = []
+    for partition in filled:
+        for file in partition.files:
+            found = schemas.csv_header(file, delimiter, header)
+            if names and found != names:
+                raise Refusal(
+                    f"the columns of the input '{given.alias}' differ between files: {names} before {partition.label}, "
+                    f"{found} in {file.name} of {partition.label}"
+                )
+            names = found
+    if len({name.lower() for name in names}) < len(names) or not all(names):
+        raise Refusal(f"the header of the input '{given.alias}' has a name twice or an empty one: {names}")
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+
+    def read(files: Sequence[Path]) -> str:
+        return (
+            f"read_csv({file_list(files)}, auto_detect = false, header = {str(header).lower()}, "
+            f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', columns = {{{columns}}}, "
+            "hive_partitioning = false)"
+        )
+
+    types = schemas.of_csv(given, filled, names, read, connection)
+    return read([file for partition in filled for file in partition.files]), types
+
+
+def _warning(given: TaskInput, found: Sequence[Partition]) -> str:
+    absent = [*given.missing, *(partition.uri for partition in found if not partition.files)]
+    if not absent:
+        return ""
+    more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+    return (
+        f"the input '{given.alias}' is read without {len(absent)} of its {len(given.paths)} partitions, "
+        f"which hold no data: {', '.join(absent[:_SHOWN])}{more}"
+    )

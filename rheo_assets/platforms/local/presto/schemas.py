@@ -1,0 +1,195 @@
+"""The columns of an input's partitions, and whether they agree."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rheo_assets.platforms.local.presto import athena_types
+from rheo_assets.platforms.local.presto.files import Partition
+from rheo_assets.platforms.local.presto.paths import Store
+from rheo_assets.platforms.local.presto.refusals import Refusal, listing
+from rheo_assets.platforms.local.presto.session import file_list, identifier
+from rheo_assets.runner.task import TaskInput
+
+HEADER = True  # where the options do not say: the same for what is read and what is written
+_NUMBERS = ("INTEGER", "BIGINT", "DOUBLE")
+_UNKNOWN = "NULL"
+
+
+def of_parquet(given: TaskInput, found: Sequence[Partition], connection: Any) -> dict[str, str]:
+    """Returns the columns of Parquet files with the DuckDB types to read them as.
+
+    Raises:
+        Refusal: Two partitions differ.
+    """
+    first: tuple[Partition, dict[str, tuple[str, Any]]] | None = None
+    for partition in found:
+        relation = connection.sql(
+            f"SELECT * FROM read_parquet({file_list(partition.files[:1])}, hive_partitioning = false)"
+        )
+        columns = {name.lower(): (name, kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
+        if first is None:
+            first = (partition, columns)
+            continue
+        _same_names(given, (first[0], first[1]), (partition, columns))
+        for key, (name, kind) in columns.items():
+            before, now = athena_types.athena_name(first[1][key][1]), athena_types.athena_name(kind)
+            if before != now:
+                raise _conflict(given, name, (first[0], before), (partition, now))
+    assert first is not None
+    return {name: athena_types.stored(kind, zoned=False) for name, kind in first[1].values()}
+
+
+def of_json(given: TaskInput, found: Sequence[Partition], connection: Any) -> dict[str, str]:
+    """Returns the columns of newline-delimited JSON objects, typed by what all of them hold."""
+    per_partition: list[tuple[Partition, dict[str, Any]]] = []
+    for partition in found:
+        source = f"read_json_objects({file_list(partition.files)}, format = 'newline_delimited')"
+        (structure,) = connection.execute(f"SELECT json_group_structure(json) FROM {source}").fetchone()
+        if structure is None:
+            continue
+        columns = json.loads(structure)
+        if not isinstance(columns, dict):
+            raise Refusal(
+                f"the partition {partition.label} of the input '{given.alias}' holds JSON that is no objects, one a line"
+            )
+        per_partition.append((partition, {name: _json_type(kind) for name, kind in columns.items()}))
+    return {name: _json_sql(kind) for name, kind in _merged(given, per_partition).items()}
+
+
+def of_csv(
+    given: TaskInput,
+    found: Sequence[Partition],
+    header: Sequence[str],
+    read: Callable[[Sequence[Path]], str],
+    connection: Any,
+) -> dict[str, str]:
+    """Returns the columns of delimited text, typed by what all of them hold: what is no number or time is text."""
+    per_partition: list[tuple[Partition, dict[str, Any]]] = []
+    for partition in found:
+        tests = ", ".join(_csv_tests(identifier(name)) for name in header)
+        relation = connection.execute(f"SELECT {tests} FROM {read(partition.files)}")
+        row = list(relation.fetchone())
+        kinds: dict[str, Any] = {}
+        for index, name in enumerate(header):
+            count, *passed = row[index * 7 : index * 7 + 7]
+            names = ("BOOLEAN", "INTEGER", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP")
+            kinds[name] = next((kind for kind, all_of in zip(names, passed, strict=True) if all_of == count), "VARCHAR")
+            kinds[name] = kinds[name] if count else _UNKNOWN
+        per_partition.append((partition, kinds))
+    return {name: _json_sql(kind) for name, kind in _merged(given, per_partition, texts=True).items()}
+
+
+def csv_header(file: Path, delimiter: str, header: bool) -> list[str]:
+    """Returns the column names of one file: its first line, or `_c0`, `_c1`, …"""
+    opened = gzip.open(file, "rt", encoding="utf-8-sig") if file.suffix == ".gz" else file.open(encoding="utf-8-sig")
+    with opened as lines:
+        first = next(csv.reader(lines, delimiter=delimiter), [])
+    return [name.strip() for name in first] if header else [f"_c{index}" for index in range(len(first))]
+
+
+def _csv_tests(column: str) -> str:
+    def passing(test: str) -> str:
+        return f"count(*) FILTER (WHERE {test})"
+
+    whole = f"regexp_full_match({column}, '[+-]?\\d+')"
+    number = rf"regexp_full_match({column}, '[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?Infinity|NaN')"
+    return ", ".join(
+        (
+            f"count({column})",
+            passing(f"lower({column}) IN ('true', 'false')"),
+            passing(f"{whole} AND TRY_CAST({column} AS INTEGER) IS NOT NULL"),
+            passing(f"{whole} AND TRY_CAST({column} AS BIGINT) IS NOT NULL"),
+            passing(number),
+            passing(rf"regexp_full_match({column}, '\d{{4}}-\d\d-\d\d') AND TRY_CAST({column} AS DATE) IS NOT NULL"),
+            passing(
+                rf"regexp_full_match({column}, '\d{{4}}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?') "
+                f"AND TRY_CAST({column} AS TIMESTAMP) IS NOT NULL"
+            ),
+        )
+    )
+
+
+def _json_type(kind: Any) -> Any:
+    """Returns a type of `json_structure` with one name for whole numbers."""
+    if isinstance(kind, dict):
+        return {name: _json_type(child) for name, child in kind.items()}
+    if isinstance(kind, list):
+        return [_json_type(kind[0]) if kind else _UNKNOWN]
+    return {"UBIGINT": "BIGINT", "HUGEINT": "BIGINT", "JSON": "VARCHAR"}.get(kind, kind)
+
+
+def _json_sql(kind: Any) -> str:
+    if isinstance(kind, dict):
+        return f"STRUCT({', '.join(f'{identifier(name)} {_json_sql(child)}' for name, child in kind.items())})"
+    if isinstance(kind, list):
+        return f"{_json_sql(kind[0])}[]"
+    return "VARCHAR" if kind == _UNKNOWN else str(kind)
+
+
+def _merged(
+    given: TaskInput, per_partition: Sequence[tuple[Partition, Mapping[str, Any]]], *, texts: bool = False
+) -> dict[str, Any]:
+    """Returns one type a column for all partitions."""
+    if not per_partition:
+        raise Refusal(f"the input '{given.alias}' has no rows, so its columns are unknown")
+    (first, start), *others = per_partition
+    columns = dict(start)
+    origin = dict.fromkeys(columns, first)
+    for partition, found in others:
+        _same_names(given, (first, {n.lower(): n for n in columns}), (partition, {n.lower(): n for n in found}))
+        spelled = {name.lower(): name for name in columns}
+        for name, kind in found.items():
+            known = spelled[name.lower()]
+            both = _wider(columns[known], kind, texts=texts)
+            if both is None:
+                before = (origin[known], _json_sql(columns[known]).lower())
+                raise _conflict(given, name, before, (partition, _json_sql(kind).lower()))
+            if columns[known] == _UNKNOWN:
+                origin[known] = partition
+            columns[known] = both
+    return columns
+
+
+def _wider(a: Any, b: Any, *, texts: bool) -> Any:
+    """Returns the type that holds both, or None when they are of different kinds."""
+    if a == b or b == _UNKNOWN:
+        return a
+    if a == _UNKNOWN:
+        return b
+    if isinstance(a, list) and isinstance(b, list):
+        inner = _wider(a[0], b[0], texts=texts)
+        return None if inner is None else [inner]
+    if isinstance(a, dict) and isinstance(b, dict):
+        fields = {name: _wider(a.get(name, _UNKNOWN), b.get(name, _UNKNOWN), texts=texts) for name in {**a, **b}}
+        return None if any(kind is None for kind in fields.values()) else fields
+    if a in _NUMBERS and b in _NUMBERS:
+        return max(a, b, key=_NUMBERS.index)
+    if {a, b} == {"DATE", "TIMESTAMP"}:
+        return "TIMESTAMP"
+    # In delimited text everything but a number is a text that happens to look alike.
+    return "VARCHAR" if texts and a not in _NUMBERS and b not in _NUMBERS else None
+
+
+def _same_names(
+    given: TaskInput, first: tuple[Partition, Mapping[str, Any]], second: tuple[Partition, Mapping[str, Any]]
+) -> None:
+    for (having, more), (lacking, fewer) in ((first, second), (second, first)):
+        missing = [name for name in more if name not in fewer]
+        if missing:
+            raise Refusal(
+                f"the partitions of the input '{given.alias}' have different columns: {listing(map(repr, missing))} "
+                f"is in {having.label} and not in {lacking.label}. Write one of them again, or read them apart"
+            )
+
+
+def _conflict(given: TaskInput, name: str, first: tuple[Partition, str], second: tuple[Partition, str]) -> Refusal:
+    return Refusal(
+        f"the column '{name}' of the input '{given.alias}' has different types: {first[1]} in {first[0].label}, "
+        f"{second[1]} in {second[0].label}. Write one of the partitions again, or read them apart"
+    )
