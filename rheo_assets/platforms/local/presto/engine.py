@@ -100,7 +100,7 @@ class _Watched:
 
         try:
             self._result = Execution(self._task, self._store, self._connection, self._check).run()
-        except BaseException as error:  # noqa: BLE001  # handed to the caller's thread
+        except BaseException as error:  # handed to the caller's thread
             self._error = error
 
     def _check(self) -> None:

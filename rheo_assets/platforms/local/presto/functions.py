@@ -130,27 +130,26 @@ def _element_at(value: Node, key: Node) -> Node:
     return exp.Bracket(this=exp.Paren(this=value), expressions=[key], offset=1)
 
 
-# Functions that DuckDB has under the same name with the same answers: name -> fewest and most arguments.
+# Functions that DuckDB has under the same name with the same answers, by their number of arguments.
+_OF_NONE = "pi random uuid now row_number rank dense_rank percent_rank cume_dist"
+_OF_ONE = """
+    abs acos asin atan cbrt ceil ceiling cos cosh degrees exp floor ln log2 log10 radians sign sin sinh sqrt tan tanh
+    lower upper reverse length chr flatten map_from_entries map_entries map_keys map_values year month hour minute second
+    quarter bool_and bool_or count_if sum avg stddev stddev_pop stddev_samp variance var_pop var_samp try ntile histogram
+    array_agg first_value last_value url_encode url_decode
+"""
+_OF_TWO = """
+    atan2 pow power log strpos starts_with translate nullif corr covar_pop covar_samp regr_slope regr_intercept nth_value
+"""
 _SAME: Mapping[str, tuple[int, int]] = {
-    **dict.fromkeys(
-        "abs acos asin atan cbrt ceil ceiling cos cosh degrees exp floor ln log2 log10 radians sign sin sinh sqrt tan"
-        " tanh lower upper reverse length chr flatten map_from_entries map_entries map_keys map_values"
-        " year month hour minute second quarter bool_and bool_or count_if sum avg"
-        " stddev stddev_pop stddev_samp variance var_pop var_samp try ntile histogram array_agg first_value last_value"
-        " url_encode url_decode".split(),
-        (1, 1),
-    ),
-    **dict.fromkeys("pi random uuid now row_number rank dense_rank percent_rank cume_dist".split(), (0, 0)),
-    **dict.fromkeys(
-        "atan2 pow power log strpos starts_with translate nullif corr covar_pop covar_samp regr_slope regr_intercept"
-        " nth_value".split(),
-        (2, 2),
-    ),
-    **dict.fromkeys("trim ltrim rtrim min max round".split(), (1, 2)),
-    **dict.fromkeys("lpad rpad".split(), (3, 3)),
-    **dict.fromkeys("lag lead".split(), (1, 3)),
-    **dict.fromkeys("coalesce row grouping".split(), (1, MANY)),
-    **dict.fromkeys("map_concat concat_ws".split(), (2, MANY)),
+    **dict.fromkeys(_OF_NONE.split(), (0, 0)),
+    **dict.fromkeys(_OF_ONE.split(), (1, 1)),
+    **dict.fromkeys(_OF_TWO.split(), (2, 2)),
+    **dict.fromkeys(("trim", "ltrim", "rtrim", "min", "max", "round"), (1, 2)),
+    **dict.fromkeys(("lpad", "rpad"), (3, 3)),
+    **dict.fromkeys(("lag", "lead"), (1, 3)),
+    **dict.fromkeys(("coalesce", "row", "grouping"), (1, MANY)),
+    **dict.fromkeys(("map_concat", "concat_ws"), (2, MANY)),
     "count": (0, 1),
 }
 

@@ -94,7 +94,7 @@ def _stands_alone(node: Node) -> bool:
     """Returns whether an identifier is a value of its own, not a part of a name."""
     parent = node.parent
     if isinstance(parent, exp.Dot):
-        return node.arg_key == "this"
+        return bool(node.arg_key == "this")
     return not isinstance(parent, (exp.Column, exp.Alias, exp.TableAlias, exp.Table, exp.PropertyEQ, exp.ColumnDef))
 
 

@@ -97,7 +97,7 @@ def to_duckdb(tree: Node, tables: Collection[str]) -> Rewritten:
 
 
 def _candidates(tree: Node) -> Iterator[str]:
-    unnested = [node for node in tree.find_all(exp.Anonymous) if node.name == "athena_entries"]
+    unnested: list[Node] = [node for node in tree.find_all(exp.Anonymous) if node.name == "athena_entries"]
     for spelling in itertools.product(("map_entries", ""), repeat=min(len(unnested), 6)):
         for node, name in itertools.zip_longest(unnested, spelling, fillvalue="map_entries"):
             node.set("this", name)

@@ -11,7 +11,6 @@ from typing import Any
 
 from rheo_assets.platforms.local.presto import athena_types
 from rheo_assets.platforms.local.presto.files import Partition
-from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal, listing
 from rheo_assets.platforms.local.presto.session import file_list, identifier
 from rheo_assets.runner.task import TaskInput

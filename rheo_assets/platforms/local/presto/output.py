@@ -1,0 +1,155 @@
+"""Where results go: the task's own partition, and the locations that `CREATE TABLE … AS` and `UNLOAD` name."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rheo_assets.platforms.local.presto import schemas
+from rheo_assets.platforms.local.presto.files import hidden
+from rheo_assets.platforms.local.presto.paths import Store
+from rheo_assets.platforms.local.presto.refusals import Refusal, listing, not_available
+from rheo_assets.platforms.local.presto.session import identifier, literal
+from rheo_assets.runner.task import TaskOutput
+
+_FORMATS = {"PARQUET": "parquet", "JSON": "json", "TEXTFILE": "csv"}
+_COMPRESSIONS = {
+    "parquet": {"SNAPPY", "GZIP", "ZSTD", "LZ4", "NONE"},
+    "json": {"GZIP", "ZSTD", "NONE"},
+    "csv": {"GZIP", "ZSTD", "NONE"},
+}
+_SUFFIXES = {"GZIP": ".gz", "ZSTD": ".zst", "NONE": ""}
+_PROPERTIES = frozenset(
+    {"format", "external_location", "partitioned_by", "write_compression", "parquet_compression", "compression"}
+    | {"field_delimiter", "is_external", "table_type"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The location of a CTAS or UNLOAD and how files are written there."""
+
+    location: str
+    format: str
+    compression: str
+    delimiter: str
+    partitioned_by: tuple[str, ...]
+
+
+def destination(location: str, properties: Mapping[str, Any]) -> Destination:
+    """Returns what the `WITH (…)` of a CTAS or UNLOAD says, with Athena's defaults.
+
+    Raises:
+        Refusal: A property or its value is not available.
+    """
+    for name in properties:
+        if name not in _PROPERTIES:
+            raise not_available(f"the table property {name}", f"there are {listing(sorted(_PROPERTIES))}")
+    if str(properties.get("table_type", "HIVE")).upper() != "HIVE":
+        raise not_available(f"the table type {properties['table_type']}")
+    name = str(properties.get("format", "PARQUET")).upper()
+    if name not in _FORMATS:
+        raise not_available(f"the format {name}", "write it as PARQUET, JSON or TEXTFILE")
+    kind = _FORMATS[name]
+    named = next((properties[key] for key in _PROPERTIES if key.endswith("compression") and key in properties), None)
+    compression = str(named).upper() if named else "GZIP"  # Athena's default for all three
+    if compression not in _COMPRESSIONS[kind]:
+        raise not_available(f"the compression {compression} of {name}", listing(sorted(_COMPRESSIONS[kind])))
+    partitioned = properties.get("partitioned_by", ())
+    return Destination(
+        location=location.rstrip("/"),
+        format=kind,
+        compression=compression,
+        delimiter=str(properties.get("field_delimiter", "\x01")),
+        partitioned_by=(partitioned,) if isinstance(partitioned, str) else tuple(partitioned),
+    )
+
+
+def check_empty(place: Destination, store: Store) -> None:
+    """Refuses a location that holds data, as Athena does."""
+    path = store.local(place.location)
+    if path.is_file() or any(not hidden(name.name) for name in path.rglob("*")):
+        raise Refusal(
+            f"the location {place.location} already holds data, where Athena fails with HIVE_PATH_ALREADY_EXISTS: "
+            "delete it first, or put the partition into the location, as in s3://bucket/folder/{day}"
+        )
+
+
+def add_files(table: str, place: Destination, store: Store, connection: Any) -> None:
+    """Writes the rows of a table as new files of the location."""
+    names = [name.lower() for name in connection.table(table).columns]
+    keys = [key.lower() for key in place.partitioned_by]
+    if keys and names[-len(keys) :] != keys:
+        raise Refusal(f"partitioned_by {list(keys)} are not the last columns of the query, which are {names}")
+    path = store.local(place.location)
+    path.mkdir(parents=True, exist_ok=True)
+    options = _options(place.format, place.compression, place.delimiter, header=False)
+    name = f"part-{uuid.uuid4().hex}"
+    suffix = _suffix(place.format, place.compression)
+    if keys:
+        columns = ", ".join(identifier(key) for key in keys)
+        options += f", PARTITION_BY ({columns}), OVERWRITE_OR_IGNORE, FILENAME_PATTERN {literal(f'{name}-{{i}}')}"
+        options += f", FILE_EXTENSION {literal(suffix.lstrip('.'))}"
+        target = path
+    else:
+        target = path / f"{name}{suffix}"
+    connection.execute(f"COPY {identifier(table)} TO {literal(str(target))} ({options})")
+
+
+def write_partition(select: str, output: TaskOutput, store: Store, connection: Any) -> None:
+    """Replaces the output partition by one file with the rows of the query.
+
+    A crash leaves the old partition, the new one or none; never a part of one.
+    """
+    options = _options(
+        output.format,
+        "SNAPPY" if output.format == "parquet" else "NONE",
+        str(output.options.get("delimiter") or ","),
+        header=bool(output.options.get("header", schemas.HEADER)),
+    )
+    target = store.local(output.path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mark = uuid.uuid4().hex[:12]
+    new, old = (target.with_name(f".{target.name}.{mark}.{what}") for what in ("new", "old"))
+    try:
+        new.mkdir()
+        connection.execute(f"COPY ({select}) TO {literal(str(new / f'part-00000.{output.format}'))} ({options})")
+        if target.exists():
+            target.rename(old)
+        try:
+            new.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+    finally:
+        for leftover in (new, old):
+            _remove(leftover)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _suffix(kind: str, compression: str) -> str:
+    return f".{kind}" + ("" if kind == "parquet" else _SUFFIXES[compression])
+
+
+def _options(kind: str, compression: str, delimiter: str, *, header: bool) -> str:
+    codec = {"NONE": "uncompressed"}.get(compression, compression.lower())
+    if kind == "csv":
+        return f"FORMAT csv, HEADER {str(header).lower()}, DELIMITER {literal(delimiter)}, COMPRESSION {literal(codec)}"
+    return f"FORMAT {kind}, COMPRESSION {literal(codec)}"
+
+
+def check_format(output: TaskOutput) -> None:
+    """Refuses a format that the local Athena does not write."""
+    if output.format not in _COMPRESSIONS:
+        raise not_available(f"the output format {output.format}", "declare parquet, json or csv, or use a Spark target")

@@ -1,0 +1,80 @@
+"""DuckDB's errors in the words of the user's own query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from rheo_assets.platforms.local.presto.parameters import Query
+from rheo_assets.platforms.local.presto.paths import Store
+from rheo_assets.platforms.local.presto.refusals import Refusal, listing, near_misses
+
+T = TypeVar("T")
+_UNKNOWN_COLUMN = re.compile(
+    r'(?:Referenced column|Values list "[^"]*" does not have a column named|Table "[^"]*" does not have a column named)'
+    r' "([^"]+)"'
+)
+_CANDIDATES = re.compile(r"Candidate bindings: :?\s*(.*)")
+_MESSAGE = re.compile(
+    r"Could not convert string '((?:Division by zero|No element at |Index must be|SQL array indices).*?)' to INT32",
+    re.S,
+)
+_FILE = re.compile(r"""['"]?((?:s3://)[^'"\s]+)['"]?""")
+_SEEN = re.compile(r"\n\s*LINE \d+:.*", re.S)
+
+
+class OutOfMemory(Exception):  # noqa: N818
+    """The query needs more memory than the engine may take."""
+
+
+def explain(
+    action: Callable[[], T],
+    *,
+    store: Store,
+    query: Query | None = None,
+    sql: str = "",
+    columns: Sequence[str] = (),
+) -> T:
+    """Runs the action; an error of DuckDB becomes a refusal in the user's words.
+
+    Raises:
+        Refusal: The user's SQL or data is at fault.
+        OutOfMemory: The machine is.
+    """
+    import duckdb
+
+    try:
+        return action()
+    except duckdb.InterruptException:
+        raise
+    except duckdb.OutOfMemoryException as error:
+        raise OutOfMemory(str(error)) from None
+    except duckdb.Error as error:
+        text = store.in_uris(str(error))
+        detail = f"{text}\n\n{sql}" if sql else text
+        raise Refusal(_reason(text, query, columns), detail) from None
+
+
+def _reason(text: str, query: Query | None, columns: Sequence[str]) -> str:
+    short = _SEEN.sub("", text).strip()
+    if hit := _UNKNOWN_COLUMN.search(text):
+        return _unknown_column(hit.group(1), text, query, columns)
+    if hit := _MESSAGE.search(text):
+        return f"the query fails: {hit.group(1)}"
+    if "MALFORMED" in text.upper() and "JSON" in text and not _FILE.search(text):
+        return f"the query reads text that is not JSON: {short}"
+    if (hit := _FILE.search(text)) and "Permission" not in text:
+        return f"the file {hit.group(1).rstrip('.,')} cannot be read; it may be damaged: {short}. Write its partition again"
+    return f"the query fails: {short}"
+
+
+def _unknown_column(name: str, text: str, query: Query | None, columns: Sequence[str]) -> str:
+    hit = _CANDIDATES.search(text)
+    bindings = re.findall(r'"([^"]+)"', hit.group(1)) if hit else []
+    known = list(dict.fromkeys([*columns, *(binding.rpartition(".")[2] for binding in bindings)]))
+    where = ""
+    if query is not None:
+        found = re.search(rf"\b{re.escape(name)}\b", query.text)
+        where = f" at {query.place(found.start())}" if found else ""
+    return f"there is no column {name!r}{where} (the columns are: {listing(known)}).{near_misses(name, known)}"
