@@ -507,7 +507,22 @@ class Linkage:
                 f"node '{self.node_id}': {target} = {target.dimension.render(found)} breaks its link with {sources}"
             )
 
-    # for the router's index -----------------------------------------------------------------------------------
+    # for the router's index and the planner -------------------------------------------------------------------
+
+    @property
+    def variables(self) -> Sequence[Variable]:
+        """The dimensions of every input and of the output; rules name them by index."""
+        return self._variables
+
+    @property
+    def constants(self) -> Mapping[int, Value]:
+        """The values of the variables that literals pin."""
+        return self._constants
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """The rules in the order in which inference applies them; those that guess come last."""
+        return (*self._careful, *self._guesses)
 
     def equalities(self) -> Iterable[tuple[Variable, Variable]]:
         """Yields the pairs of variables that EQUALS links, each pair in both directions."""

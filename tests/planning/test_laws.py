@@ -1,0 +1,194 @@
+"""The planner against itself and against the rules written down as plain recursion, on random applications."""
+
+import contextlib
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from rheo_assets.errors import DeclarationError, MissingInput, UnknownPartition
+from rheo_assets.planning.partition_sets import PartitionSet
+from rheo_assets.planning.reading import tips_of, tips_one_by_one
+from rheo_assets.planning.recursive import plan_recursive
+
+pytestmark = pytest.mark.fast
+
+DAYS = [datetime(2022, 3, 1) + timedelta(days=n) for n in range(12)]
+REGIONS = ["EU", "NA"]
+FLAGS = st.sampled_from(["plain", "plain", "ref", "ref checked", "checked", "nearest"])
+RANGES = st.sampled_from(["*", "*", slice(None, -3), slice(None, 2), slice(-1, -2), slice(None, -5)])
+
+
+def flagged(view, flag):
+    if "ref" in flag:
+        view = view.ref
+    if "checked" in flag:
+        view = view.range_check()
+    return view.nearest() if flag == "nearest" else view
+
+
+def declare(draw, app, name):
+    wide = [n for n in app.nodes.values() if set(n.spec.names) == {"region", "day"}]
+    narrow = [n for n in app.nodes.values() if n.spec.names == ("day",)]
+
+    def view(node, region="*"):
+        found, chosen = node._view(), draw(RANGES)
+        for dimension in node.spec.names:
+            found = found[region if dimension == "region" else chosen]
+        return found
+
+    is_daily = draw(st.integers(0, 2)) == 0
+    first, second = draw(st.sampled_from(wide)), draw(st.sampled_from([*wide, *narrow]))
+    inputs = {"first": flagged(view(first, "EU" if is_daily else "*"), draw(st.sampled_from(["plain", "checked"])))}
+    links = []
+    if draw(st.booleans()):
+        inputs["second"] = flagged(view(second), draw(FLAGS))
+        if draw(st.integers(0, 3)) == 0:
+            days = timedelta(days=draw(st.integers(0, 2)))
+            links = [(inputs["second"]("day"), lambda day: day - days, inputs["first"]("day"))]
+    if draw(st.booleans()):
+        inputs["pinned"] = flagged(view(draw(st.sampled_from(wide)), "NA"), draw(FLAGS))
+    if draw(st.booleans()):
+        inputs["table"] = app.nodes["looked_up"]["*"].ref
+    out = ["day"] if is_daily else draw(st.sampled_from([None, ["day", "region"]]))
+    app.node(name, inputs, out=out, links=links)
+
+
+@st.composite
+def applications(draw, make):
+    app = make()
+    minimum = {"min": DAYS[0]} if draw(st.booleans()) else {}
+    app.s3("both", "region", ("day", minimum), only={"NA": {}, "EU": {}} if draw(st.booleans()) else None)
+    app.s3("daily", "day")
+    app.s3("looked_up", "region")
+    tick = app.timer("tick")
+    app.project("fanned", tick, ["region", "day"], {"NA": {"*": {}}, "EU": {"*": {}}})
+    for number in range(draw(st.integers(1, 4))):
+        with contextlib.suppress(DeclarationError, UnknownPartition):  # values that contradict each other
+            declare(draw, app, f"n{number}")
+    assume(app.topology.data_nodes)
+    return app, draw(stored(app))
+
+
+@st.composite
+def stored(draw, app):
+    chosen = set()
+    for node in app.nodes.values():
+        if node.id == "tick" or not node.holds_data:
+            continue
+        if node.id in {"both", "daily", "looked_up"}:
+            every = [p for p in everything(node) if node.filter.admits(node.spec, p)]
+            chosen |= {(node.id, p) for p in every}
+            for p in draw(st.sets(st.sampled_from(every), max_size=2)):
+                chosen.discard((node.id, p))
+        else:
+            chosen |= {(node.id, p) for p in draw(st.sets(st.sampled_from(everything(node)), max_size=6))}
+    return chosen
+
+
+def everything(node):
+    columns = {"region": REGIONS, "day": [*[DAYS[0] - timedelta(days=n) for n in (3, 2, 1)], *DAYS]}
+    partitions = [()]
+    for dimension in node.spec:
+        partitions = [(*p, value) for p in partitions for value in columns[dimension.name]]
+    return partitions
+
+
+class Model:
+    """The rules of `recursive=True`, one partition at a time."""
+
+    def __init__(self, app):
+        self.app, self.planned, self.missing = app, {}, set()
+
+    def has(self, node, partition):
+        return (node.id, partition) in self.app.stored
+
+    def execute(self, node, partition):
+        if (node.id, partition) in self.planned:
+            return
+        self.planned[node.id, partition] = set()
+        tips = node.linkage.resolve_output(partition)
+        for alias, view in node.inputs.items():
+            if view.node.holds_data:
+                self.supply(view, tips[alias], self.planned[node.id, partition])
+
+    def supply(self, view, tip, reads):
+        source, read = view.node, view.partitions(tip)
+        reads |= {(source.id, p) for p in read}
+        is_own = source.id in self.app.topology.data_nodes
+        if view.is_nearest:
+            if not any(self.has(source, p) for p in read):
+                self.execute(source, read[0]) if is_own else self.missing.add(source.describe(tip))
+        elif is_own:
+            for p in read:
+                if not self.has(source, p):
+                    self.execute(source, p)
+        else:
+            needed = [tip] if view.needs_event else []
+            needed += read if view.checks_range else []
+            self.missing |= {source.describe(p) for p in needed if not self.has(source, p)}
+
+
+def outcome(app, node, targets):
+    """Returns the plan or the kind of error, with what it names."""
+    try:
+        return plan_recursive(app.topology, node, targets, app.exists)
+    except MissingInput as error:
+        return {text.split(" (")[0] for text in error.missing}
+    except ValueError as error:
+        return type(error)
+
+
+def drawn_case(data, new_app):
+    app, app_stored = data.draw(applications(new_app))
+    app.stored = app_stored
+    node = list(app.topology.data_nodes.values())[-1]
+    days = data.draw(st.sets(st.sampled_from(DAYS[4:]), min_size=1, max_size=3))
+    values = {"region": REGIONS, "day": days}
+    targets = [()]
+    for dimension in node.spec:
+        targets = [(*p, v) for p in targets for v in values[dimension.name]]
+    allowed = [p for p in targets if node.filter.admits(node.spec, p)]
+    return app, node, allowed
+
+
+@given(st.data())
+@settings(max_examples=250, deadline=None)
+def test_a_plan_is_what_plain_recursion_finds(new_app, data):
+    app, node, targets = drawn_case(data, new_app)
+    if not targets:
+        return
+    model = Model(app)
+    try:
+        for target in targets:
+            model.execute(node, target)
+    except (ValueError, IndexError):
+        assert isinstance(outcome(app, node, targets), type)
+        return
+    found = outcome(app, node, targets)
+    if model.missing:
+        assert found == model.missing
+        return
+    order = list(found)
+    assert len(order) == len(found) == len(set(order))
+    assert set(order) == set(model.planned)
+    position = {execution: number for number, execution in enumerate(order)}
+    for execution, reads in model.planned.items():
+        assert all(position[read] < position[execution] for read in reads if read in position)
+
+
+def tips_or_error(solve, node, outputs):
+    try:
+        return solve(node, outputs)
+    except ValueError as error:
+        return type(error)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_row_of_outputs_has_the_tips_that_single_outputs_have(new_app, data):
+    app, _ = data.draw(applications(new_app))
+    for node in app.topology.data_nodes.values():
+        outputs = PartitionSet.of(node.spec, data.draw(st.sets(st.sampled_from(everything(node)), min_size=1)))
+        assert tips_or_error(tips_of, node, outputs) == tips_or_error(tips_one_by_one, node, outputs)
