@@ -133,7 +133,8 @@ public class LocalS3FileSystem extends FileSystem {
             boolean inside = false;
             String[] folders = writable.split("\n");
             for (int i = 0; i < folders.length; i++) {
-                String folder = file(new Path(folders[i])).getPath();
+                URI folderUri = new Path(folders[i]).toUri(); // its bucket may be another than this file system's
+                String folder = new File(this.base, folderUri.getAuthority() + folderUri.getPath()).getPath();
                 inside = inside || key.equals(folder) || key.startsWith(folder + "/");
             }
             if (!inside) {

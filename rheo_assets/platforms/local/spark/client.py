@@ -1,0 +1,189 @@
+"""Talks to the Spark worker of a root, and starts it when there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rheo_assets.platforms.local.spark.java import find_java
+from rheo_assets.platforms.local.spark.protocol import Home, encode
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+
+_ASK = 0.2  # seconds between two looks at `cancelled`
+_START_PATIENCE = 60.0
+_CONNECT_PATIENCE = 10.0
+_ATTEMPTS = 3
+
+
+class WorkerLost(Exception):  # noqa: N818  # says what happened
+    """The worker ended before it answered."""
+
+
+def run_on_worker(home: Home, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
+    """Runs the task on the root's worker; once more on a new one if the worker dies under it.
+
+    Raises:
+        TaskFailure: The task did not succeed.
+    """
+    lost = ""
+    for attempt in range(2):
+        if attempt:
+            log(f"{lost}; the task runs again on a new one")
+        try:
+            return _run(home, task, log, cancelled)
+        except WorkerLost as error:
+            lost = str(error)
+    raise TaskFailure("platform", f"{task.node!r}: {lost}, twice; its log is {home.log_file}", _tail(home.log_file))
+
+
+def stop_worker(home: Home) -> bool:
+    """Tells the worker to finish its tasks and end; returns whether there was one."""
+    stream = _connected(home, {"stop": True})
+    if stream is None:
+        return False
+    stream.close()
+    return True
+
+
+def _run(home: Home, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
+    connection = _reached(home, {"task": task.to_json()}, log)
+    told = False
+    with contextlib.closing(connection):
+        for message in _messages(connection):
+            if message is None:
+                if not told and cancelled():
+                    told = True
+                    _send(connection, {"cancel": True})
+            elif "log" in message:
+                log(message["log"])
+                if not told and cancelled():
+                    told = True
+                    _send(connection, {"cancel": True})
+            elif "result" in message:
+                return TaskResult.from_json(message["result"])
+            elif "failure" in message:
+                failure = TaskFailure.from_json(message["failure"])
+                if message.get("again"):
+                    raise WorkerLost(failure.message)
+                raise failure
+    if told:
+        raise TaskFailure("cancelled", f"{task.node!r} was cancelled")
+    raise WorkerLost("the Spark worker died")
+
+
+def _send(connection: socket.socket, message: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):
+        connection.sendall(encode(message))
+
+
+def _messages(connection: socket.socket) -> Iterator[dict[str, Any] | None]:
+    """Yields what the worker says until it hangs up, and None whenever it has been silent for a moment."""
+    connection.settimeout(_ASK)
+    rest = b""
+    while True:
+        try:
+            chunk = connection.recv(1 << 16)
+        except TimeoutError:
+            yield None
+            continue
+        except ConnectionError:
+            return
+        if not chunk:
+            return
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+
+
+def _reached(home: Home, request: dict[str, Any], log: Callable[[str], None]) -> socket.socket:
+    """Returns a connection to a worker that accepted the request; starts one if need be."""
+    for _ in range(_ATTEMPTS):
+        connection = _connected(home, request)
+        if connection is not None:
+            return connection
+        _started(home, log)
+    raise TaskFailure("platform", f"the Spark worker does not answer; its log is {home.log_file}", _tail(home.log_file))
+
+
+def _connected(home: Home, request: dict[str, Any]) -> socket.socket | None:
+    """Returns a connection on which the worker accepted the request, or None when there is no such worker."""
+    address = home.address()
+    if address is None:
+        return None
+    try:
+        connection = socket.create_connection(("127.0.0.1", address.port), _CONNECT_PATIENCE)
+    except OSError:
+        return None
+    try:
+        connection.sendall(encode({"token": address.token, **request}))
+        accepted = b""
+        while not accepted.endswith(b"\n"):
+            byte = connection.recv(1)  # one at a time: what follows belongs to the caller
+            if not byte:
+                break
+            accepted += byte
+        if accepted and json.loads(accepted) == {"accepted": True}:
+            return connection
+    except (OSError, ValueError):
+        pass
+    connection.close()
+    return None
+
+
+def _started(home: Home, log: Callable[[str], None]) -> None:
+    """Starts the worker unless another process does so; returns when it listens."""
+    home.prepare()
+    with home.start_lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _listens(home):
+            return
+        find_java()  # its message is better here than in the worker's log
+        log("starting the Spark worker")
+        home.address_file.unlink(missing_ok=True)
+        with home.log_file.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "rheo_assets.platforms.local.spark.worker", str(home.root)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd=home.folder,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
+            )
+        deadline = time.monotonic() + _START_PATIENCE
+        while home.address() is None and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+def _listens(home: Home) -> bool:
+    address = home.address()
+    if address is None:
+        return False
+    try:
+        socket.create_connection(("127.0.0.1", address.port), _CONNECT_PATIENCE).close()
+    except OSError:
+        return False
+    return True
+
+
+def _import_path() -> list[str]:
+    """Returns where the worker finds this very library, also when it is not installed but on a path."""
+    here = str(Path(__file__).resolve().parents[4])
+    given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return [*given, here] if here in sys.path and here not in given else given
+
+
+def _tail(file: Path, lines: int = 30) -> str:
+    try:
+        return "\n".join(file.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""

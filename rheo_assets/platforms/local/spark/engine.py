@@ -1,0 +1,63 @@
+"""The Spark engine of the local platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rheo_assets.platforms.local.spark.client import run_on_worker, stop_worker
+from rheo_assets.platforms.local.spark.filesystem import spark_jars
+from rheo_assets.platforms.local.spark.java import NoJava, find_java
+from rheo_assets.platforms.local.spark.protocol import Home
+from rheo_assets.platforms.local.storage import LocalStorage
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+
+
+class SparkEngine:
+    """Runs `PYTHON` and `SPARK_SQL` tasks on the Spark worker that all processes of one root share.
+
+    Attributes:
+        root: The local platform's root.
+    """
+
+    languages = ("PYTHON", "SPARK_SQL")
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root).resolve()
+        self._storage = LocalStorage(self.root)
+
+    def check(self) -> None:
+        """Does nothing when Spark can run here.
+
+        Raises:
+            ModuleNotFoundError: pyspark is not installed; says the pip line.
+            NoJava: There is no Java that Spark runs on; says the pip line.
+        """
+        spark_jars()
+        find_java()
+
+    def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
+        """Runs the task to its end; see `Engine.run`."""
+        try:
+            spark_jars()
+            self._prepare(task)
+            return run_on_worker(Home(self.root), task, log, cancelled)
+        except (ModuleNotFoundError, NoJava) as error:
+            raise TaskFailure("platform", f"{task.node!r}: {error}") from error
+        except ValueError as error:
+            raise TaskFailure("user", f"{task.node!r}: {error}") from error
+
+    def stop(self) -> bool:
+        """Tells the worker to end when its tasks have; returns whether there was one."""
+        return stop_worker(Home(self.root))
+
+    def _prepare(self, task: Task) -> None:
+        """Checks that no path leaves the root, and makes the output's bucket, which is ours."""
+        folder = self._storage.path(task.output.path)
+        bucket = next(parent for parent in [folder, *folder.parents] if parent.parent == self.root / "s3")
+        if folder == bucket:
+            raise ValueError(f"its output {task.output.path!r} is a bucket; it needs a key")
+        for item in task.inputs:
+            for path in item.paths:
+                self._storage.path(path)
+        bucket.mkdir(parents=True, exist_ok=True)

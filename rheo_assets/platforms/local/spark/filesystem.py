@@ -1,0 +1,67 @@
+"""Gives Spark the local object store: compiles `LocalS3FileSystem.java` at first use."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+from rheo_assets.platforms.local.spark.java import Java
+
+CLASS = "rheo.local.LocalS3FileSystem"
+_HERE = Path(__file__).parent
+_SOURCES = (_HERE / "LocalS3FileSystem.java", _HERE / "CompileFileSystem.java")
+_PATIENCE = 120  # seconds
+
+
+def spark_jars() -> Path:
+    """Returns the folder of the jars that pyspark ships.
+
+    Raises:
+        ModuleNotFoundError: pyspark is not installed; says the pip line.
+    """
+    from importlib.util import find_spec
+
+    found = find_spec("pyspark")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("Spark nodes need pyspark: run pip install 'rheo-assets[spark]'", name="pyspark")
+    return Path(found.origin).parent / "jars"
+
+
+def compiled_filesystem(root: Path, java: Java) -> Path:
+    """Returns the folder of the file system's class files, compiled once a root, source and Spark.
+
+    janino, the compiler that Spark itself uses for its generated code, takes one to two seconds and needs no JDK.
+    """
+    jars = spark_jars()
+    content = b"".join(source.read_bytes() for source in _SOURCES)
+    spark = next((jar.name for jar in jars.glob("spark-core_*.jar")), "")
+    digest = hashlib.sha256(content + spark.encode()).hexdigest()[:16]
+    folder = Path(root) / "cache" / f"spark-filesystem-{digest}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = folder.parent / f".{folder.name}-{uuid.uuid4().hex}"
+    fresh.mkdir()
+    try:
+        _compile(java, jars, fresh)
+        fresh.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # otherwise another process was faster
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def _compile(java: Java, jars: Path, folder: Path) -> None:
+    source, compiler = _SOURCES
+    command = [java.executable, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{jars}{os.sep}*"]
+    command += ["org.codehaus.janino.SimpleCompiler", str(compiler), compiler.stem, str(source), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+    if done.returncode or not any(folder.rglob("*.class")):
+        told = [line for line in done.stderr.splitlines() if not line.startswith("\tat ")]
+        raise RuntimeError(f"the local s3:// file system could not be compiled for Spark: {' '.join(told)[:2000]}")

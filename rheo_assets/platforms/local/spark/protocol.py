@@ -1,0 +1,103 @@
+"""What a client and the Spark worker say to each other: JSON lines over a connection on 127.0.0.1.
+
+The client opens with `{"token": …, "task": …}` or `{"token": …, "stop": true}` and may add `{"cancel": true}`.
+The worker answers `{"accepted": true}`, then `{"log": line}` any number of times, then once `{"result": …}` or
+`{"failure": …, "again": bool}`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rheo_assets.platforms.local.spark.filesystem import spark_jars
+
+_HERE = Path(__file__).parent
+_RUNNER = _HERE.parents[2] / "runner"
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """Returns the message as one line."""
+    return json.dumps(message).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a worker listens, and the secret it wants to hear. Kept in a file that only the owner can read."""
+
+    port: int
+    token: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The files of one worker below the root.
+
+    A worker serves one set of versions: after an upgrade of the library, Python or Spark a new one starts beside the
+    old, which ends when it has been idle.
+    """
+
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        """Everything of Spark below the root."""
+        return self.root / "spark"
+
+    @property
+    def address_file(self) -> Path:
+        """Where the worker says how it is reached; gone when it takes no more tasks."""
+        return self.folder / f"worker-{fingerprint()}.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Locked by the worker as long as it lives."""
+        return self.folder / f"worker-{fingerprint()}.lock"
+
+    @property
+    def start_lock_file(self) -> Path:
+        """Locked by the client that starts a worker."""
+        return self.folder / f"worker-{fingerprint()}.start"
+
+    @property
+    def log_file(self) -> Path:
+        """What the worker and its JVM say."""
+        return self.folder / "worker.log"
+
+    def prepare(self) -> None:
+        """Makes the folder, for the owner only."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+
+    def announce(self, address: Address) -> None:
+        """Writes the address so that a reader sees all of it or nothing."""
+        fresh = self.address_file.with_suffix(f".{address.pid}")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump({"port": address.port, "token": address.token, "pid": address.pid}, file)
+        fresh.replace(self.address_file)
+
+    def address(self) -> Address | None:
+        """Returns where the worker says it is, which may be out of date."""
+        try:
+            fields = json.loads(self.address_file.read_text())
+            return Address(int(fields["port"]), str(fields["token"]), int(fields["pid"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+@cache
+def fingerprint() -> str:
+    """Returns what a worker must have in common with its clients: Python, Spark and our own source."""
+    sources = [*_HERE.glob("*.py"), *_HERE.glob("*.java"), *_RUNNER.glob("*.py")]
+    content = b"".join(source.read_bytes() for source in sorted(sources))
+    settings = [os.environ.get(name, "") for name in ("RHEO_JAVA", "RHEO_SPARK_MEMORY", "JAVA_HOME")]
+    versions = "\n".join([sys.executable, sys.version, str(spark_jars()), *settings]).encode()
+    return hashlib.sha256(content + versions).hexdigest()[:12]

@@ -1,0 +1,127 @@
+"""Runs a task on Spark: reads the inputs, runs the user's code, writes the output.
+
+Knows neither Dagster nor a platform: the same module runs in the local worker and inside a Glue or EMR job.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rheo_assets.runner.spark_failures import failure_of
+from rheo_assets.runner.spark_inputs import read_input
+from rheo_assets.runner.spark_output import writable, write_output
+from rheo_assets.runner.statements import fill_parameters, split_statements
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+from rheo_assets.runner.user_code import run_source
+
+LANGUAGES = ("PYTHON", "SPARK_SQL")
+_WRITABLE = "rheo.writable"  # a file system that knows the property refuses to write elsewhere
+
+
+def run_spark_task(task: Task, spark: Any, *, isolated: bool = False) -> TaskResult:
+    """Runs a PySpark or Spark SQL task and writes its output as a whole, without the completion file.
+
+    Args:
+        task: What to run; its `lang` is `PYTHON` or `SPARK_SQL`.
+        spark: A SparkSession; the task runs in a new session on it, so that views and settings are its own.
+        isolated: Whether `spark` already is a session that only this task uses.
+
+    Raises:
+        TaskFailure: The task did not succeed.
+    """
+    if task.lang not in LANGUAGES:
+        raise TaskFailure("user", f"{task.node!r}: Spark runs {' and '.join(LANGUAGES)}, not {task.lang}")
+    session = spark if isolated else spark.newSession()
+    session.sparkContext.setLocalProperty(_WRITABLE, "\n".join(writable(task.output)))
+    try:
+        return _run(task, session)
+    except Exception as error:
+        raise failure_of(task.node, error) from error
+    finally:
+        _quietly_reset(session)
+
+
+def _run(task: Task, spark: Any) -> TaskResult:
+    inputs: dict[str, Any] = {}
+    warnings: list[str] = []
+    for item in task.inputs:
+        inputs[item.alias], told = read_input(spark, task.node, item)
+        warnings.extend(told)
+        if item.value is None and inputs[item.alias] is not None:
+            inputs[item.alias].createOrReplaceTempView(item.alias)
+    began = time.monotonic()
+    frame = _python(task, spark, inputs) if task.lang == "PYTHON" else _sql(task, spark, inputs)
+    try:
+        written = write_output(spark, frame, task.output)
+    except Exception as error:
+        raise failure_of(task.node, error, "while it computed and wrote its output") from error
+    return TaskResult(
+        rows=written.rows,
+        schema=written.schema,
+        preview=written.preview,
+        warnings=tuple(warnings),
+        engine=f"Spark {spark.version}",
+        seconds=time.monotonic() - began,
+    )
+
+
+def _python(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
+    from pyspark.sql import DataFrame
+
+    names = {
+        **inputs,
+        "__name__": "__main__",  # functions of the source are pickled by value, as in a script
+        "spark": spark,
+        "inputs": dict(inputs),
+        "dimensions": dict(task.dimensions),
+        "args": dict(task.args),
+        "runtime_platform": task.runtime_platform,
+    }
+    run_source(task.node, task.code, names)
+    output = names.get("output")
+    if output is None:
+        raise TaskFailure(
+            "user", f"{task.node!r}: its code assigned no `output`; assign it the DataFrame to be written"
+        )
+    if not isinstance(output, DataFrame):
+        remedy = (
+            "spark.createDataFrame(output)" if type(output).__module__.startswith("pandas") else "a Spark DataFrame"
+        )
+        kind = f"{type(output).__module__}.{type(output).__qualname__}".removeprefix("builtins.")
+        raise TaskFailure("user", f"{task.node!r}: its code assigned `output` a value of type {kind}; assign {remedy}")
+    return output
+
+
+def _sql(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
+    statements = split_statements(task.code)
+    if not statements:
+        raise TaskFailure("user", f"{task.node!r}: its SQL has no statement")
+    texts = {alias: value for alias, value in inputs.items() if isinstance(value, str)}
+    values = {**texts, **task.args, **task.dimensions}
+    frame = None
+    for place, statement in enumerate(statements, start=1):
+        try:
+            frame = spark.sql(fill_parameters(statement, values))
+        except Exception as error:
+            hint = _absent_table(str(error), inputs)
+            which = f"in statement {place} of {len(statements)}" if len(statements) > 1 else "in its SQL"
+            raise failure_of(task.node, error, f"{which}{hint}") from error
+    if frame is None or not frame.columns:
+        raise TaskFailure(
+            "user", f"{task.node!r}: its last statement answers no table; end the script with the SELECT to be written"
+        )
+    return frame
+
+
+def _absent_table(text: str, inputs: Mapping[str, Any]) -> str:
+    absent = [alias for alias, value in inputs.items() if value is None and f"`{alias}`" in text]
+    return f" (its optional input {absent[0]!r} has no data, so there is no such table)" if absent else ""
+
+
+def _quietly_reset(spark: Any) -> None:
+    try:
+        spark.sparkContext.setLocalProperty(_WRITABLE, None)
+    except Exception:  # Spark is gone: the failure that says so is already on its way
+        return

@@ -1,0 +1,123 @@
+"""Writes the output of a Spark task: the whole partition or nothing."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from rheo_assets.runner.spark_inputs import CORRUPT, EMPTY_SCHEMA, csv_header, reader
+from rheo_assets.runner.task import TaskOutput
+
+PREVIEW = 10
+_SMALL = 32 * 1024 * 1024  # bytes by Spark's own estimate: below it, one file is the right number
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: the number of rows, the columns and the first rows."""
+
+    rows: int
+    schema: tuple[tuple[str, str], ...]
+    preview: tuple[Mapping[str, Any], ...]
+
+
+def writable(output: TaskOutput) -> tuple[str, str]:
+    """Returns the two folders a task may write: its partition, and the hidden folder beside it that becomes it."""
+    parent, _, name = output.path.rstrip("/").rpartition("/")
+    return f"{parent}/{name}", f"{parent}/.writing-{name}"
+
+
+def write_output(spark: Any, frame: Any, output: TaskOutput) -> Written:
+    """Computes the frame once, writes it beside its place and swaps it in.
+
+    A crash at any point leaves the old partition or the new one. The completion file is not written here.
+    """
+    from pyspark.sql import Observation, functions
+
+    jvm = spark.sparkContext._jvm
+    target, aside = (jvm.org.apache.hadoop.fs.Path(path) for path in writable(output))
+    files = target.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+    files.delete(aside, True)  # what a crashed attempt left
+    fresh = jvm.org.apache.hadoop.fs.Path(aside, uuid.uuid4().hex)
+    try:
+        # Counted on the way out: the user's query runs once.
+        counted = Observation()
+        observed = _few_files(frame).observe(counted, functions.count(functions.lit(1)).alias("rows"))
+        _writer(observed, output).save(fresh.toString())
+        rows = int(counted.get["rows"])
+        if rows == 0 and output.format in {"json", "csv"}:
+            _leave_schema(jvm, files, fresh, frame.schema)
+        preview = _preview(spark, frame.schema, output, fresh.toString()) if rows else ()
+        _swap(jvm, files, fresh, target, aside)
+    finally:
+        files.delete(aside, True)
+    return Written(rows, tuple((field.name, field.dataType.simpleString()) for field in frame.schema), preview)
+
+
+def _few_files(frame: Any) -> Any:
+    size = int(str(frame._jdf.queryExecution().optimizedPlan().stats().sizeInBytes()))
+    return frame.coalesce(1) if size <= _SMALL else frame
+
+
+def _writer(frame: Any, output: TaskOutput) -> Any:
+    # The runner's caller writes the completion file, last. The folder is a temporary one: version 2 renames once.
+    writer = frame.write.format(output.format).option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+    writer = writer.option("mapreduce.fileoutputcommitter.algorithm.version", "2")
+    if output.format == "csv":
+        return writer.option("sep", output.options.get("delimiter", ",")).option("header", csv_header(output.options))
+    if output.format == "json":
+        return writer.option("ignoreNullFields", "false")  # a column without values is still a column
+    return writer
+
+
+def _leave_schema(jvm: Any, files: Any, folder: Any, schema: Any) -> None:
+    stream = files.create(jvm.org.apache.hadoop.fs.Path(folder, EMPTY_SCHEMA))
+    try:
+        stream.write(bytearray(json.dumps(schema.jsonValue()).encode()))
+    finally:
+        stream.close()
+
+
+def _swap(jvm: Any, files: Any, fresh: Any, target: Any, aside: Any) -> None:
+    old = jvm.org.apache.hadoop.fs.Path(aside, "old")
+    if files.exists(target) and not files.rename(target, old):
+        raise OSError(f"the old content of {target.toString()} could not be moved aside")
+    if not files.rename(fresh, target):
+        files.rename(old, target)
+        raise OSError(f"the new content of {target.toString()} could not be moved to its place")
+
+
+def _preview(spark: Any, schema: Any, output: TaskOutput, path: str) -> tuple[Mapping[str, Any], ...]:
+    read = reader(spark, output.format, output.options)
+    if CORRUPT not in schema.names:
+        read = read.schema(schema)
+    rows = read.load(path).limit(PREVIEW).collect()
+    return tuple({name: _plain(row[place]) for place, name in enumerate(schema.names)} for row in rows)
+
+
+def _plain(value: Any) -> Any:  # noqa: PLR0911  # one line a type
+    """Returns the value as JSON has it, or as text."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, (dt.datetime, dt.date)):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode()
+    if hasattr(value, "asDict"):
+        return {name: _plain(field) for name, field in value.asDict().items()}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value)

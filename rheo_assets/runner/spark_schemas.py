@@ -1,0 +1,102 @@
+"""Decides whether the column types of two partitions are one type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+_INTEGERS = ("tinyint", "smallint", "int", "bigint")
+_FLOATS = ("float", "double")
+
+
+class Difference(Exception):  # noqa: N818  # an answer of `merge_types`, not a fault
+    """Two types that no common type holds without changing a value."""
+
+
+def same_names(schemas: Iterable[Any]) -> bool:
+    """Returns whether all schemas have the same columns in the same order."""
+    return len({tuple(schema.names) for schema in schemas}) == 1
+
+
+def footer_schema(spark: Any, path: str, format_: str) -> str:
+    """Returns the schema in the footer of the first file of a parquet or orc partition, as the file has it.
+
+    One footer costs a few milliseconds; asking Spark for the schema starts a job.
+    """
+    jvm = spark.sparkContext._jvm
+    conf = spark.sparkContext._jsc.hadoopConfiguration()
+    folder = jvm.org.apache.hadoop.fs.Path(path)
+    file = _first_file(folder.getFileSystem(conf), folder)
+    if file is None:
+        return path  # like no other: Spark is asked, and says what is wrong
+    if format_ == "orc":
+        with_conf = jvm.org.apache.orc.OrcFile.readerOptions(conf)
+        return str(jvm.org.apache.orc.OrcFile.createReader(file, with_conf).getSchema().toString())
+    reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(
+        jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(file, conf)
+    )
+    try:
+        return str(reader.getFileMetaData().getSchema().toString())
+    finally:
+        reader.close()
+
+
+def _first_file(files: Any, folder: Any) -> Any:
+    for status in files.listStatus(folder):
+        name = status.getPath().getName()
+        if not name.startswith((".", "_")):
+            return status.getPath() if status.isFile() else _first_file(files, status.getPath())
+    return None
+
+
+def merge_types(one: Any, other: Any, *, exact: bool) -> Any:  # noqa: PLR0911  # one rule a line
+    """Returns the type that holds the values of both.
+
+    Args:
+        one: A Spark data type.
+        other: Another one.
+        exact: Whether files carry their type, so that another type is a change; otherwise types were inferred from
+            the values that happened to be there: numbers widen, and fields inside an object may be absent.
+
+    Raises:
+        Difference: There is no such type.
+    """
+    from pyspark.sql.types import (
+        ArrayType,
+        DecimalType,
+        DoubleType,
+        LongType,
+        MapType,
+        NullType,
+        StructField,
+        StructType,
+    )
+
+    if one.simpleString() == other.simpleString():
+        return one
+    if isinstance(one, ArrayType) and isinstance(other, ArrayType):
+        return ArrayType(merge_types(one.elementType, other.elementType, exact=exact))
+    if isinstance(one, MapType) and isinstance(other, MapType):
+        key = merge_types(one.keyType, other.keyType, exact=exact)
+        return MapType(key, merge_types(one.valueType, other.valueType, exact=exact))
+    if exact:
+        raise Difference
+    if isinstance(one, NullType) or isinstance(other, NullType):
+        return other if isinstance(one, NullType) else one
+    if isinstance(one, StructType) and isinstance(other, StructType):
+        fields = {field.name: field.dataType for field in one}
+        for field in other:
+            kind = fields.get(field.name)
+            fields[field.name] = field.dataType if kind is None else merge_types(kind, field.dataType, exact=exact)
+        return StructType([StructField(name, kind) for name, kind in fields.items()])
+    names = {one.simpleString().partition("(")[0], other.simpleString().partition("(")[0]}
+    if names <= {*_INTEGERS}:
+        return LongType()
+    if names <= {*_INTEGERS, *_FLOATS}:
+        return DoubleType()
+    if names <= {*_INTEGERS, "decimal"}:
+        scale = max(getattr(one, "scale", 0), getattr(other, "scale", 0))
+        return DecimalType(38, scale)
+    if names <= {*_INTEGERS, *_FLOATS, "decimal"}:
+        return DoubleType()
+    raise Difference
