@@ -10,6 +10,12 @@ from rheo_assets.nodes import DataNode, ExternalData, Projection, Timer
 from rheo_assets.signals import Signal
 
 
+def _behind_projections(signal: Signal) -> Signal:
+    while isinstance(signal, Projection):
+        signal = signal.source.node
+    return signal
+
+
 @dataclass(frozen=True)
 class Topology:
     """The nodes of one application, in declared order.
@@ -73,7 +79,8 @@ class Topology:
             stack: list[tuple[DataNode, Iterator[Signal]]] = [(node, iter(node.parents))]
             while stack:
                 current, parents = stack[-1]
-                parent = next((p for p in parents if isinstance(p, DataNode) and p.id not in order), None)
+                made = (_behind_projections(parent) for parent in parents)
+                parent = next((p for p in made if isinstance(p, DataNode) and p.id not in order), None)
                 if parent is not None:
                     stack.append((parent, iter(parent.parents)))
                 else:

@@ -1,7 +1,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rheo_assets.dimensions import DimensionSpec
@@ -53,6 +53,7 @@ pairs = named_specs.flatmap(
 
 
 @given(pairs)
+@settings(max_examples=60, deadline=None)
 def test_it_is_the_set_that_python_makes(drawn):
     spec, one, other = drawn
     a, b = PartitionSet.of(spec, one), PartitionSet.of(spec, other)
@@ -68,6 +69,7 @@ def test_it_is_the_set_that_python_makes(drawn):
 
 
 @given(pairs)
+@settings(max_examples=60, deadline=None)
 def test_it_iterates_oldest_first(drawn):
     spec, one, _ = drawn
     found = PartitionSet.of(spec, one)
@@ -78,6 +80,7 @@ def test_it_iterates_oldest_first(drawn):
 
 
 @given(pairs)
+@settings(max_examples=60, deadline=None)
 def test_its_stretches_are_its_partitions(drawn):
     spec, one, _ = drawn
     found = PartitionSet.of(spec, one)
@@ -101,6 +104,7 @@ ranged = pairs.flatmap(lambda drawn: st.tuples(st.just(drawn), st.tuples(*[windo
 
 
 @given(ranged)
+@settings(max_examples=60, deadline=None)
 def test_spreading_reads_what_the_view_reads(drawn):
     (spec, tips, _), chosen = drawn
     reading = view(spec, chosen)
@@ -109,6 +113,7 @@ def test_spreading_reads_what_the_view_reads(drawn):
 
 
 @given(ranged)
+@settings(max_examples=60, deadline=None)
 def test_reaching_finds_the_tips_whose_range_holds_something(drawn):
     (spec, tips, ready), chosen = drawn
     reading = view(spec, chosen)
