@@ -15,8 +15,9 @@ _FORMS = "rate(5 minutes) or cron(0 10 * * ? *)"
 _RATE = re.compile(r"rate\(\s*(\S+)\s+(\S+?)\s*\)")
 _CRON = re.compile(r"cron\(([^()]*)\)")
 _UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
-_MONTHS = {name: number for number, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)}
-_WEEKDAYS = {name: number for number, name in enumerate("SUN MON TUE WED THU FRI SAT".split(), 1)}
+_MONTH_NAMES = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES.split(), 1)}
+_WEEKDAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
 _SATURDAY, _SUNDAY = 7, 1
 
 
@@ -253,7 +254,7 @@ def _six_fields(fields: list[str]) -> str:
     """Returns the nearest EventBridge expression to fields of another cron."""
     if len(fields) == 5:
         minutes, hours, month_day, month, week_day = fields
-        if week_day != "*" and week_day != "?":
+        if week_day not in {"*", "?"}:
             # In Unix Sunday is 0; in EventBridge it is 1.
             week_day = re.sub(r"(?<![#/\w])\d", lambda hit: str(int(hit.group()) % 7 + 1), week_day)
         return _with_question_mark([minutes, hours, month_day, month, week_day, "*"])
@@ -272,12 +273,13 @@ def _with_question_mark(fields: list[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """One field of a cron: its name, its smallest and largest number, and its names."""
+    """One field of a cron: its name, its smallest and largest number, its names, and whether a range may wrap."""
 
     name: str
     low: int
     high: int
     names: Mapping[str, int] = field(default_factory=dict)
+    wraps: bool = True
 
     @property
     def form(self) -> str:
@@ -288,7 +290,7 @@ class _Field:
         """Returns the numbers of a list of values, ranges and steps."""
         return tuple(sorted({value for part in spec.split(",") for value in self.part(part, text)}))
 
-    def part(self, part: str, text: str) -> range:
+    def part(self, part: str, text: str) -> set[int]:
         """Returns the numbers of one value, range or step."""
         base, slash, step = part.partition("/")
         if slash and (not step.isdigit() or int(step) < 1):
@@ -299,9 +301,12 @@ class _Field:
         else:
             low = self.number(start, part, text)
             high = self.number(end, part, text) if dash else self.high if slash else low
-        if low > high:
-            raise self.wrong(part, text, f"the range ends before it starts: write {start}-{self.high},{self.low}-{end}")
-        return range(low, high + 1, int(step) if slash else 1)
+        if low > high and not self.wraps:
+            raise self.wrong(part, text, f"the range ends before it starts: write {end}-{start}")
+        span = self.high - self.low + 1
+        # AWS's own example 20-2 in the hours is 20 to 23 and 0 to 2 of the same days.
+        reached = range(low, high + 1 if low <= high else high + span + 1, int(step) if slash else 1)
+        return {(value - self.low) % span + self.low for value in reached}
 
     def number(self, word: str, part: str, text: str) -> int:
         """Returns one value, by number or by name."""
@@ -324,7 +329,7 @@ _HOURS = _Field("hours", 0, 23)
 _MONTH_DAY = _Field("day-of-month", 1, 31)
 _MONTH = _Field("month", 1, 12, _MONTHS)
 _WEEK_DAY = _Field("day-of-week", 1, 7, _WEEKDAYS)
-_YEAR = _Field("year", 1970, 2199)
+_YEAR = _Field("year", 1970, 2199, wraps=False)
 
 
 def _month_days(spec: str, text: str) -> MonthDays:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from rheo_assets.schedules import Cron, Rate, parse_schedule
 
 pytestmark = pytest.mark.fast
+UNTIMED = settings(deadline=None)
 START = datetime(2022, 1, 1, tzinfo=UTC)  # a Saturday
 
 
@@ -36,7 +38,9 @@ def first(expression: str, count: int = 3, after: datetime = START) -> list[str]
         ("cron(0/10 * ? * MON-FRI *)", ["2022-01-03 00:00", "2022-01-03 00:10", "2022-01-03 00:20"]),
         ("cron(0/5 8-17 ? * MON-FRI *)", ["2022-01-03 08:00", "2022-01-03 08:05", "2022-01-03 08:10"]),
         ("cron(0 9 ? * 2#1 *)", ["2022-01-03 09:00", "2022-02-07 09:00", "2022-03-07 09:00"]),
-        ("cron(0/30 20-2 ? * MON *)", None),
+        ("cron(0/30 20-2 ? * MON-FRI *)", ["2022-01-03 00:00", "2022-01-03 00:30", "2022-01-03 01:00"]),
+        ("cron(0 22-2/2 3 * ? *)", ["2022-01-03 00:00", "2022-01-03 02:00", "2022-01-03 22:00"]),
+        ("cron(0 0 ? * FRI-MON *)", ["2022-01-02 00:00", "2022-01-03 00:00", "2022-01-07 00:00"]),
         ("cron(15 10 ? * 6L 2022-2023)", ["2022-01-28 10:15", "2022-02-25 10:15", "2022-03-25 10:15"]),
         ("cron(1/10 0 1 1 ? *)", ["2022-01-01 00:01", "2022-01-01 00:11", "2022-01-01 00:21"]),
         ("cron(0 0 ? * 3#2 *)", ["2022-01-11 00:00", "2022-02-08 00:00", "2022-03-08 00:00"]),
@@ -56,11 +60,7 @@ def first(expression: str, count: int = 3, after: datetime = START) -> list[str]
     ],
 )
 def test_an_expression_ticks_when_the_guide_says(expression, ticks):
-    if ticks is None:
-        with pytest.raises(ValueError, match="the range ends before it starts: write 20-23,0-2"):
-            parse_schedule(expression)
-    else:
-        assert first(expression) == ticks
+    assert first(expression) == ticks
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,7 @@ def test_an_expression_ticks_when_the_guide_says(expression, ticks):
         ("cron(0 0 ? * 0 *)", "0 is not between 1 and 7; Sunday is 1"),
         ("cron(0 0 1 * ? 1969)", "the year field"),
         ("cron(0 0 1 * ? 2200)", "2200 is not between 1970 and 2199"),
+        ("cron(0 0 1 * ? 2023-2022)", "the range ends before it starts: write 2022-2023"),
         ("cron(0/0 0 1 * ? *)", "the step after / must be a whole number of at least 1"),
         ("cron(a 0 1 * ? *)", "'A' is no value"),
         ("cron(? 0 1 * ? *)", "the minutes field"),
@@ -139,12 +140,12 @@ minutes = st.integers(0, 59)
 fields = st.one_of(
     st.just("*"),
     st.integers(1, 12).map(str),
-    st.tuples(st.integers(1, 12), st.integers(1, 12)).map(lambda p: f"{min(p)}-{max(p)}"),
+    st.tuples(st.integers(1, 12), st.integers(1, 12)).map(lambda p: f"{p[0]}-{p[1]}"),
     st.tuples(st.integers(1, 12), st.integers(1, 9)).map(lambda p: f"{p[0]}/{p[1]}"),
     st.lists(st.integers(1, 12).map(str), min_size=1, max_size=3).map(",".join),
 )
 month_days = st.one_of(fields, st.sampled_from(["L", "LW", "15W", "1W", "30W", "1,L", "28-31"]))
-week_days = st.sampled_from(["*", "1", "MON-FRI", "6L", "L", "2#1", "7#5", "1,7", "2L,3", "1/2"])
+week_days = st.sampled_from(["*", "1", "MON-FRI", "6L", "L", "2#1", "7#5", "1,7", "2L,3", "1/2", "6-2"])
 days = st.one_of(st.tuples(month_days, st.just("?")), st.tuples(st.just("?"), week_days))
 expressions = st.builds(
     lambda m, h, d, month, y: f"cron({m} {h} {d[0]} {month} {d[1]} {y})",
@@ -160,7 +161,8 @@ def in_field(spec: str, value: int, low: int, high: int) -> bool:
         start, _, end = base.partition("-")
         begin = low if base == "*" else int(start)
         stop = int(end) if end else high if base == "*" or step else begin
-        if begin <= value <= stop and (value - begin) % int(step or 1) == 0:
+        span = high - low + 1
+        if (value - begin) % span <= (stop - begin) % span and (value - begin) % span % int(step or 1) == 0:
             return True
     return False
 
@@ -180,10 +182,7 @@ def day_matches(month_day: str, week_day: str, moment: datetime) -> bool:
             hit = in_field(part, moment.day, 1, 31)
         if hit:
             return True
-    names = {name: str(number) for number, name in enumerate("SUN MON TUE WED THU FRI SAT".split(), 1)}
-    for part in week_day.split(",") if month_day == "?" else ():
-        for name, number in names.items():
-            part = part.replace(name, number)
+    for part in week_day.replace("MON-FRI", "2-6").split(",") if month_day == "?" else ():
         if part == "L":
             hit = weekday == 7
         elif part.endswith("L"):
@@ -208,6 +207,7 @@ def matches(expression: str, moment: datetime) -> bool:
     )
 
 
+@UNTIMED
 @given(expressions, moments)
 def test_every_tick_matches_all_fields_and_the_window(expression, after):
     until = after + timedelta(days=40)
@@ -219,7 +219,7 @@ def test_every_tick_matches_all_fields_and_the_window(expression, after):
         assert matches(expression, tick)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNTIMED, max_examples=60)
 @given(expressions, moments)
 def test_no_tick_is_lost_against_a_scan_of_every_minute(expression, after):
     start = after.replace(second=0, microsecond=0)
@@ -229,6 +229,7 @@ def test_no_tick_is_lost_against_a_scan_of_every_minute(expression, after):
     assert list(parse_schedule(expression).ticks(after, until)) == expected
 
 
+@UNTIMED
 @given(expressions, moments, st.integers(0, 40 * 24 * 60))
 def test_a_window_may_be_cut_anywhere(expression, after, cut):
     schedule, until = parse_schedule(expression), after + timedelta(days=40)
@@ -237,16 +238,18 @@ def test_a_window_may_be_cut_anywhere(expression, after, cut):
     assert [*schedule.ticks(after, middle), *schedule.ticks(middle, until)] == whole
 
 
+@UNTIMED
 @given(st.integers(1, 10_000), st.sampled_from(["minute", "hour", "day"]), moments, moments)
 def test_the_ticks_of_a_rate_are_whole_periods_from_its_anchor(value, unit, anchor, after):
     rate = Rate(value, unit)
     ticks = [tick for _, tick in zip(range(20), rate.ticks(anchor, after, after + 20 * rate.period), strict=False)]
     assert all((tick - anchor) % rate.period == timedelta(0) and tick > max(anchor, after) for tick in ticks)
-    assert all(later - earlier == rate.period for earlier, later in zip(ticks, ticks[1:], strict=False))
+    assert all(later - earlier == rate.period for earlier, later in itertools.pairwise(ticks))
     if ticks:
         assert ticks[0] - rate.period <= max(anchor, after)
 
 
+@UNTIMED
 @given(
     st.one_of(
         expressions, st.builds(lambda v, u: str(Rate(v, u)), st.integers(1, 99), st.sampled_from(["day", "hour"]))

@@ -33,7 +33,8 @@ class Lake:
         self.put(f"{ORDERS} WHERE id = 3", "orders/2021-09-21/part-0.parquet")
         self.text(
             "events/part-0.json",
-            '{"id": 1, "payload": "{\\"a\\": 1, \\"b\\": {\\"c\\": \\"x\\"}, \\"l\\": [1, 2]}"}\n{"id": 2, "payload": "no json"}\n',
+            '{"id": 1, "payload": "{\\"a\\": 1, \\"b\\": {\\"c\\": \\"x\\"}, \\"l\\": [1, 2]}"}\n'
+            '{"id": 2, "payload": "no json"}\n',
         )
 
     def path(self, key: str) -> Path:
@@ -110,7 +111,10 @@ ANSWERS = {
         [(1, "color", "red"), (2, "color", "blue"), (2, "size", "L")],
     ),
     "unnest_of_a_map_with_ordinality": (
-        "select k, v, n from (values map(array['a'], array[1])) as q(m) cross join unnest(m) with ordinality as t(k, v, n)",
+        (
+            "select k, v, n from (values map(array['a'], array[1])) as q(m) cross join unnest(m) "
+            "with ordinality as t(k, v, n)"
+        ),
         "varchar, integer, bigint",
         [("a", 1, 1)],
     ),
@@ -135,8 +139,10 @@ ANSWERS = {
         [(None, None, 3, 7)],
     ),
     "json_extract_scalar_is_null_for_objects_and_text": (
-        "select json_extract_scalar(payload, '$.b.c'), json_extract_scalar(payload, '$.b'), "
-        "json_extract_scalar(payload, '$.l[1]') from events order by id",
+        (
+            "select json_extract_scalar(payload, '$.b.c'), json_extract_scalar(payload, '$.b'), "
+            "json_extract_scalar(payload, '$.l[1]') from events order by id"
+        ),
         "varchar, varchar, varchar",
         [("x", None, "2"), (None, None, None)],
     ),
@@ -182,39 +188,52 @@ ANSWERS = {
         [("b", None, None), ("b", None, "L"), (None, None, None)],
     ),
     "regular_expressions": (
-        r"select regexp_extract('abc123', '([a-z]+)(\d+)', 2), regexp_like('abc', 'b'), "
-        r"regexp_replace('a1b2', '(\d)', '<$1>'), regexp_extract('x', '\d{4}')",
+        (
+            r"select regexp_extract('abc123', '([a-z]+)(\d+)', 2), regexp_like('abc', 'b'), "
+            r"regexp_replace('a1b2', '(\d)', '<$1>'), regexp_extract('x', '\d{4}')"
+        ),
         "varchar, boolean, varchar, varchar",
         [("123", True, "a<1>b<2>", None)],
     ),
     "lambdas_over_arrays": (
-        "select transform(array[1, 2], x -> x + 1), filter(array[1, 2, 3], x -> x > 1), "
-        "reduce(array[1, 2, 3], 0, (s, x) -> s + x, s -> s * 10)",
+        (
+            "select transform(array[1, 2], x -> x + 1), filter(array[1, 2, 3], x -> x > 1), "
+            "reduce(array[1, 2, 3], 0, (s, x) -> s + x, s -> s * 10)"
+        ),
         "array(integer), array(integer), integer",
         [([2, 3], [2, 3], 60)],
     ),
     "matches_know_three_values": (
-        "select any_match(array['a', 'b'], i -> i = 'a'), all_match(array['a', 'b'], i -> i = 'b'), "
-        "none_match(array['a'], i -> i = 'z'), any_match(array[1, null], x -> x > 5)",
+        (
+            "select any_match(array['a', 'b'], i -> i = 'a'), all_match(array['a', 'b'], i -> i = 'b'), "
+            "none_match(array['a'], i -> i = 'z'), any_match(array[1, null], x -> x > 5)"
+        ),
         "boolean, boolean, boolean, boolean",
         [(True, False, True, None)],
     ),
     "lambdas_over_maps": (
-        "select map_filter(map(array['a', 'b'], array[1, 2]), (k, v) -> v > 1), "
-        "transform_values(map(array['a'], array[1]), (k, v) -> v + 1), "
-        "zip_with(array[1, 2], array[10, 20], (x, y) -> x + y)",
+        (
+            "select map_filter(map(array['a', 'b'], array[1, 2]), (k, v) -> v > 1), "
+            "transform_values(map(array['a'], array[1]), (k, v) -> v + 1), "
+            "zip_with(array[1, 2], array[10, 20], (x, y) -> x + y)"
+        ),
         "map(varchar, integer), map(varchar, integer), array(integer)",
         [({"b": 2}, {"a": 2}, [11, 22])],
     ),
     "window_functions": (
-        "select row_number() over (partition by customer order by id), lag(amount) over (order by id), "
-        "lag(amount, 1, 0e0) ignore nulls over (order by id) from orders order by id",
+        (
+            "select row_number() over (partition by customer order by id), lag(amount) over (order by id), "
+            "lag(amount, 1, 0e0) ignore nulls over (order by id) from orders order by id"
+        ),
         "bigint, double, double",
         [(1, None, 0.0), (1, 10.0, 10.0), (2, 20.5, 20.5)],
     ),
     "aggregates": (
-        "select max_by(customer, amount), min_by(id, amount), arbitrary(1), count_if(amount > 6), bool_and(amount > 6), "
-        "histogram(customer), approx_percentile(amount, 0.5), approx_percentile(id, array[0.5, 0.9]) from orders",
+        (
+            "select max_by(customer, amount), min_by(id, amount), arbitrary(1), count_if(amount > 6), "
+            "bool_and(amount > 6), "
+            "histogram(customer), approx_percentile(amount, 0.5), approx_percentile(id, array[0.5, 0.9]) from orders"
+        ),
         "varchar, integer, integer, bigint, boolean, map(varchar, bigint), double, array(integer)",
         [("bob", 3, 1, 2, False, {"ann": 2, "bob": 1}, 10.0, [2, 3])],
     ),
@@ -224,21 +243,27 @@ ANSWERS = {
         [(6, 3, 2, 2.0, 3, -3, 2)],
     ),
     "dates_stay_dates": (
-        "select date_trunc('month', date '2021-09-20'), date_add('day', -1, date '2021-09-01'), "
-        "date '2021-01-31' + interval '1' month, timestamp '2021-01-01 00:00:00' - interval '1' hour",
+        (
+            "select date_trunc('month', date '2021-09-20'), date_add('day', -1, date '2021-09-01'), "
+            "date '2021-01-31' + interval '1' month, timestamp '2021-01-01 00:00:00' - interval '1' hour"
+        ),
         "date, date, date, timestamp(3)",
         [("2021-09-01", "2021-08-31", "2021-02-28", "2020-12-31 23:00:00.000")],
     ),
     "date_diff_counts_whole_units": (
-        "select date_diff('day', timestamp '2021-09-20 23:00:00', timestamp '2021-09-21 01:00:00'), "
-        "date_diff('month', date '2021-01-31', date '2021-03-01')",
+        (
+            "select date_diff('day', timestamp '2021-09-20 23:00:00', timestamp '2021-09-21 01:00:00'), "
+            "date_diff('month', date '2021-01-31', date '2021-03-01')"
+        ),
         "bigint, bigint",
         [(0, 1)],
     ),
     "at_time_zone_moves_the_clock": (
-        "select cast(timestamp '2021-01-01 00:00:00' at time zone 'America/New_York' as varchar), "
-        "hour(timestamp '2021-01-01 00:00:00 UTC' at time zone 'America/New_York'), "
-        "to_unixtime(timestamp '2021-01-01 00:00:00' at time zone 'America/New_York')",
+        (
+            "select cast(timestamp '2021-01-01 00:00:00' at time zone 'America/New_York' as varchar), "
+            "hour(timestamp '2021-01-01 00:00:00 UTC' at time zone 'America/New_York'), "
+            "to_unixtime(timestamp '2021-01-01 00:00:00' at time zone 'America/New_York')"
+        ),
         "varchar, bigint, double",
         [("2020-12-31 19:00:00.000", 19, 1609459200.0)],
     ),
@@ -253,14 +278,19 @@ ANSWERS = {
         [(1, "a"), (2, "b")],
     ),
     "rows": (
-        "select cast(row(1, 'a') as row(n integer, s varchar)), cast(row(1, 'a') as row(n integer, s varchar)).s, r[1] "
-        "from (select row(1, 'a') as r)",
+        (
+            "select cast(row(1, 'a') as row(n integer, s varchar)), cast(row(1, 'a') as row(n integer, s varchar)).s, "
+            "r[1] "
+            "from (select row(1, 'a') as r)"
+        ),
         "row(n integer, s varchar), varchar, integer",
         [({"n": 1, "s": "a"}, "a", 1)],
     ),
     "grouping_sets": (
-        "select customer, day, count(*), grouping(customer, day) from (select customer, 'd' as day from orders) "
-        "group by grouping sets ((customer), (day), ()) order by 1, 2",
+        (
+            "select customer, day, count(*), grouping(customer, day) from (select customer, 'd' as day from orders) "
+            "group by grouping sets ((customer), (day), ()) order by 1, 2"
+        ),
         "varchar, varchar, bigint, bigint",
         [("ann", None, 2, 1), ("bob", None, 1, 1), (None, "d", 3, 2), (None, None, 3, 3)],
     ),
@@ -270,26 +300,35 @@ ANSWERS = {
         [(-1,)],
     ),
     "arrays": (
-        "select split('a,b', ','), array_join(array['a', null, 'b'], '-'), flatten(array[array[1], array[2]]), "
-        "array_distinct(array[3, 1, 3]), sequence(3, 1)",
+        (
+            "select split('a,b', ','), array_join(array['a', null, 'b'], '-'), flatten(array[array[1], array[2]]), "
+            "array_distinct(array[3, 1, 3]), sequence(3, 1)"
+        ),
         "array(varchar), varchar, array(integer), array(integer), array(bigint)",
         [(["a", "b"], "a-b", [1, 2], [3, 1], [3, 2, 1])],
     ),
     "sequence_of_dates": (
-        "select sequence(date '2021-01-30', date '2021-02-01'), "
-        "sequence(date '2021-01-01', date '2021-01-05', interval '2' day)",
+        (
+            "select sequence(date '2021-01-30', date '2021-02-01'), "
+            "sequence(date '2021-01-01', date '2021-01-05', interval '2' day)"
+        ),
         "array(date), array(date)",
         [(["2021-01-30", "2021-01-31", "2021-02-01"], ["2021-01-01", "2021-01-03", "2021-01-05"])],
     ),
     "addresses": (
-        "select url_extract_host('https://u@ex.com:80/a?q=1'), url_extract_port('https://ex.com:80/'), "
-        "url_extract_path('https://ex.com/a%20b?q'), url_extract_parameter('https://ex.com/a?q=1&r=x+y', 'r')",
+        (
+            "select url_extract_host('https://u@ex.com:80/a?q=1'), url_extract_port('https://ex.com:80/'), "
+            "url_extract_path('https://ex.com/a%20b?q'), url_extract_parameter('https://ex.com/a?q=1&r=x+y', 'r')"
+        ),
         "varchar, bigint, varchar, varchar",
         [("ex.com", 80, "/a b", "x y")],
     ),
     "text": (
-        "select strpos('abc', 'c'), substr('abc', 2), substr('abc', -2, 1), substr('abc', 0), concat('a', 'b', 'c'), "
-        "cast('abc' as varchar(2)), split_part('a,b', ',', 5), position('b' in 'abc'), trim(both 'x' from 'xax')",
+        (
+            "select strpos('abc', 'c'), substr('abc', 2), substr('abc', -2, 1), substr('abc', 0), "
+            "concat('a', 'b', 'c'), "
+            "cast('abc' as varchar(2)), split_part('a,b', ',', 5), position('b' in 'abc'), trim(both 'x' from 'xax')"
+        ),
         "bigint, varchar, varchar, varchar, varchar, varchar, varchar, bigint, varchar",
         [(3, "bc", "b", "", "abc", "ab", None, 2, "a")],
     ),
@@ -299,8 +338,10 @@ ANSWERS = {
         [(None,)],
     ),
     "joda_patterns": (
-        "select format_datetime(timestamp '2021-09-20 10:05:07', 'yyyy-MM-dd''T''HH:mm:ss.SSSZ'), "
-        "parse_datetime('2021-09-20 10', 'yyyy-MM-dd HH')",
+        (
+            "select format_datetime(timestamp '2021-09-20 10:05:07', 'yyyy-MM-dd''T''HH:mm:ss.SSSZ'), "
+            "parse_datetime('2021-09-20 10', 'yyyy-MM-dd HH')"
+        ),
         "varchar, timestamp(3) with time zone",
         [("2021-09-20T10:05:07.000+0000", "2021-09-20 10:00:00.000 UTC")],
     ),

@@ -165,6 +165,8 @@ def test_json_and_csv_are_written(lake):
     sql = "select 1 as a, 'x,y' as b"
     lake.run(sql, output=TaskOutput(OUT, "json"))
     assert lake.path("out/day=2021-09-20/part-00000.json").read_text() == '{"a":1,"b":"x,y"}\n'
+    lake.run(sql, output=TaskOutput(OUT, "json", {"compression": "gzip"}))
+    assert [path.name for path in lake.path("out/day=2021-09-20").iterdir()] == ["part-00000.json.gz"]
     lake.run(sql, output=TaskOutput(OUT, "csv", {"header": True}))
     assert lake.path("out/day=2021-09-20/part-00000.csv").read_text() == 'a,b\n1,"x,y"\n'
     lake.run(sql, output=TaskOutput(OUT, "csv", {"header": False, "delimiter": ";"}))
@@ -208,7 +210,8 @@ def test_a_last_create_table_is_the_output(lake):
 
 def test_unload_writes_files(lake):
     lake.run(
-        "unload (select 1 as a, 'x' as b) to 's3://lake/un' with (format = 'TEXTFILE', compression = 'NONE', field_delimiter = '|'); select 2 as c"
+        "unload (select 1 as a, 'x' as b) to 's3://lake/un' "
+        "with (format = 'TEXTFILE', compression = 'NONE', field_delimiter = '|'); select 2 as c"
     )
     (file,) = lake.path("un").iterdir()
     assert file.read_text() == "1|x\n"

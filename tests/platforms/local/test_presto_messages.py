@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rheo_assets.platforms.local.presto.parameters import fill
@@ -51,6 +51,7 @@ def test_a_parameter_that_cannot_be_filled_in_is_named(sql, reason):
     assert reason in refusal.value.reason
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_value_in_a_string_stays_inside_the_string(value):
     import duckdb
@@ -59,6 +60,7 @@ def test_a_value_in_a_string_stays_inside_the_string(value):
     assert duckdb.execute(fill("select '{v}'", {"v": value}).text).fetchone() == (value,)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab'\"-/*{} \n"))
 def test_text_without_parameters_is_only_unescaped(text):
     if "{{" not in text and "{a" not in text and "{b" not in text:
@@ -100,8 +102,10 @@ def fails(tmp_path):
         ("select 'abc from orders", "a string that starts at line 1, column 8 or before does not end"),
         (
             "select id,\n custmer from orders",
-            "there is no column 'custmer' at line 2, column 2 (the columns are: id, customer, items). "
-            "Did you mean 'customer'?",
+            (
+                "there is no column 'custmer' at line 2, column 2 (the columns are: id, customer, items). "
+                "Did you mean 'customer'?"
+            ),
         ),
         ("select o.custmer from orders o", "there is no column 'custmer' at line 1, column 10"),
         (

@@ -90,7 +90,8 @@ class _Watched:
         if self._stop is None and deadline is not None and time.monotonic() >= deadline:
             self._stop = TaskFailure(
                 "timeout",
-                f"'{self._task.node}': the query took longer than {self._task.timeout:g} s: give it more time, or less data",
+                f"'{self._task.node}': the query took longer than {self._task.timeout:g} s: "
+                "give it more time, or less data",
             )
         if self._stop is not None:
             self._connection.interrupt()  # again and again: between two statements it has no effect

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import decimal
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -224,7 +223,7 @@ class Execution:
 
 
 def parameters(task: Task) -> dict[str, Any]:
-    """Returns the values that `{name}` may stand for: the value inputs, the target's arguments, the output's dimensions."""
+    """Returns what `{name}` may stand for: value inputs, the target's arguments, the output's dimensions."""
     values: dict[str, Any] = {given.alias: given.value for given in task.inputs if given.value is not None}
     values.update(task.args)
     values.update(task.dimensions)
@@ -240,18 +239,16 @@ def engine_name() -> str:
 
 def plain(value: Any) -> Any:
     """Returns a value as JSON knows it."""
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value).hex()
-    if isinstance(value, datetime.datetime):
-        return value.isoformat(" ", "milliseconds")
-    if isinstance(value, decimal.Decimal):
-        return str(value)
-    return str(value)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat(" ", "milliseconds") if isinstance(value, datetime.datetime) else str(value)

@@ -133,13 +133,14 @@ def _element_at(value: Node, key: Node) -> Node:
 # Functions that DuckDB has under the same name with the same answers, by their number of arguments.
 _OF_NONE = "pi random uuid now row_number rank dense_rank percent_rank cume_dist"
 _OF_ONE = """
-    abs acos asin atan cbrt ceil ceiling cos cosh degrees exp floor ln log2 log10 radians sign sin sinh sqrt tan tanh
-    lower upper reverse length chr flatten map_from_entries map_entries map_keys map_values year month hour minute second
-    quarter bool_and bool_or count_if sum avg stddev stddev_pop stddev_samp variance var_pop var_samp try ntile histogram
-    array_agg first_value last_value url_encode url_decode
+    abs acos asin atan cbrt ceil ceiling cos cosh degrees exp floor ln log2 log10 radians sign sin sinh sqrt tan
+    tanh lower upper reverse length chr flatten map_from_entries map_entries map_keys map_values year month hour minute
+    second quarter bool_and bool_or count_if sum avg stddev stddev_pop stddev_samp variance var_pop var_samp try ntile
+    histogram array_agg first_value last_value url_encode url_decode
 """
 _OF_TWO = """
-    atan2 pow power log strpos starts_with translate nullif corr covar_pop covar_samp regr_slope regr_intercept nth_value
+    atan2 pow power log strpos starts_with translate nullif corr covar_pop covar_samp regr_slope regr_intercept
+    nth_value
 """
 _SAME: Mapping[str, tuple[int, int]] = {
     **dict.fromkeys(_OF_NONE.split(), (0, 0)),

@@ -80,7 +80,7 @@ def _source(given: TaskInput, filled: Sequence[Partition], connection: Any) -> t
 
 def _csv_source(given: TaskInput, filled: Sequence[Partition], connection: Any) -> tuple[str, dict[str, str]]:
     delimiter = str(given.options.get("delimiter") or ",")
-    header = bool(given.options.get("header", schemas.HEADER))
+    header = schemas.has_header(given.options)
     names: list[str] = []
     for partition in filled:
         for file in partition.files:

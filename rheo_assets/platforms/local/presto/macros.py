@@ -10,7 +10,8 @@ PREFIX = "athena_"
 
 MACROS: tuple[str, ...] = (
     # numbers
-    """nonzero(y) AS CASE WHEN y = 0 THEN CASE WHEN CAST('Division by zero' || left(CAST(y AS VARCHAR), 0) AS INTEGER) = 0 THEN y END ELSE y END""",
+    """nonzero(y) AS CASE WHEN y = 0 THEN
+        CASE WHEN CAST('Division by zero' || left(CAST(y AS VARCHAR), 0) AS INTEGER) = 0 THEN y END ELSE y END""",
     """truncate(x) AS trunc(x), (x, n) AS cast_to_type(trunc(x * power(10, n)) / power(10, n), x)""",
     r"""integer_text(x) AS CASE
         WHEN typeof(x) = 'VARCHAR' AND NOT regexp_full_match(CAST(x AS VARCHAR), '\s*[+-]?\d+\s*')

@@ -22,6 +22,8 @@ _COMPRESSIONS = {
     "json": {"GZIP", "ZSTD", "NONE"},
     "csv": {"GZIP", "ZSTD", "NONE"},
 }
+# Of the node's own output, which other engines write so too.
+_DEFAULT_COMPRESSION = {"parquet": "SNAPPY", "json": "NONE", "csv": "NONE"}
 _SUFFIXES = {"GZIP": ".gz", "ZSTD": ".zst", "NONE": ""}
 _PROPERTIES = frozenset(
     {"format", "external_location", "partitioned_by", "write_compression", "parquet_compression", "compression"}
@@ -105,11 +107,12 @@ def write_partition(select: str, output: TaskOutput, store: Store, connection: A
 
     A crash leaves the old partition, the new one or none; never a part of one.
     """
+    compression = str(output.options.get("compression") or _DEFAULT_COMPRESSION[output.format]).upper()
     options = _options(
         output.format,
-        "SNAPPY" if output.format == "parquet" else "NONE",
+        compression,
         str(output.options.get("delimiter") or ","),
-        header=bool(output.options.get("header", schemas.HEADER)),
+        header=schemas.has_header(output.options),
     )
     target = store.local(output.path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +120,9 @@ def write_partition(select: str, output: TaskOutput, store: Store, connection: A
     new, old = (target.with_name(f".{target.name}.{mark}.{what}") for what in ("new", "old"))
     try:
         new.mkdir()
-        connection.execute(f"COPY ({select}) TO {literal(str(new / f'part-00000.{output.format}'))} ({options})")
+        connection.execute(
+            f"COPY ({select}) TO {literal(str(new / f'part-00000{_suffix(output.format, compression)}'))} ({options})"
+        )
         if target.exists():
             target.rename(old)
         try:
@@ -153,3 +158,7 @@ def check_format(output: TaskOutput) -> None:
     """Refuses a format that the local Athena does not write."""
     if output.format not in _COMPRESSIONS:
         raise not_available(f"the output format {output.format}", "declare parquet, json or csv, or use a Spark target")
+    compression = str(output.options.get("compression") or "NONE").upper()
+    if compression not in _COMPRESSIONS[output.format]:
+        known = listing(sorted(_COMPRESSIONS[output.format]))
+        raise not_available(f"the compression {compression} of {output.format}", f"there are {known}")

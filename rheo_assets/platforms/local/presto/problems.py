@@ -65,7 +65,7 @@ def _reason(text: str, query: Query | None, columns: Sequence[str]) -> str:
     if "MALFORMED" in text.upper() and "JSON" in text and not _FILE.search(text):
         return f"the query reads text that is not JSON: {short}"
     if (hit := _FILE.search(text)) and "Permission" not in text:
-        return f"the file {hit.group(1).rstrip('.,')} cannot be read; it may be damaged: {short}. Write its partition again"
+        return f"the file {hit.group(1).rstrip('.,')} cannot be read and may be damaged: {short}. Write it again"
     return f"the query fails: {short}"
 
 

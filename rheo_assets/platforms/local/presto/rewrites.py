@@ -45,7 +45,7 @@ class Rewritten:
     """A query in DuckDB's SQL.
 
     Attributes:
-        candidates: The spellings to try, best first: what is unnested may be maps or arrays of rows, which only the types
+        candidates: The spellings to try, best first: unnested may be maps or arrays of rows, which only the types
             tell.
         warnings: Where Athena might answer otherwise.
     """
@@ -97,10 +97,10 @@ def to_duckdb(tree: Node, tables: Collection[str]) -> Rewritten:
 
 
 def _candidates(tree: Node) -> Iterator[str]:
-    unnested: list[Node] = [node for node in tree.find_all(exp.Anonymous) if node.name == "athena_entries"]
+    unnested: Node = [node for node in tree.find_all(exp.Anonymous) if node.name == "athena_entries"]
     for spelling in itertools.product(("map_entries", ""), repeat=min(len(unnested), 6)):
-        for node, name in itertools.zip_longest(unnested, spelling, fillvalue="map_entries"):
-            node.set("this", name)
+        for index, node in enumerate(unnested):
+            node.set("this", spelling[index] if index < len(spelling) else "map_entries")
         yield _sql(tree)
 
 
@@ -176,8 +176,10 @@ def _decimal_warnings(tree: Node) -> tuple[str, ...]:
         for literal in division.find_all(exp.Literal):
             if not literal.is_string and "." in literal.name and "e" not in literal.name.lower():
                 return (
-                    f"{shown(division)} divides a decimal: Athena rounds the result to the decimal's scale, "
-                    "the local Athena answers a double. CAST to DOUBLE to have the same in both",
+                    (
+                        f"{shown(division)} divides a decimal: Athena rounds the result to the decimal's scale, "
+                        "the local Athena answers a double. CAST to DOUBLE to have the same in both"
+                    ),
                 )
     return ()
 

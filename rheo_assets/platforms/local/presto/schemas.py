@@ -15,7 +15,6 @@ from rheo_assets.platforms.local.presto.refusals import Refusal, listing
 from rheo_assets.platforms.local.presto.session import file_list, identifier
 from rheo_assets.runner.task import TaskInput
 
-HEADER = True  # where the options do not say: the same for what is read and what is written
 _NUMBERS = ("INTEGER", "BIGINT", "DOUBLE")
 _UNKNOWN = "NULL"
 
@@ -55,7 +54,7 @@ def of_json(given: TaskInput, found: Sequence[Partition], connection: Any) -> di
         columns = json.loads(structure)
         if not isinstance(columns, dict):
             raise Refusal(
-                f"the partition {partition.label} of the input '{given.alias}' holds JSON that is no objects, one a line"
+                f"the partition {partition.label} of the input '{given.alias}' holds JSON but not one object a line"
             )
         per_partition.append((partition, {name: _json_type(kind) for name, kind in columns.items()}))
     return {name: _json_sql(kind) for name, kind in _merged(given, per_partition).items()}
@@ -84,10 +83,15 @@ def of_csv(
     return {name: _json_sql(kind) for name, kind in _merged(given, per_partition, texts=True).items()}
 
 
+def has_header(options: Mapping[str, Any]) -> bool:
+    """Returns whether delimited text has a header line: it has unless `header` says otherwise, read or written."""
+    return str(options.get("header", True)).strip().lower() not in {"false", "0", "no", ""}
+
+
 def csv_header(file: Path, delimiter: str, header: bool) -> list[str]:
-    """Returns the column names of one file: its first line, or `_c0`, `_c1`, …"""
-    opened = gzip.open(file, "rt", encoding="utf-8-sig") if file.suffix == ".gz" else file.open(encoding="utf-8-sig")
-    with opened as lines:
+    """Returns the column names of one file: those of its first line, or `_c0`, `_c1` and so on."""
+    read = gzip.open if file.suffix == ".gz" else open
+    with read(file, "rt", encoding="utf-8-sig") as lines:
         first = next(csv.reader(lines, delimiter=delimiter), [])
     return [name.strip() for name in first] if header else [f"_c{index}" for index in range(len(first))]
 
@@ -155,9 +159,9 @@ def _merged(
     return columns
 
 
-def _wider(a: Any, b: Any, *, texts: bool) -> Any:
+def _wider(a: Any, b: Any, *, texts: bool) -> Any:  # noqa: PLR0911  # one line a kind
     """Returns the type that holds both, or None when they are of different kinds."""
-    if a == b or b == _UNKNOWN:
+    if b in (a, _UNKNOWN):
         return a
     if a == _UNKNOWN:
         return b

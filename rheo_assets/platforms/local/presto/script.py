@@ -92,7 +92,8 @@ class _Reader:
         }.get(word)
         if reader is None:
             raise Refusal(
-                f"statement {self.number} begins with {self.tokens[0].text!r} at {self._place()}, which a node may not run: "
+                f"statement {self.number} begins with {self.tokens[0].text!r} at {self._place()}, "
+                f"which a node may not run: "
                 f"write {_KINDS}"
             )
         self.position += 1
