@@ -389,3 +389,14 @@ def test_importing_the_engine_loads_no_engine():
         "import sys, rheo_assets, rheo_assets.platforms.local.presto; print({'duckdb', 'sqlglot'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_only_types_that_athena_cannot_write_are_warned_of(lake):
+    sql = """select timestamp '2021-01-01 00:00:00' as ts, date '2021-01-01' as d, json_parse('1') as j,
+             timestamp '2021-01-01 00:00:00' at time zone 'Europe/Paris' as local"""
+    result = lake.run(sql)
+    assert result.preview[0]["local"] == "2021-01-01 01:00:00.000"
+    assert [warning.split(",")[0] for warning in result.warnings] == [
+        "the column 'local' was made AT TIME ZONE: Athena keeps the zone",
+        "the column 'j' is of type json",
+    ]

@@ -20,7 +20,7 @@ _STORED = {
 }  # fmt: skip
 
 # What Athena can select but not write to a table.
-NOT_WRITTEN = ("json", "time", "interval", "uuid", "timestamp(3) with time zone")
+NOT_WRITTEN = frozenset({"json", "time(3)", "interval day to second", "uuid", "timestamp(3) with time zone"})
 
 
 def athena_name(kind: Any) -> str:

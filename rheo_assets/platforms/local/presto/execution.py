@@ -203,7 +203,7 @@ class Execution:
             (name, athena_types.athena_name(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)
         )
         for name, kind in schema:
-            if kind.startswith(athena_types.NOT_WRITTEN):
+            if kind in athena_types.NOT_WRITTEN:
                 self.warnings.append(
                     f"the column '{name}' is of type {kind}, which Athena cannot write to a table: "
                     + ("use json_format" if kind == "json" else "CAST it")

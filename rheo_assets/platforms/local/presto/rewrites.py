@@ -83,6 +83,7 @@ def to_duckdb(tree: Node, tables: Collection[str]) -> Rewritten:
         tree.set("alias", exp.TableAlias(this=exp.to_identifier("t"), columns=[exp.to_identifier(c) for c in columns]))
         tree = exp.select("*").from_(tree)
     _name_columns(tree)
+    warnings += _zone_warnings(tree)
     zoned = {alias.alias.lower() for alias in tree.find_all(exp.Alias) if isinstance(alias.this, exp.AtTimeZone)}
     # Reversed, so that a node's own parts are done before it.
     for node in reversed(list(tree.dfs())):
@@ -182,6 +183,15 @@ def _decimal_warnings(tree: Node) -> tuple[str, ...]:
                     ),
                 )
     return ()
+
+
+def _zone_warnings(tree: Node) -> tuple[str, ...]:
+    columns = tree.expressions if isinstance(tree, exp.Select) else ()
+    names = [column.alias for column in columns if isinstance(column.unalias(), exp.AtTimeZone)]
+    return tuple(
+        f"the column '{name}' was made AT TIME ZONE: Athena keeps the zone, the local Athena the zone's wall clock"
+        for name in names
+    )
 
 
 # What is changed.
