@@ -2,11 +2,10 @@
 
 import pytest
 
-from rheo_assets.datasets import SUCCESS, DataFormat, Layout
+from rheo_assets.compute.targets import NOOPCompute
+from rheo_assets.datasets import SUCCESS, S3Dataset
+from rheo_assets.declaration import data_node, external_node, projection_node, timer_node
 from rheo_assets.dimensions import DimensionSpec
-from rheo_assets.filters import Filter
-from rheo_assets.links import Linkage
-from rheo_assets.nodes import DataNode, ExternalData, Projection, Timer, read_inputs
 from rheo_assets.planning.partition_sets import PartitionSet
 from rheo_assets.topology import Topology
 
@@ -34,30 +33,24 @@ class App:
         return node
 
     def s3(self, name, *dimensions, only=None):
-        spec = spec_of(*dimensions)
-        layout = Layout(f"s3://b/{name}", ("{}",) * len(spec))
-        allowed = Filter.of(spec, only, name)
-        return self._add(ExternalData(name, "app", spec, allowed, layout, DataFormat.JSON, {}, SUCCESS))
+        dataset = S3Dataset("1", "bucket", name, *["{}"] * len(dimensions))
+        return self._add(external_node("app", name, dataset, spec_of(*dimensions), only, SUCCESS))
 
     def timer(self, name, dimension="day"):
-        spec = spec_of(dimension)
-        return self._add(Timer(name, "app", spec, Filter.open(spec), "rate(1 day)", None))
+        dimension, more = dimension if isinstance(dimension, tuple) else (dimension, {})
+        return self._add(timer_node("app", name, "rate(1 day)", dimension, **more))
 
     def project(self, name, source, dimensions, branches):
-        spec = spec_of(*dimensions)
-        return self._add(Projection(name, "app", spec, Filter.of(spec, branches, name), source._view()))
+        return self._add(projection_node("app", name, source, spec_of(*dimensions), branches))
 
     def node(self, name, inputs=(), out=None, links=(), output_links=()):
-        views = read_inputs(name, inputs)
-        spec = spec_of(*out) if out is not None else next(iter(views.values())).node.spec if views else spec_of()
-        linkage = Linkage(name, views, spec, links, output_links)
-        if views:
-            linkage.check_determined()
-        layout = Layout(f"s3://b/{name}", ("{}",) * len(spec))
-        allowed = linkage.output_filter()
-        return self._add(
-            DataNode(name, "app", spec, allowed, views, linkage, (), layout, DataFormat.PARQUET, {}, SUCCESS)
-        )
+        declared = {
+            "input_dim_links": links,
+            "output_dimension_spec": spec_of(*out) if out is not None else None,
+            "output_dim_links": output_links,
+            "compute_targets": NOOPCompute,
+        }
+        return self._add(data_node("app", "internal", name, inputs, **declared))
 
     @property
     def topology(self):

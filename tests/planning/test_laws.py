@@ -7,10 +7,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rheo_assets.errors import DeclarationError, MissingInput, UnknownPartition
+from rheo_assets.errors import Contradiction, DeclarationError, MissingInput, UnknownPartition
 from rheo_assets.planning.partition_sets import PartitionSet
 from rheo_assets.planning.reading import tips_of, tips_one_by_one
 from rheo_assets.planning.recursive import plan_recursive
+from rheo_assets.planning.tree import plan_tree
 
 pytestmark = pytest.mark.fast
 
@@ -193,3 +194,46 @@ def test_a_row_of_outputs_has_the_tips_that_single_outputs_have(new_app, data):
     for node in app.topology.data_nodes.values():
         outputs = PartitionSet.of(node.spec, data.draw(st.sets(st.sampled_from(everything(node)), min_size=1)))
         assert tips_or_error(tips_of, node, outputs) == tips_or_error(tips_one_by_one, node, outputs)
+
+
+def touched(node, output):
+    """Returns what an execution reads, and the tips whose events would start it."""
+    found = set()
+    for alias, tip in node.linkage.resolve_output(output).items():
+        view = node.inputs[alias]
+        found |= {(view.node.id, p) for p in view.partitions(tip)}
+        found |= {(view.node.id, tip)} if view.needs_event else set()
+    return found
+
+
+def history_of(app):
+    """Returns every execution that there can be, with what it touches."""
+    history = {}
+    for node in app.topology.data_nodes.values():
+        for output in everything(node):
+            if node.filter.admits(node.spec, output):
+                with contextlib.suppress(Contradiction):
+                    history[node.id, output] = touched(node, output)
+    return history
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_tree_is_everything_that_a_full_history_says_was_made_of_it(new_app, data):
+    app, _ = data.draw(applications(new_app))
+    history = history_of(app)
+    assume(history)
+    target = data.draw(st.sampled_from(sorted(history)))
+    tree, size = {target}, 0
+    while len(tree) > size:
+        size = len(tree)
+        tree |= {execution for execution, reads in history.items() if reads & tree}
+
+    def readers(node_id, partition):
+        return [execution for execution, reads in history.items() if (node_id, partition) in reads]
+
+    order = list(plan_tree(app.topology, app.nodes[target[0]], target[1], readers))
+    assert set(order) == tree
+    assert len(order) == len(tree)
+    position = {execution: number for number, execution in enumerate(order)}
+    assert all(position[read] < position[each] for each in order for read in history[each] if read in position)
