@@ -53,7 +53,7 @@ def external_node(
     node_id: str,
     dataset: S3Dataset,
     dimension_spec: DimensionSpec | Mapping[str, Any] | None = None,
-    dimension_filter: Mapping[Any, Any] | None = None,
+    dimension_filter: Filter | Mapping[Any, Any] | None = None,
     protocol: SignalIntegrityProtocol | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> ExternalData:
@@ -67,7 +67,7 @@ def external_node(
         node_id,
         application,
         spec,
-        Filter.of(spec, dimension_filter, where),
+        _filter_of(spec, dimension_filter, where),
         dataset.layout,
         dataset.format,
         dataset.options,
@@ -81,13 +81,13 @@ def projection_node(
     node_id: str,
     source: object,
     output_dimension_spec: DimensionSpec | Mapping[str, Any],
-    output_dimension_filter: Mapping[Any, Any],
+    output_dimension_filter: Filter | Mapping[Any, Any],
 ) -> Projection:
     """Returns a projection of one signal over known values."""
     where = f"projection '{check_id('projection', node_id)}'"
     view = as_view(source)
     spec = DimensionSpec.of(output_dimension_spec)
-    fanned = Filter.of(spec, output_dimension_filter, where)
+    fanned = _filter_of(spec, output_dimension_filter, where)
     check_projection(where, view, spec, fanned.branches)
     return Projection(node_id, application, spec, fanned, view)
 
@@ -164,3 +164,7 @@ def _output_spec(where: str, declared: object, views: Mapping[str, Any]) -> Dime
         return DimensionSpec.of(declared)  # type: ignore[arg-type]
     first = next(iter(views.values()), None)
     return first.node.spec if first is not None else DimensionSpec()
+
+
+def _filter_of(spec: DimensionSpec, declared: Filter | Mapping[Any, Any] | None, where: str) -> Filter:
+    return declared if isinstance(declared, Filter) else Filter.of(spec, declared, where)

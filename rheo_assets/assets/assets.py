@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+from dagster._utils.warnings import disable_dagster_warnings
 
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.body import Body
 from rheo_assets.assets.keys import asset_key, dagster_name, router_key
 from rheo_assets.assets.mappings import lineage
+from rheo_assets.assets.partitions import Codec
 from rheo_assets.compute.targets import Batch, Inlined
 from rheo_assets.nodes import DataNode, ExternalData, Projection, Timer
 from rheo_assets.signals import Signal, View
@@ -29,35 +31,41 @@ CONFIG = {
 }
 
 
-def node_asset(binding: Binding, node: DataNode) -> dg.AssetsDefinition:
-    """Returns the asset of a data node."""
+def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> dg.AssetsDefinition:
+    """Returns the asset of a data node.
 
-    def materialise(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    Args:
+        binding: The application.
+        node: The node.
+        codec: Another codec than the binding's: the asset then stands alone, without its parents.
+    """
+
+    def materialise(context):  # type: ignore[no-untyped-def]  # Dagster reads no postponed annotations
         yield from Body(binding, node, context).run()
 
-    codec = binding.codecs[node.id]
-    return dg.asset(
-        key=asset_key(node.application, node.id),
-        deps=list(_dependencies(binding, node)),
-        partitions_def=codec.definition,
-        backfill_policy=dg.BackfillPolicy.single_run() if codec.definition is not None else None,
-        config_schema=CONFIG,
-        output_required=False,
-        **_shown(node),
-    )(materialise)
+    with disable_dagster_warnings():  # backfill policies and code references are marked beta
+        definition = (codec or binding.codecs[node.id]).definition
+        return dg.asset(
+            key=asset_key(node.application, node.id),
+            deps=list(_dependencies(binding, node)) if codec is None else None,
+            partitions_def=definition,
+            backfill_policy=dg.BackfillPolicy.single_run() if definition is not None else None,
+            config_schema=CONFIG,
+            output_required=False,
+            **_shown(node),
+        )(materialise)
 
 
 def external_spec(binding: Binding, node: Signal) -> dg.AssetSpec:
     """Returns the external asset of a dataset, timer or projection."""
     source = [node.source.node] if isinstance(node, Projection) else []
-    shown = _shown(node)
-    shown.pop("op_tags", None)
-    return dg.AssetSpec(
-        asset_key(node.application, node.id),
-        deps=[asset_key(parent.application, parent.id) for parent in source],
-        partitions_def=binding.codecs[node.id].definition,
-        **shown,
-    )
+    with disable_dagster_warnings():  # code references are marked beta
+        return dg.AssetSpec(
+            asset_key(node.application, node.id),
+            deps=[asset_key(parent.application, parent.id) for parent in source],
+            partitions_def=binding.codecs[node.id].definition,
+            **_shown(node),
+        )
 
 
 def router_spec(application: str) -> dg.AssetSpec:

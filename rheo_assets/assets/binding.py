@@ -31,7 +31,7 @@ class Binding:
     topology: Topology
     platform: Platform
     since: datetime
-    _blobs: dict[int, str] = field(default_factory=dict, repr=False)
+    _blobs: dict[int, tuple[Callable[..., Any], str]] = field(default_factory=dict, repr=False)
     _lock: Any = field(default_factory=Lock, repr=False)
 
     @property
@@ -72,11 +72,11 @@ class Binding:
         with self._lock:
             known = self._blobs.get(id(function))
             if known is not None:
-                return known
+                return known[1]
             blob = dump_callable(function, node_id)
             digest = blob_key(blob)
             self.platform.save_private(self.blob_uri(digest), blob)
-            self._blobs[id(function)] = digest
+            self._blobs[id(function)] = (function, digest)  # kept alive, so that no other function gets its id
             return digest
 
     def callable_path(self, node: DataNode, position: int) -> str:

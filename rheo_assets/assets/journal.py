@@ -16,7 +16,7 @@ from rheo_assets.assets.keys import EVENT_ENTRY, EXECUTION_ENTRY, asset_key, nod
 from rheo_assets.assets.partitions import Codec
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
-from rheo_assets.nodes import DataNode
+from rheo_assets.executions import Execution
 from rheo_assets.routing.groups import Key
 from rheo_assets.routing.journal import Ended, Entry, Event, PlanClosed, PlanOpened, Turn
 from rheo_assets.topology import Topology
@@ -174,6 +174,20 @@ class Journal:
         fields = {"kind": "injected", "identity": identity, "route": route}
         self._observe(asset_key(self.topology.application, node_id), fields, self._key(node_id, partition))
 
+    def failed(self, execution: Execution, partition: Partition) -> None:
+        """Records that an execution ended without success, where its run could not do so itself."""
+        fields = {"kind": "ended"}
+        self.log.report(
+            dg.AssetObservation(
+                asset_key(self.topology.application, execution.node),
+                partition=self._key(execution.node, partition),
+                metadata={
+                    EVENT_ENTRY: dg.MetadataValue.json(fields),
+                    EXECUTION_ENTRY: dg.MetadataValue.json(execution.to_fields()),
+                },
+            )
+        )
+
     def turn(self, at: float, ready: Sequence[Key], gone: Sequence[Key]) -> None:
         """Records a closed turn."""
         self._observe(
@@ -197,13 +211,6 @@ class Journal:
     def _observe(self, key: dg.AssetKey, fields: Mapping[str, Any], partition: str | None = None) -> None:
         metadata = {EVENT_ENTRY: dg.MetadataValue.json(dict(fields))}
         self.log.report(dg.AssetObservation(key, partition=partition, metadata=metadata))
-
-    def completed(self, node: DataNode, partition: Partition, since_position: int = 0) -> bool:
-        """Returns whether the node's own event of the partition is recorded after a position."""
-        records = self.log.of_asset(
-            asset_key(node.application, node.id), [k] if (k := self._key(node.id, partition)) else None, limit=1
-        )
-        return any(record.storage_id > since_position and record.asset_materialization for record in records)
 
 
 def _json_entry(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ are joined with `~`, which encoding never leaves in a value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -25,7 +25,6 @@ _CRON = {
     DatetimeGranularity.DAY: "0 0 * * *",
 }
 _TIME_FORMAT = "%Y-%m-%d"
-_END_OFFSET = 2  # today and tomorrow are partitions too
 _SAFE = " :+=@"  # readable in keys, and allowed there
 _JOINER = "~"
 UNPARTITIONED = ""
@@ -42,10 +41,12 @@ class Codec:
     Args:
         signal: The signal.
         since: The first day that Dagster lists for time dimensions without a `min`; it bounds nothing else.
+        end_offset: How many time partitions are listed from the running one on: today and tomorrow.
     """
 
     signal: Signal
     since: datetime
+    end_offset: int = 2
 
     @cached_property
     def time(self) -> Dimension | None:
@@ -158,7 +159,7 @@ class Codec:
         start = dimension.granularity.truncate(dimension.min or self.since)
         cron = _CRON[dimension.granularity]
         return dg.TimeWindowPartitionsDefinition(
-            start=start, fmt=_TIME_FORMAT, cron_schedule=cron, timezone="UTC", end_offset=_END_OFFSET
+            start=start, fmt=_TIME_FORMAT, cron_schedule=cron, timezone="UTC", end_offset=self.end_offset
         )
 
     def _composite_definition(self) -> dg.PartitionsDefinition:
@@ -175,6 +176,16 @@ class Codec:
         missing = [key for key in keys if key not in known]
         if missing:
             instance.add_dynamic_partitions(self.dynamic_name, missing)
+
+    def between(self, first: Partition, last: Partition) -> Iterator[Partition]:
+        """Yields the partitions of a contiguous time range of one composite key."""
+        if self.time is None:
+            yield from dict.fromkeys((first, last))
+            return
+        position = self.signal.spec.index(self.time.name)
+        start, end = self.time.ordinal(first[position]), self.time.ordinal(last[position])
+        for ordinal in range(start, end + 1):
+            yield (*first[:position], self.time.at(ordinal), *first[position + 1 :])
 
     def runs_of(self, partitions: Sequence[Partition]) -> list[list[Partition]]:
         """Groups partitions into what one Dagster run can hold: a contiguous time range of one composite key."""

@@ -1,0 +1,151 @@
+"""History: what ran and what is running, from the event log and the run rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterRun, EventLogRecord, RunRecord, RunsFilter
+
+from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.claims import Owner
+from rheo_assets.assets.instance import EventLog
+from rheo_assets.assets.keys import (
+    APPLICATION_TAG,
+    EXECUTION_ENTRY,
+    NODE_TAG,
+    OWNER_TAG,
+    RANGE_END_TAG,
+    RANGE_START_TAG,
+    asset_key,
+)
+from rheo_assets.dimensions import Partition
+from rheo_assets.errors import InvalidValue
+from rheo_assets.executions import Execution, Status
+from rheo_assets.nodes import DataNode
+
+_PARTITION_TAG = "dagster/partition"
+_ACTIVE = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_NOT_BEGUN = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}
+
+
+class History:
+    """The executions of one application.
+
+    Args:
+        binding: The application.
+        log: The instance's event log.
+    """
+
+    def __init__(self, binding: Binding, log: EventLog) -> None:
+        self.binding = binding
+        self.log = log
+
+    def ended(self, node: DataNode, partition: Partition | None = None) -> list[Execution]:
+        """Returns the executions that have ended, oldest first."""
+        keys = None
+        if partition is not None:
+            keys = [key] if (key := self.binding.codecs[node.id].encode(partition)) else None
+        records = self.log.of_asset(asset_key(node.application, node.id), keys, ascending=True)
+        found: dict[str, Execution] = {}
+        for record in records:
+            execution = _execution(record)
+            if execution is not None:
+                found.pop(execution.id, None)
+                found[execution.id] = execution
+        return list(found.values())
+
+    def last(self, node: DataNode, partition: Partition) -> Execution | None:
+        """Returns the last execution of a partition that has ended."""
+        keys = [key] if (key := self.binding.codecs[node.id].encode(partition)) else None
+        for record in self.log.of_asset(asset_key(node.application, node.id), keys, limit=10):
+            execution = _execution(record)
+            if execution is not None:
+                return execution
+        return None
+
+    def active(self, node: DataNode, partition: Partition | None = None) -> list[Execution]:
+        """Returns the executions that have not ended; runs whose process is dead do not count."""
+        found = []
+        for record in self._active_runs():
+            for running in self._partitions_of(record.dagster_run, node):
+                if partition is None or running == partition:
+                    found.append(_running(node, running, record))
+        return found
+
+    def active_runs(self, node: DataNode, partition: Partition) -> list[DagsterRun]:
+        """Returns the runs that are executing a partition."""
+        return [
+            record.dagster_run
+            for record in self._active_runs()
+            if partition in self._partitions_of(record.dagster_run, node)
+        ]
+
+    def _active_runs(self) -> list[RunRecord]:
+        records = self.log.instance.get_run_records(RunsFilter(statuses=_ACTIVE), ascending=True)
+        return [record for record in records if not _is_orphan(record.dagster_run)]
+
+    def orphans(self) -> list[DagsterRun]:
+        """Returns the runs of this application whose process is dead."""
+        tags = {APPLICATION_TAG: self.binding.application}
+        records = self.log.instance.get_run_records(RunsFilter(statuses=_ACTIVE, tags=tags))
+        return [record.dagster_run for record in records if _is_orphan(record.dagster_run)]
+
+    def _partitions_of(self, run: DagsterRun, node: DataNode) -> Sequence[Partition]:
+        if run.tags.get(NODE_TAG) is not None:
+            if (run.tags.get(APPLICATION_TAG), run.tags[NODE_TAG]) != (node.application, node.id):
+                return ()
+        elif asset_key(node.application, node.id) not in (run.asset_selection or ()):
+            return ()
+        codec = self.binding.codecs[node.id]
+        if not codec.is_partitioned:
+            return [()]
+        try:
+            if _PARTITION_TAG in run.tags:
+                return [codec.decode(run.tags[_PARTITION_TAG])]
+            if RANGE_START_TAG in run.tags:
+                first, last = codec.decode(run.tags[RANGE_START_TAG]), codec.decode(run.tags[RANGE_END_TAG])
+                return list(codec.between(first, last))
+        except (ValueError, InvalidValue):
+            pass
+        return ()
+
+
+def _is_orphan(run: DagsterRun) -> bool:
+    owner = run.tags.get(OWNER_TAG)
+    return owner is not None and Owner.of_text(owner).is_dead()
+
+
+def _execution(record: EventLogRecord) -> Execution | None:
+    event: Any = record.asset_materialization or record.asset_observation
+    entry = event.metadata.get(EXECUTION_ENTRY) if event is not None else None
+    fields = getattr(entry, "data", None)
+    if not isinstance(fields, dict):
+        return None
+    try:
+        return Execution.of_fields(fields)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _running(node: DataNode, partition: Partition, record: RunRecord) -> Execution:
+    run = record.dagster_run
+    begun = run.status not in _NOT_BEGUN
+    started = datetime.fromtimestamp(record.start_time, UTC) if record.start_time else None
+    return Execution(
+        f"run:{run.run_id}",
+        node.id,
+        node.spec.render(partition),
+        str(Status.RUNNING if begun else Status.QUEUED),
+        started=started,
+        run_id=run.run_id,
+    )
+

@@ -1,0 +1,239 @@
+"""Looking at an application: what ran, what waits, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rheo_assets.assets.session import Session
+from rheo_assets.dimensions import Partition
+from rheo_assets.errors import CapabilityMissing, Contradiction, DeclarationError, Undetermined
+from rheo_assets.executions import Execution, Status
+from rheo_assets.nodes import DataNode, ExternalData
+from rheo_assets.planning.execution import unmet
+from rheo_assets.platforms.capabilities import Platform
+from rheo_assets.routing.groups import NodeGroups, TriggerGroup
+from rheo_assets.signals import View
+
+
+def history(session: Session, node_id: str | None) -> list[Execution]:
+    """Returns executions, oldest first; of one node or of all."""
+    nodes = session.binding.topology.data_nodes
+    chosen = [nodes[node_id]] if node_id is not None and node_id in nodes else list(nodes.values())
+    if node_id is not None and node_id not in nodes:
+        raise DeclarationError(f"history({node_id})", "is not a data node", "Only data nodes are executed")
+    found = [e for node in chosen for e in (*session.history.ended(node), *session.history.active(node))]
+    return sorted(found, key=lambda e: (e.ended or datetime.max.replace(tzinfo=UTC), e.node)) if len(chosen) > 1 else found
+
+
+@dataclass(frozen=True, slots=True)
+class PendingGroup:
+    """A trigger group that waits.
+
+    Attributes:
+        node: The node's id.
+        received: The tips of the inputs whose events have come, values as text.
+        missing: The aliases whose events have not.
+        waiting_for: Partitions that are not ready, as `x[NA][2021-03-18]`.
+        created: When its first event was stored, UTC.
+        partition: The output partition, once it is known.
+    """
+
+    node: str
+    received: dict[str, tuple[str, ...]]
+    missing: tuple[str, ...]
+    waiting_for: tuple[str, ...]
+    created: datetime
+    partition: tuple[str, ...] | None = None
+
+
+def pending(session: Session, node_id: str | None) -> list[PendingGroup]:
+    """Returns the groups that wait, oldest first."""
+    with session.driver.lock:
+        session.driver.fold()
+        router = session.driver.router
+        ids = sorted(router.active) if node_id is None else [node_id]
+        found = []
+        for active in ids:
+            if active in session.binding.topology.data_nodes:
+                state = router.groups(active)
+                found += [_pending(session, state, group) for group in state.groups.values()]
+        return sorted(found, key=lambda group: group.created)
+
+
+def _pending(session: Session, state: NodeGroups, group: TriggerGroup) -> PendingGroup:
+    node = state.node
+    topology = session.binding.topology
+    waits = [topology[source].describe(partition) for source, partition in sorted(group.unready, key=repr)]
+    for alias, candidates in group.candidates.items():
+        if not any((state.sources[alias], p) in group.found for p in candidates):
+            view = node.inputs[alias]
+            waits.append(f"any of {view} at {view.node.describe(candidates[0])}" if candidates else str(view))
+    return PendingGroup(
+        node.id,
+        {alias: node.inputs[alias].node.spec.render(tip) for alias, tip in group.received.items()},
+        tuple(alias for alias, view in node.inputs.items() if view.needs_event and alias not in group.received),
+        tuple(waits),
+        datetime.fromtimestamp(group.created, UTC),
+        node.spec.render(group.output) if group.output is not None else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a partition has run, is waiting, or will not run; `str()` is for people.
+
+    Attributes:
+        partition: `n[NA][2021-03-18]`.
+        status: `COMPLETED`, `FAILED`, `KILLED`, `QUEUED`, `RUNNING`, `WAITING`, or `NOT_TRIGGERED`.
+        sentences: The explanation.
+        executions: What ran.
+        groups: What waits.
+        unready: What `execute` would wait for.
+    """
+
+    partition: str
+    status: str
+    sentences: tuple[str, ...]
+    executions: tuple[Execution, ...] = ()
+    groups: tuple[PendingGroup, ...] = ()
+    unready: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.partition}: {self.status}", *(f"  {sentence}" for sentence in self.sentences)])
+
+    def to_fields(self) -> dict[str, Any]:
+        """Returns the reason for programs."""
+        fields = asdict(self)
+        fields["executions"] = [execution.to_fields() for execution in self.executions]
+        return fields
+
+
+def why(session: Session, node: DataNode, partition: Partition) -> Reason:
+    """Explains one partition."""
+    name, rendered = node.describe(partition), node.spec.render(partition)
+    active = session.history.active(node, partition)
+    ended = session.history.ended(node, partition)
+    groups = tuple(g for g in pending(session, node.id) if _may_become(node, g, partition, rendered))
+    sentences: list[str] = []
+    if active:
+        sentences.append(f"run {active[-1].run_id} is executing it")
+    if ended:
+        sentences.append(_ran(ended[-1]))
+    for group in groups:
+        sentences += _waits(group)
+    unready = _unready(session, node, partition)
+    if not active and not groups and (not ended or ended[-1].status != Status.COMPLETED):
+        needed = [f"an event of {view}" for view in node.inputs.values() if view.needs_event]
+        if needed and not ended:
+            sentences.append(f"it starts with {' and '.join(needed)}; none of them has come")
+        sentences += [f"execute() would wait for {text}" for text in unready]
+    if active:
+        status = active[-1].status
+    elif groups:
+        status = "WAITING"
+    else:
+        status = ended[-1].status if ended else "NOT_TRIGGERED"
+    return Reason(name, status, tuple(sentences), tuple(ended), groups, unready)
+
+
+def _may_become(node: DataNode, group: PendingGroup, partition: Partition, rendered: tuple[str, ...]) -> bool:
+    if group.partition is not None:
+        return group.partition == rendered
+    tips = {alias: node.inputs[alias].node.spec.read(values) for alias, values in group.received.items()}
+    try:
+        node.linkage.solve(tips, partition)
+    except Contradiction:
+        return False
+    return True
+
+
+def _ran(execution: Execution) -> str:
+    when = execution.ended.strftime("%Y-%m-%d %H:%M:%S UTC") if execution.ended else "?"
+    cause = f": {execution.error}" if execution.error else ""
+    return f"its last execution ended {when} as {execution.status} in run {execution.run_id}{cause}"
+
+
+def _waits(group: PendingGroup) -> list[str]:
+    sentences = [f"a trigger group waits for an event of input '{alias}'" for alias in group.missing]
+    sentences += [f"a trigger group waits until {text} is ready" for text in group.waiting_for]
+    return sentences or ["a trigger group is complete and runs with the next turn"]
+
+
+def _unready(session: Session, node: DataNode, partition: Partition) -> tuple[str, ...]:
+    topology = session.binding.topology
+    try:
+        tips = node.linkage.resolve_output(partition)
+    except (Undetermined, Contradiction) as error:
+        return (str(error),)
+    conditions = unmet(node, tips, lambda s, p: session.binding.readiness.is_ready(topology[s], p))
+    return tuple(conditions.waiting_for(node))
+
+
+# data ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    function: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def load_data(platform: Platform, view: View) -> Any:
+    """Returns the data of a concrete view or range as a pandas DataFrame; absent partitions of a range are left out.
+
+    Raises:
+        CapabilityMissing: pandas is not installed.
+        FileNotFoundError: There is no data.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise CapabilityMissing("load_data needs pandas: pip install 'rheo-assets[pandas]'") from None
+    signal = view.node
+    if not isinstance(signal, DataNode | ExternalData):
+        raise DeclarationError(f"load_data({view})", f"'{signal.id}' holds no data")
+    tip = View(signal, view.constraints).tip("load_data")
+    folder = signal.layout.uri(signal.spec, tip)
+    if not platform.storage.has_objects(folder):
+        raise FileNotFoundError(f"{signal.describe(tip)} has no data at {platform.storage.location(folder)}")
+    return _read_folder(pd, platform.storage.location(folder), str(signal.format), dict(signal.options))
+
+
+def _read_folder(pd: Any, folder: str, data_format: str, options: dict[str, Any]) -> Any:
+    import duckdb
+
+    source = f"{folder}/[!._]*"
+    if data_format == "orc":
+        return pd.concat([pd.read_orc(path) for path in _files(folder)], ignore_index=True)
+    reader = {
+        "parquet": "read_parquet(?, union_by_name = true)",
+        "json": "read_json_auto(?, union_by_name = true)",
+        "csv": f"read_csv_auto(?, union_by_name = true, header = {bool(options.get('header', True))}, "
+        f"delim = '{options.get('delimiter', ',')}')",
+    }[data_format]
+    with duckdb.connect() as connection:
+        return connection.execute(f"select * from {reader}", [source]).df()  # noqa: S608  # fixed texts
+
+
+def _files(folder: str) -> list[str]:
+    from pathlib import Path
+
+    return sorted(str(p) for p in Path(folder).iterdir() if p.is_file() and p.name[0] not in "._")
+
+
+def preview_data(platform: Platform, view: View, limit: int, columns: Sequence[str] | None) -> None:
+    """Prints the first rows of a view as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    frame = load_data(platform, view)
+    shown = frame[list(columns)] if columns else frame
+    table = Table(title=f"{view} ({len(frame):,} rows)")
+    for name in shown.columns:
+        table.add_column(str(name))
+    for row in shown.head(limit).itertuples(index=False):
+        table.add_row(*(str(value) for value in row))
+    Console().print(table)

@@ -1,0 +1,196 @@
+"""Runs: executions as Dagster runs in this process, on a small worker pool."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from rheo_assets.assets.assets import node_asset
+from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.claims import Owner
+from rheo_assets.assets.keys import (
+    APPLICATION_TAG,
+    NODE_TAG,
+    OWNER_TAG,
+    PARTITIONS_TAG,
+    RANGE_END_TAG,
+    RANGE_START_TAG,
+)
+from rheo_assets.assets.partitions import Codec
+from rheo_assets.dimensions import Partition, utc_naive
+from rheo_assets.nodes import DataNode
+from rheo_assets.runner.execution import Request
+
+_log = logging.getLogger("rheo_assets")
+_WORKERS = 4
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def request_config(node: DataNode, requests: Sequence[Request]) -> dict[str, Any]:
+    """Returns the op config that carries executions into a run."""
+
+    def texts(partitions: Mapping[str, Partition]) -> dict[str, list[str]]:
+        return {alias: list(node.inputs[alias].node.spec.render(p)) for alias, p in partitions.items()}
+
+    return {
+        "executions": [
+            {
+                "id": request.id,
+                "partition": list(node.spec.render(request.partition)),
+                "tips": texts(request.tips),
+                "nearest": texts(request.nearest),
+            }
+            for request in requests
+        ]
+    }
+
+
+def op_name(node: DataNode) -> str:
+    """Returns the name of the op that Dagster makes of a node's asset."""
+    return "__".join(part.replace("-", "_") for part in (node.application, node.id))
+
+
+def run_tags(codec: Codec, partitions: Sequence[Partition]) -> dict[str, str]:
+    """Returns the tags that say what a run of this library is about."""
+    signal = codec.signal
+    tags = {APPLICATION_TAG: signal.application, NODE_TAG: signal.id, OWNER_TAG: Owner.this_process().text()}
+    keys = [codec.encode(partition) for partition in partitions]
+    if len(keys) > 1:
+        tags[RANGE_START_TAG], tags[RANGE_END_TAG] = keys[0], keys[-1]
+    if codec.is_partitioned:
+        first, last = signal.spec.render(partitions[0]), signal.spec.render(partitions[-1])
+        tags[PARTITIONS_TAG] = " … ".join("/".join(texts) for texts in dict.fromkeys((first, last)))
+        if len(partitions) == 1:
+            tags.update({f"rheo/dimension/{name}": text for name, text in zip(signal.spec.names, first, strict=True)})
+    return tags
+
+
+class LocalRuns:
+    """Runs executions in this process.
+
+    Args:
+        binding: The application.
+        instance: Where runs are recorded.
+        on_end: Called after each run, from the worker's thread.
+        on_lost: Called with what a run that broke down may have left without an end, and why.
+    """
+
+    def __init__(self, binding: Binding, instance: dg.DagsterInstance, on_end: Callable[[], None], on_lost: Callable[[DataNode, Sequence[Request], str], None]) -> None:
+        self._on_lost = on_lost
+        self.binding = binding
+        self.instance = instance
+        self._on_end = on_end
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="rheo-run")
+        self._jobs: dict[tuple[str, datetime, int], dg.JobDefinition] = {}
+        self._lock = threading.Lock()
+        self._futures: dict[str, Future[None]] = {}
+
+    def submit(self, node: DataNode, requests: Sequence[Request]) -> list[Future[None]]:
+        """Starts executions on the pool, as few runs as Dagster's ranges allow; one a call where a run is alone."""
+        by_partition: dict[Partition, Request] = {request.partition: request for request in requests}
+        futures = []
+        for partitions in self.binding.codecs[node.id].runs_of(list(by_partition)):
+            batch = [by_partition[partition] for partition in partitions]
+            future = self._pool.submit(self._run, node, batch)
+            with self._lock:
+                for request in batch:
+                    self._futures[request.id] = future
+            futures.append(future)
+        return futures
+
+    def background(self, work: Callable[[], None]) -> None:
+        """Does something after runs have ended, on a thread of its own that the interpreter's exit waits for."""
+        key = f"background:{uuid.uuid4()}"
+        future: Future[None] = Future()
+        with self._lock:
+            self._futures[key] = future
+
+        def carry_out() -> None:
+            try:
+                work()
+            except Exception:
+                _log.exception("work after a run could not be carried out")
+            finally:
+                future.set_result(None)
+                with self._lock:
+                    self._futures.pop(key, None)
+
+        threading.Thread(target=carry_out, name="rheo-plan").start()
+
+    def future(self, execution_id: str) -> Future[None] | None:
+        """Returns the running or queued future of an execution of this process."""
+        return self._futures.get(execution_id)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is queued or running here."""
+        with self._lock:
+            return any(not future.done() for future in self._futures.values())
+
+    def waiting(self) -> list[Future[None]]:
+        """Returns the futures that have not ended."""
+        with self._lock:
+            return list({id(f): f for f in self._futures.values() if not f.done()}.values())
+
+    def _run(self, node: DataNode, requests: Sequence[Request]) -> None:
+        try:
+            if not self.run_now(node, requests):
+                self._on_lost(node, requests, "its run failed outside of the targets; see the run's log")
+        except Exception as error:
+            _log.exception("a run of '%s' could not be carried out", node.id)
+            self._on_lost(node, requests, f"its run could not be carried out: {type(error).__name__}: {error}")
+        finally:
+            with self._lock:
+                for request in requests:
+                    self._futures.pop(request.id, None)
+            self._on_end()
+
+    def run_now(self, node: DataNode, requests: Sequence[Request]) -> bool:
+        """Runs one batch (one composite key, contiguous time) in the calling thread; returns whether all succeeded."""
+        partitions = [request.partition for request in requests]
+        codec = self.binding.codecs[node.id]
+        codec.register(self.instance, partitions)
+        keys = [codec.encode(partition) for partition in partitions]
+        result = self._job(node, partitions).execute_in_process(
+            instance=self.instance,
+            run_id=str(uuid.uuid4()),
+            partition_key=keys[0] if len(keys) == 1 and codec.is_partitioned else None,
+            run_config={"ops": {op_name(node): {"config": request_config(node, requests)}}, **_QUIET},
+            tags=run_tags(codec, partitions),
+            raise_on_error=False,
+        )
+        return result.success
+
+    def _job(self, node: DataNode, partitions: Sequence[Partition]) -> dg.JobDefinition:
+        """Returns the job of one node, its time partitions widened to hold these: Dagster's list bounds nothing of ours."""
+        since, end_offset = self._window(node, partitions)
+        key = (node.id, since, end_offset)
+        with self._lock:
+            job = self._jobs.get(key)
+            if job is None:
+                asset = node_asset(self.binding, node, Codec(node, since, end_offset))
+                job = dg.Definitions(assets=[asset]).resolve_implicit_global_asset_job_def()
+                self._jobs[key] = job
+            return job
+
+    def _window(self, node: DataNode, partitions: Sequence[Partition]) -> tuple[datetime, int]:
+        codec = self.binding.codecs[node.id]
+        if codec.time is None:
+            return self.binding.since, codec.end_offset
+        position = node.spec.index(codec.time.name)
+        moments = [partition[position] for partition in partitions]
+        earliest = min(moments)
+        since = self.binding.since
+        assert isinstance(earliest, datetime)
+        if earliest < since:
+            since = datetime(earliest.year, 1, 1)  # noqa: DTZ001  # naive means UTC
+        today = codec.time.ordinal(codec.time.granularity.truncate(utc_naive(datetime.now(UTC))))  # type: ignore[union-attr]
+        ahead = max(codec.time.ordinal(moment) for moment in moments) - today
+        return since, max(codec.end_offset, ahead + 2)

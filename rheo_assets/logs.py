@@ -1,0 +1,16 @@
+"""Logging for scripts and notebooks."""
+
+from __future__ import annotations
+
+import logging
+
+
+def init_basic_logging(root_level: int = logging.INFO) -> logging.Logger:
+    """Shows log lines on standard error and returns this library's logger.
+
+    Args:
+        root_level: The level from which lines are shown.
+    """
+    logging.basicConfig(level=root_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    return logging.getLogger("rheo_assets")

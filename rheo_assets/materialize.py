@@ -1,0 +1,46 @@
+"""Paths of a view, without computing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rheo_assets.errors import Contradiction, DeclarationError, NotConcrete
+from rheo_assets.filters import Exactly
+from rheo_assets.nodes import DataNode, ExternalData
+from rheo_assets.signals import View
+
+
+def paths_of(view: View, values: Sequence[object] | None = None) -> list[str]:
+    """Returns the URIs that a view means, tip first.
+
+    Args:
+        view: Every dimension subscripted. Open ones (`'*'`, ranges) render as they are spelled, or take `values`.
+        values: The tip: one value a dimension, in spec order.
+
+    Raises:
+        NotConcrete: A dimension is not subscripted.
+        DeclarationError: The signal holds no data, or values are given for a view that is concrete already.
+        Contradiction: The values do not fit the view.
+    """
+    signal = view.node
+    if not isinstance(signal, DataNode | ExternalData):
+        raise DeclarationError(f"materialize({view})", f"'{signal.id}' holds no data and has no paths")
+    spec = signal.spec
+    if not view.is_complete:
+        raise NotConcrete(str(view), "materialize", f"'{spec.dimensions[len(view.constraints)].name}'")
+    is_material = all(isinstance(constraint, Exactly) for constraint in view.constraints)
+    if values is not None:
+        if is_material and len(spec):
+            raise DeclarationError(f"materialize({view}, {list(values)!r})", "the view is concrete already", "Leave the values out")
+        tip = spec.read(list(values))
+        if not view.admits(tip):
+            raise Contradiction(f"materialize: {signal.describe(tip)} is not in {view}")
+        return [signal.layout.uri(spec, partition) for partition in view.partitions(tip)]
+    if is_material:
+        tip = view.tip("materialize")
+        return [signal.layout.uri(spec, tip)]
+    texts = tuple(
+        dimension.render(constraint.value) if isinstance(constraint, Exactly) else str(constraint)
+        for dimension, constraint in zip(spec, view.constraints, strict=True)
+    )
+    return [signal.layout.folder(texts)]
