@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import json
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -51,7 +52,7 @@ def write_output(spark: Any, frame: Any, output: TaskOutput) -> Written:
         counted = Observation()
         observed = _few_files(frame).observe(counted, functions.count(functions.lit(1)).alias("rows"))
         _writer(observed, output).save(fresh.toString())
-        rows = int(counted.get["rows"])
+        rows = int(counted._jo.getAsJava().get("rows"))  # `counted.get` would walk the map entry by entry
         if rows == 0 and output.format in {"json", "csv"}:
             _leave_schema(jvm, files, fresh, frame.schema)
         preview = _preview(spark, frame.schema, output, fresh.toString()) if rows else ()
@@ -98,8 +99,20 @@ def _preview(spark: Any, schema: Any, output: TaskOutput, path: str) -> tuple[Ma
     read = reader(spark, output.format, output.options)
     if CORRUPT not in schema.names:
         read = read.schema(schema)
-    rows = read.load(path).limit(PREVIEW).collect()
+    with _interpreted(spark):
+        rows = read.load(path).limit(PREVIEW).collect()
     return tuple({name: _plain(row[place]) for place, name in enumerate(schema.names)} for row in rows)
+
+
+@contextlib.contextmanager
+def _interpreted(spark: Any) -> Iterator[None]:
+    """Keeps Spark from compiling a program for ten rows."""
+    before = spark.conf.get("spark.sql.codegen.wholeStage")
+    spark.conf.set("spark.sql.codegen.wholeStage", "false")
+    try:
+        yield
+    finally:
+        spark.conf.set("spark.sql.codegen.wholeStage", before)
 
 
 def _plain(value: Any) -> Any:  # noqa: PLR0911  # one line a type

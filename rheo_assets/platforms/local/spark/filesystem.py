@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-import uuid
+import tempfile
 from pathlib import Path
 
 from rheo_assets.platforms.local.spark.java import Java
@@ -32,7 +32,7 @@ def spark_jars() -> Path:
 
 
 def compiled_filesystem(root: Path, java: Java) -> Path:
-    """Returns the folder of the file system's class files, compiled once a root, source and Spark.
+    """Returns the jar of the file system, compiled once a root, source and Spark.
 
     janino, the compiler that Spark itself uses for its generated code, takes one to two seconds and needs no JDK.
     """
@@ -40,21 +40,14 @@ def compiled_filesystem(root: Path, java: Java) -> Path:
     content = b"".join(source.read_bytes() for source in _SOURCES)
     spark = next((jar.name for jar in jars.glob("spark-core_*.jar")), "")
     digest = hashlib.sha256(content + spark.encode()).hexdigest()[:16]
-    folder = Path(root) / "cache" / f"spark-filesystem-{digest}"
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = folder.parent / f".{folder.name}-{uuid.uuid4().hex}"
-    fresh.mkdir()
-    try:
-        _compile(java, jars, fresh)
-        fresh.rename(folder)
-    except OSError:
-        if not folder.is_dir():  # otherwise another process was faster
-            raise
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return folder
+    jar = Path(root) / "cache" / f"spark-filesystem-{digest}.jar"
+    if not jar.exists():
+        jar.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=jar.parent) as folder:
+            _compile(java, jars, Path(folder))
+            packed = shutil.make_archive(f"{folder}/packed", "zip", folder, "rheo")
+            Path(packed).replace(jar)  # of two processes that compile at once, the second changes nothing
+    return jar
 
 
 def _compile(java: Java, jars: Path, folder: Path) -> None:
