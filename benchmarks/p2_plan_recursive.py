@@ -70,7 +70,9 @@ def dagster_backfill() -> tuple[dict[str, float], dict[str, set[tuple[str, str]]
     """Returns the CPU seconds of Dagster's two steps, and the partitions that it targets by asset."""
     import dagster as dg
     from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView, TemporalContext
+    from dagster._core.definitions.assets.graph.remote_asset_graph import RemoteWorkspaceAssetGraph
     from dagster._core.execution.asset_backfill import AssetBackfillData, execute_asset_backfill_iteration_inner
+    from dagster._core.test_utils import mock_workspace_from_repos
 
     warnings.simplefilter("ignore", dg.BetaWarning)
     end = START + timedelta(days=DAYS)
@@ -95,7 +97,8 @@ def dagster_backfill() -> tuple[dict[str, float], dict[str, set[tuple[str, str]]
 
         return made
 
-    graph = dg.Definitions(assets=[asset(number) for number in range(NODES)]).resolve_asset_graph()
+    repository = dg.Definitions(assets=[asset(number) for number in range(NODES)]).get_repository_def()
+    graph = RemoteWorkspaceAssetGraph.build(mock_workspace_from_repos([repository]))  # as the daemon sees it
     seconds = {}
     with dg.DagsterInstance.ephemeral() as instance:
         now = datetime(2030, 1, 1, tzinfo=UTC).timestamp()
@@ -111,7 +114,7 @@ def dagster_backfill() -> tuple[dict[str, float], dict[str, set[tuple[str, str]]
         seconds["targets"] = time.process_time() - started
         context = TemporalContext(effective_dt=datetime.fromtimestamp(now, UTC), last_event_id=None)
         started = time.process_time()
-        view = AssetGraphView(context, instance, graph)
+        view = AssetGraphView(temporal_context=context, instance=instance, asset_graph=graph)
         logger = logging.getLogger("p2")
         logger.setLevel(logging.ERROR)
         result = execute_asset_backfill_iteration_inner("p2", data, view, now, logger, None)
@@ -154,6 +157,8 @@ def main() -> int:
     if arguments.million:
         million()
         return 0
+    # First, while this process is small: a child's peak starts at its parent's size.
+    child = subprocess.run([sys.executable, __file__, "--million"], capture_output=True, text=True, check=True)
     reached = []
     ours, plan = timed_plans(7)
     check_small(plan)
@@ -170,7 +175,6 @@ def main() -> int:
             print(f"   Dagster, {step}: {theirs:.1f} s CPU; ours / theirs = 1 / {theirs / ours:,.0f}")
         reached.append(ours <= RATIO * seconds["first iteration"])
         print(f"   reach: 1 / {1 / RATIO:.0f} of the first iteration: {'yes' if reached[-1] else 'NO'}")
-    child = subprocess.run([sys.executable, __file__, "--million"], capture_output=True, text=True, check=True)
     found = json.loads(child.stdout)
     reached.append(found["plan and walk"] <= SECONDS and found["peak"] <= MEGABYTES)
     print(
