@@ -49,6 +49,7 @@ class Driver:
         self._watchers = {node.id: Watcher(binding, self.state, node) for node in binding.topology.external_data.values()}
         self._gone: list[Key] = []
         self._rechecks: dict[Key, tuple[float, float]] = {}
+        self.started: dict[str, float] = {}
         self.router = self._load_router()
 
     # state ----------------------------------------------------------------------------------------------------
