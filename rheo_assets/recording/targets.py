@@ -1,0 +1,55 @@
+"""Compute targets as JSON holds them. An inlined callable stays closed: it is opened where it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rheo_assets.compute.targets import Batch, Inlined, Lang, NoOp, NOOPCompute, StoredCallable, Target
+from rheo_assets.errors import DeclarationError, StateError
+from rheo_assets.recording.functions import Store, dump_blob
+from rheo_assets.recording.plain import plain
+
+
+def dump_target(target: Target, node_id: str, store: Store) -> dict[str, Any]:
+    """Returns one target of a node.
+
+    Raises:
+        DeclarationError: A hint or an argument that JSON cannot hold.
+    """
+    where = f"node '{node_id}'"
+    if isinstance(target, NoOp):
+        fields: dict[str, Any] = {"target": "noop"}
+    elif isinstance(target, Inlined):
+        fields = {
+            "target": "inlined",
+            **dump_blob(target.callable, node_id, store),
+            "timeout": plain(target.timeout, where, "timeout of InlinedCompute"),
+        }
+    elif isinstance(target, Batch):
+        fields = {
+            "target": "batch",
+            "lang": str(target.lang),
+            "code": plain(target.code, where, "code"),
+            "hints": {name: plain(value, where, f"hint {name}") for name, value in target.hints.items()},
+            "args": {name: plain(value, where, f"argument {name}") for name, value in target.args.items()},
+        }
+    else:
+        raise DeclarationError(where, f"{target.title} is a {type(target).__name__}, which cannot be recorded")
+    return {**fields, "retry_count": target.retry_count}
+
+
+def load_target(fields: Mapping[str, Any]) -> Target:
+    """Returns the target of `dump_target`.
+
+    Raises:
+        StateError: A kind of target that this library does not know.
+    """
+    kind, retries = fields["target"], fields["retry_count"]
+    if kind == "noop":
+        return NoOp(retry_count=retries) if retries else NOOPCompute
+    if kind == "inlined":
+        return Inlined(StoredCallable(fields["blob"], fields["callable"]), fields["timeout"], retry_count=retries)
+    if kind == "batch":
+        return Batch(fields["code"], Lang(fields["lang"]), fields["hints"], fields["args"], retry_count=retries)
+    raise StateError(f"compute target {kind!r} is not known")
