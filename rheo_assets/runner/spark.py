@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rheo_assets.runner.spark_failures import failure_of
-from rheo_assets.runner.spark_inputs import read_input
+from rheo_assets.runner.spark_inputs import malformed_partition, read_input
 from rheo_assets.runner.spark_output import writable, write_output
 from rheo_assets.runner.statements import fill_parameters, split_statements
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
@@ -56,7 +56,8 @@ def _run(task: Task, spark: Any) -> TaskResult:
     try:
         written = write_output(spark, frame, task.output)
     except Exception as error:
-        raise failure_of(task.node, error, "while it computed and wrote its output") from error
+        bad = malformed_partition(spark, task.inputs) if "MALFORMED" in str(error) else ""
+        raise failure_of(task.node, error, f"while it computed and wrote its output{bad}") from error
     return TaskResult(
         rows=written.rows,
         schema=written.schema,

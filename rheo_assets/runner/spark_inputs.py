@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from rheo_assets.runner.spark_failures import failure_of, reason
-from rheo_assets.runner.spark_schemas import Difference, footer_schema, merge_types, same_names
+from rheo_assets.runner.spark_schemas import Difference, footer_schema, hadoop_conf, merge_types, same_names
 from rheo_assets.runner.task import TaskFailure, TaskInput
 
 TYPED = {"parquet", "orc"}  # formats that carry their schema
@@ -67,6 +67,19 @@ def csv_header(options: Mapping[str, Any]) -> bool:
 
 def _flag(value: object) -> bool:
     return str(value).strip().lower() not in {"false", "0", "no", ""}
+
+
+def malformed_partition(spark: Any, items: Sequence[TaskInput]) -> str:
+    """Returns words that name the first partition with a line that is not what its format wants; Spark names none."""
+    for item in items:
+        for path in item.present if item.format not in TYPED else ():
+            try:
+                read = reader(spark, item.format, item.options)
+                frame = read.option("inferSchema", item.format == "csv").option("mode", "FAILFAST").load(path)
+                frame.write.format("noop").mode("append").save()
+            except Exception:
+                return f" from its input {item.alias!r}, which has a corrupt line in {path}"
+    return ""
 
 
 def _absent(item: TaskInput) -> str:
@@ -191,7 +204,7 @@ def _schema_left_behind(spark: Any, path: str) -> Any:
 
     jvm = spark.sparkContext._jvm
     file = jvm.org.apache.hadoop.fs.Path(path, EMPTY_SCHEMA)
-    files = file.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+    files = file.getFileSystem(hadoop_conf(spark))
     if not files.exists(file):
         return None
     stream = files.open(file)

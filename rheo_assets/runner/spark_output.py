@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from rheo_assets.runner.spark_inputs import CORRUPT, EMPTY_SCHEMA, csv_header, reader
+from rheo_assets.runner.spark_schemas import hadoop_conf
 from rheo_assets.runner.task import TaskOutput
 
 PREVIEW = 10
@@ -44,7 +45,7 @@ def write_output(spark: Any, frame: Any, output: TaskOutput) -> Written:
 
     jvm = spark.sparkContext._jvm
     target, aside = (jvm.org.apache.hadoop.fs.Path(path) for path in writable(output))
-    files = target.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+    files = target.getFileSystem(hadoop_conf(spark))
     files.delete(aside, True)  # what a crashed attempt left
     fresh = jvm.org.apache.hadoop.fs.Path(aside, uuid.uuid4().hex)
     try:

@@ -18,13 +18,18 @@ def same_names(schemas: Iterable[Any]) -> bool:
     return len({tuple(schema.names) for schema in schemas}) == 1
 
 
+def hadoop_conf(spark: Any) -> Any:
+    """Returns the Hadoop settings of the session, its own among them."""
+    return spark._jsparkSession.sessionState().newHadoopConf()
+
+
 def footer_schema(spark: Any, path: str, format_: str) -> str:
     """Returns the schema in the footer of the first file of a parquet or orc partition, as the file has it.
 
     One footer costs a few milliseconds; asking Spark for the schema starts a job.
     """
     jvm = spark.sparkContext._jvm
-    conf = spark.sparkContext._jsc.hadoopConfiguration()
+    conf = hadoop_conf(spark)
     folder = jvm.org.apache.hadoop.fs.Path(path)
     file = _first_file(folder.getFileSystem(conf), folder)
     if file is None:

@@ -19,7 +19,8 @@ import org.apache.spark.SparkContext$;
 import org.apache.spark.TaskContext;
 
 /**
- * Serves s3://, s3a:// and s3n:// from plain folders: s3://bucket/key is ${fs.rheo.root}/s3/bucket/key.
+ * Serves s3://, s3a:// and s3n:// from plain folders: s3://bucket/key is ROOT/s3/bucket/key, where ROOT is
+ * fs.rheo.root of the running task, else of the session.
  *
  * Compiled at first use by janino, which Spark ships: no generics, lambdas or other Java 8 syntax beyond what it knows.
  */
@@ -27,21 +28,25 @@ public class LocalS3FileSystem extends FileSystem {
     /** A task may write only below these folders (URIs, one a line); not set outside a node's task. */
     static final String WRITABLE = "rheo.writable";
 
+    /**
+     * The root that a task works on, where one JVM serves several. A session sets it both ways: Spark reads the footers
+     * of parquet in threads that know the session's settings but no task, and RDDs know the task but not the settings.
+     */
+    static final String ROOT = "fs.rheo.root";
+
     private final RawLocalFileSystem disk = new RawLocalFileSystem();
     private URI uri;
     private File base;
-    private String realBase;
     private Path workingDirectory;
 
     public void initialize(URI name, Configuration conf) throws IOException {
         super.initialize(name, conf);
-        String root = conf.get("fs.rheo.root");
+        String root = conf.get(ROOT);
         if (root == null) {
-            throw new IOException("fs.rheo.root is not set: it names the folder that holds the local buckets");
+            throw new IOException(ROOT + " is not set: it names the folder that holds the local buckets");
         }
         this.disk.initialize(URI.create("file:///"), conf);
         this.base = new File(root, "s3");
-        this.realBase = this.base.getCanonicalPath();
         this.uri = URI.create(name.getScheme() + "://" + name.getAuthority());
         this.workingDirectory = new Path(this.uri.toString() + "/");
         setConf(conf);
@@ -134,7 +139,7 @@ public class LocalS3FileSystem extends FileSystem {
             String[] folders = writable.split("\n");
             for (int i = 0; i < folders.length; i++) {
                 URI folderUri = new Path(folders[i]).toUri(); // its bucket may be another than this file system's
-                String folder = new File(this.base, folderUri.getAuthority() + folderUri.getPath()).getPath();
+                String folder = new File(base(), folderUri.getAuthority() + folderUri.getPath()).getPath();
                 inside = inside || key.equals(folder) || key.startsWith(folder + "/");
             }
             if (!inside) {
@@ -154,6 +159,11 @@ public class LocalS3FileSystem extends FileSystem {
         return context.isEmpty() ? null : ((SparkContext) context.get()).getLocalProperty(name);
     }
 
+    private File base() {
+        String root = property(ROOT);
+        return root == null ? this.base : new File(root, "s3");
+    }
+
     /** Where the object lies; refuses a bucket that does not exist and every path that leads outside the root. */
     private File file(Path path) throws IOException {
         Path qualified = makeQualified(path);
@@ -162,7 +172,8 @@ public class LocalS3FileSystem extends FileSystem {
         if (bucket == null || bucket.isEmpty() || bucket.startsWith(".") || bucket.indexOf('\\') >= 0) {
             throw new IOException("not a bucket's name: " + qualified);
         }
-        File folder = new File(this.base, bucket);
+        File base = base();
+        File folder = new File(base, bucket);
         if (!folder.isDirectory()) {
             throw new FileNotFoundException("NoSuchBucket: s3://" + bucket + " does not exist; asked for " + qualified);
         }
@@ -173,7 +184,7 @@ public class LocalS3FileSystem extends FileSystem {
             }
         }
         File file = new File(folder.getPath() + key);
-        if (!file.getCanonicalPath().startsWith(this.realBase + File.separator)) {
+        if (!file.getCanonicalPath().startsWith(base.getCanonicalPath() + File.separator)) {
             throw new IOException("a symbolic link leads outside the storage root: " + qualified);
         }
         return file;

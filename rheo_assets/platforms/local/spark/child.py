@@ -22,6 +22,7 @@ from rheo_assets.runner.task import Task, TaskFailure
 UNUSABLE = 75  # the exit code that says: the JVM's session is gone, start another
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _CANCEL_TRIES = 10
+_ROOT = "fs.rheo.root"  # LocalS3FileSystem.ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,27 @@ def fork(work: Callable[[], int], *, output: int, keep: tuple[int, ...] = ()) ->
         os._exit(code)
 
 
-def run(gateway: Gateway, group: str, text: str, answer: int, scratch: Path) -> int:
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a child is to do: the task as JSON, the root it works on, its group of Spark jobs, its own folder."""
+
+    text: str
+    root: str
+    group: str
+    scratch: Path
+
+
+def run(gateway: Gateway, job: Job, answer: int) -> int:
     """Runs the task in this process and writes its answer to the pipe."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    os.chdir(scratch)  # files that user code writes without a folder are gone with the task
-    task = Task.from_json(text)
+    job.scratch.mkdir(parents=True, exist_ok=True)
+    os.chdir(job.scratch)  # files that user code writes without a folder are gone with the task
+    task = Task.from_json(job.text)
     code = 0
     try:
         spark = _attached(gateway)
-        spark.sparkContext.setJobGroup(group, f"node {task.node}", interruptOnCancel=True)
+        for setting in (spark.sparkContext.setLocalProperty, spark.conf.set):
+            setting(_ROOT, job.root)
+        spark.sparkContext.setJobGroup(job.group, f"node {task.node}", interruptOnCancel=True)
         message = {"result": run_spark_task(task, spark, isolated=True).to_json()}
         code = UNUSABLE if _stopped(spark) else 0
     except TaskFailure as failure:

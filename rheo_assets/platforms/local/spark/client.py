@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,10 @@ class WorkerLost(Exception):  # noqa: N818  # says what happened
     """The worker ended before it answered."""
 
 
-def run_on_worker(home: Home, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
-    """Runs the task on the root's worker; once more on a new one if the worker dies under it.
+def run_on_worker(
+    home: Home, root: Path, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]
+) -> TaskResult:
+    """Runs the task over the data of `root`; once more on a new worker if the worker dies under it.
 
     Raises:
         TaskFailure: The task did not succeed.
@@ -39,7 +41,7 @@ def run_on_worker(home: Home, task: Task, log: Callable[[str], None], cancelled:
         if attempt:
             log(f"{lost}; the task runs again on a new one")
         try:
-            return _run(home, task, log, cancelled)
+            return _run(home, {"task": task.to_json(), "root": str(root)}, log, cancelled)
         except WorkerLost as error:
             lost = str(error)
     raise TaskFailure("platform", f"{task.node!r}: {lost}, twice; its log is {home.log_file}", _tail(home.log_file))
@@ -54,8 +56,10 @@ def stop_worker(home: Home) -> bool:
     return True
 
 
-def _run(home: Home, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
-    connection = _reached(home, {"task": task.to_json()}, log)
+def _run(
+    home: Home, request: Mapping[str, str], log: Callable[[str], None], cancelled: Callable[[], bool]
+) -> TaskResult:
+    connection = _reached(home, request, log)
     told = False
     with contextlib.closing(connection):
         for message in _messages(connection):
@@ -76,11 +80,11 @@ def _run(home: Home, task: Task, log: Callable[[str], None], cancelled: Callable
                     raise WorkerLost(failure.message)
                 raise failure
     if told:
-        raise TaskFailure("cancelled", f"{task.node!r} was cancelled")
+        raise TaskFailure("cancelled", "the task was cancelled")
     raise WorkerLost("the Spark worker died")
 
 
-def _send(connection: socket.socket, message: dict[str, Any]) -> None:
+def _send(connection: socket.socket, message: Mapping[str, Any]) -> None:
     with contextlib.suppress(OSError):
         connection.sendall(encode(message))
 
@@ -104,7 +108,7 @@ def _messages(connection: socket.socket) -> Iterator[dict[str, Any] | None]:
             yield json.loads(line)
 
 
-def _reached(home: Home, request: dict[str, Any], log: Callable[[str], None]) -> socket.socket:
+def _reached(home: Home, request: Mapping[str, Any], log: Callable[[str], None]) -> socket.socket:
     """Returns a connection to a worker that accepted the request; starts one if need be."""
     for _ in range(_ATTEMPTS):
         connection = _connected(home, request)
@@ -114,7 +118,7 @@ def _reached(home: Home, request: dict[str, Any], log: Callable[[str], None]) ->
     raise TaskFailure("platform", f"the Spark worker does not answer; its log is {home.log_file}", _tail(home.log_file))
 
 
-def _connected(home: Home, request: dict[str, Any]) -> socket.socket | None:
+def _connected(home: Home, request: Mapping[str, Any]) -> socket.socket | None:
     """Returns a connection on which the worker accepted the request, or None when there is no such worker."""
     address = home.address()
     if address is None:

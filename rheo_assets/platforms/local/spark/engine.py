@@ -41,7 +41,7 @@ class SparkEngine:
         try:
             spark_jars()
             self._prepare(task)
-            return run_on_worker(Home(self.root), task, log, cancelled)
+            return run_on_worker(Home.of(self.root), self.root, task, log, cancelled)
         except (ModuleNotFoundError, NoJava) as error:
             raise TaskFailure("platform", f"{task.node!r}: {error}") from error
         except ValueError as error:
@@ -49,7 +49,7 @@ class SparkEngine:
 
     def stop(self) -> bool:
         """Tells the worker to end when its tasks have; returns whether there was one."""
-        return stop_worker(Home(self.root))
+        return stop_worker(Home.of(self.root))
 
     def _prepare(self, task: Task) -> None:
         """Checks that no path leaves the root, and makes the output's bucket, which is ours."""

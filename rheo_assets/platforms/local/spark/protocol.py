@@ -1,8 +1,8 @@
 """What a client and the Spark worker say to each other: JSON lines over a connection on 127.0.0.1.
 
-The client opens with `{"token": …, "task": …}` or `{"token": …, "stop": true}` and may add `{"cancel": true}`.
-The worker answers `{"accepted": true}`, then `{"log": line}` any number of times, then once `{"result": …}` or
-`{"failure": …, "again": bool}`.
+The client opens with `{"token": …, "task": …, "root": …}` or `{"token": …, "stop": true}` and may add
+`{"cancel": true}`. The worker answers `{"accepted": true}`, then `{"log": line}` any number of times, then once
+`{"result": …}` or `{"failure": …, "again": bool}`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 from rheo_assets.platforms.local.spark.filesystem import spark_jars
 
+HOME = "RHEO_SPARK_HOME"
 _HERE = Path(__file__).parent
 _RUNNER = _HERE.parents[2] / "runner"
 
@@ -39,13 +40,19 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The files of one worker below the root.
+    """The files of one worker.
 
+    A root has its own, unless `RHEO_SPARK_HOME` names another folder: several roots may share a worker, as tests do.
     A worker serves one set of versions: after an upgrade of the library, Python or Spark a new one starts beside the
     old, which ends when it has been idle.
     """
 
     root: Path
+
+    @classmethod
+    def of(cls, root: Path) -> Home:
+        """Returns the home of the worker that serves the root."""
+        return cls(Path(os.environ.get(HOME) or root).resolve())
 
     @property
     def folder(self) -> Path:

@@ -10,7 +10,7 @@ import shutil
 import signal
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from rheo_assets.platforms.local.spark import child
@@ -25,21 +25,20 @@ class Running:
 
     def __init__(
         self,
-        task: Task,
-        text: str,
+        request: Mapping[str, str],
         gateway: child.Gateway,
         home: Home,
         chore: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        self._task = task
+        self._task = Task.from_json(request["task"])
         self._gateway = gateway
         self._chore = chore
-        self._group = uuid.uuid4().hex
-        self._scratch = home.folder / "tmp" / self._group
+        group = uuid.uuid4().hex
+        self._job = child.Job(request["task"], request["root"], group, home.folder / "tmp" / group)
         out, out_write = os.pipe()
         answer, answer_write = os.pipe()
         self._pid = child.fork(
-            lambda: child.run(gateway, self._group, text, answer_write, self._scratch),
+            lambda: child.run(gateway, self._job, answer_write),
             output=out_write,
             keep=(answer_write,),
         )
@@ -75,7 +74,7 @@ class Running:
             broken.cancel()
             answer.cancel()
             lines.cancel()
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            shutil.rmtree(self._job.scratch, ignore_errors=True)
 
     def _ended_early(
         self, cancelled: asyncio.Future[None], broken: asyncio.Future[Any], retire: Callable[[], str]
@@ -117,7 +116,7 @@ class Running:
         return code
 
     async def _cancel_jobs(self) -> None:
-        canceller = child.fork(lambda: child.cancel(self._gateway, self._group), output=2)
+        canceller = child.fork(lambda: child.cancel(self._gateway, self._job.group), output=2)
         while exit_code(canceller) is None:
             await asyncio.sleep(0.1)
 

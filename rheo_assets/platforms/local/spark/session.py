@@ -11,6 +11,7 @@ from rheo_assets.platforms.local.spark.java import Java, find_java
 
 MEMORY = "RHEO_SPARK_MEMORY"
 _SHUFFLE_PARTITIONS = 4
+_SCHEMES = ("s3", "s3a", "s3n")
 # What Spark's own launcher opens on Java 9 and later (org.apache.spark.launcher.JavaModuleOptions).
 _OPENED = (
     *(f"java.base/java.{name}" for name in ("lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "util")),
@@ -74,7 +75,8 @@ def session_settings(root: Path) -> dict[str, str]:
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",  # a listing job costs more than the listing
         "spark.pyspark.python": sys.executable,
         "spark.hadoop.fs.rheo.root": str(home),
-        **{f"spark.hadoop.fs.{scheme}.impl": CLASS for scheme in ("s3", "s3a", "s3n")},
+        **{f"spark.hadoop.fs.{scheme}.impl": CLASS for scheme in _SCHEMES},
+        **{f"spark.hadoop.fs.{scheme}.impl.disable.cache": "true" for scheme in _SCHEMES},  # it belongs to a session
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
         "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
     }

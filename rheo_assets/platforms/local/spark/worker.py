@@ -174,14 +174,16 @@ class Worker:
             return
         cancelled = asyncio.ensure_future(_cancelled(reader))
         try:
-            message = await self._run(request["task"], writer, cancelled)
+            message = await self._run(request, writer, cancelled)
             writer.write(encode(message))
             await writer.drain()
         finally:
             cancelled.cancel()
 
-    async def _run(self, text: str, writer: asyncio.StreamWriter, cancelled: asyncio.Future[None]) -> dict[str, Any]:
-        task = Task.from_json(text)
+    async def _run(
+        self, request: dict[str, str], writer: asyncio.StreamWriter, cancelled: asyncio.Future[None]
+    ) -> dict[str, Any]:
+        task = Task.from_json(request["task"])
         if not self._ready.is_set():
             writer.write(encode({"log": "Spark is starting"}))
         if not await self._first(cancelled, self._ready.wait()):
@@ -189,7 +191,7 @@ class Worker:
         if not await self._first(cancelled, self._slots.acquire()):
             return self._gone(task, cancelled)
         try:
-            return await Running(task, text, self._gateway, self._home, self._chore).finish(
+            return await Running(request, self._gateway, self._home, self._chore).finish(
                 writer, cancelled, self._ending, self._retire
             )
         finally:
