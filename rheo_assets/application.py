@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rheo_assets.datasets import S3Dataset, SignalIntegrityProtocol
 from rheo_assets.declaration import data_node, external_node, projection_node, timer_node
-from rheo_assets.dimensions import DimensionSpec
+from rheo_assets.dimensions import DimensionSpec, Partition
 from rheo_assets.errors import CapabilityMissing, DeclarationError, KeyTaken, NotActivated, UnknownNode
 from rheo_assets.executions import ComputeRecord, Execution
 from rheo_assets.materialize import paths_of
@@ -61,8 +61,9 @@ class Application:
         self._since = _read_since(since)
         self._declared: dict[str, Signal] = {}
         self._attached = False
-        self._changed = False
+        self._unrecorded: set[str] = set()
         self._session: Session | None = None
+        self._viewer: Session | None = None
 
     @cached_property
     def platform(self) -> Platform:
@@ -80,7 +81,7 @@ class Application:
         if node.id in self._declared and not replaces:
             raise KeyTaken(f"'{self.name}' declares '{node.id}' twice: use update_data, or another id")
         self._declared[node.id] = node
-        self._changed = True
+        self._unrecorded.add(node.id)
         return node
 
     def add_timer(
@@ -243,16 +244,37 @@ class Application:
 
         if not allow_concurrent_executions and self._session is not None:
             self._session.settle()
-        self._session = open_session(self.topology, self.platform, self._since, records=self._changed)
-        self._changed = False
+        self._session = open_session(self.topology, self.platform, self._since, records=bool(self._unrecorded))
+        self._unrecorded.clear()
+        self._viewer = None
+        self.__dict__.pop("_recorded", None)
 
     def _active(self, verb: str) -> Session:
-        if self._session is None:
-            if self._declared or self._recorded is None:
-                raise NotActivated(self.name, verb)
+        """Returns the session that this process activated; one that declared nothing joins the recorded application."""
+        found = None if self._session is None and self._declared else self._looking()
+        if found is None:
+            raise NotActivated(self.name, verb)
+        return found
+
+    def _looking(self) -> Session | None:
+        """Returns a session to look with, and changes no declaration; None where nothing was ever activated."""
+        from rheo_assets.assets.declared import open_session
+
+        if self._session is not None:
+            return self._session
+        if self._viewer is None and self._recorded is not None:
+            self._viewer = open_session(self._recorded, self.platform, self._since, records=False)
+        return self._viewer
+
+    def _executing(self, node: DataNode) -> Session:
+        """Returns the session that executes a node; activates what this session declared around it."""
+        topology = self.topology
+        around = {node.id, *topology.ancestors(node.id), *topology.descendants(node.id)}
+        if around & self._unrecorded:
             self.activate()
-        assert self._session is not None
-        return self._session
+        session = self._looking()
+        assert session is not None  # a node is declared here or recorded
+        return session
 
     def process(self, event: Any, target_route_id: Any = None, event_id: str | None = None) -> None:
         """Injects the event of a concrete partition and waits for the executions that it completes.
@@ -295,23 +317,27 @@ class Application:
         """
         from rheo_assets.assets.execute import execute
 
-        if self._session is None or self._changed:
-            self._active("execute") if not self._declared else self.activate()
-        session = self._active("execute")
-        return execute(session, self._own(target, "execute"), target, inputs, wait, recursive, update_dependency_tree)
+        node = self._own(target, "execute")
+        session = self._executing(node)
+        node = session.binding.topology.data_nodes[node.id]
+        return execute(session, node, target, inputs, wait, recursive, update_dependency_tree)
 
     def _own(self, target: Any, verb: str) -> DataNode:
-        node = self._known(as_view(target).node.id)
+        asked = as_view(target).node
+        if asked.application != self.name:
+            raise UnknownNode(self.name, f"{asked.application}.{asked.id}", self._declared)
+        node = self._known(asked.id)
         if not isinstance(node, DataNode):
             raise DeclarationError(f"{verb}({node.id})", f"is a {type(node).__name__}, not a data node of '{self.name}'")
         return node
 
     def validate(self, target: Any, inputs: Any = None) -> None:
         """Makes the checks of `execute` without any effect."""
+        from rheo_assets.assets.binding import Binding
         from rheo_assets.assets.execute import plan_of
 
-        session = self._active("validate")
-        plan_of(session, self._own(target, "validate"), target, inputs, recursive=False, tree=False)
+        node = self._own(target, "validate")
+        plan_of(Binding(self.topology, self.platform, self._since), node, target, inputs, recursive=False)
 
     def poll(self, view: Any, wait: bool = True) -> tuple[str | None, list[ComputeRecord] | None]:
         """Returns `(path, records)` of the last execution; `(None, None)` where there was none.
@@ -319,18 +345,33 @@ class Application:
         Raises:
             ValueError: Not a data node of this application, or not concrete.
         """
-        node = self._own(view, "poll")
-        return self._active("poll").poll(node, as_view(view).tip("poll"), wait)
+        from rheo_assets.assets.polling import poll
+
+        found = self._found(view, "poll")
+        return (None, None) if found is None else poll(*found, wait)
 
     def kill(self, view: Any) -> bool:
         """Ends the running execution of a partition; returns whether there was one."""
-        node = self._own(view, "kill")
-        return self._active("kill").kill(node, as_view(view).tip("kill"))
+        from rheo_assets.assets.polling import kill
+
+        found = self._found(view, "kill")
+        return found is not None and kill(*found)
 
     def has_active_record(self, view: Any) -> bool:
         """Returns whether the partition is executing now."""
-        node = self._own(view, "has_active_record")
-        return bool(self._active("has_active_record").history.active(node, as_view(view).tip("has_active_record")))
+        found = self._found(view, "has_active_record")
+        if found is None:
+            return False
+        session, node, partition = found
+        return bool(session.active(node, partition))
+
+    def _found(self, view: Any, verb: str) -> tuple[Session, DataNode, Partition] | None:
+        """Returns a data node's partition as the activated application has it; None where it has none of it."""
+        self._own(view, verb)
+        tip = as_view(view).tip(verb)
+        session = self._looking()
+        node = session.binding.topology.data_nodes.get(as_view(view).node.id) if session is not None else None
+        return None if session is None or node is None else (session, node, node.spec.read(tip))
 
     def tick(self, now: datetime | None = None) -> None:
         """Takes one turn of the event loop in this process."""
@@ -358,20 +399,27 @@ class Application:
         """Returns executions, oldest first; of one node or of all."""
         from rheo_assets.assets.inspect import history
 
-        return history(self._active("history"), None if node is None else self._known(getattr(node, "id", node)).id)
+        node_id, session = self._id_of(node), self._looking()
+        return history(session, node_id) if session is not None else []
 
     def pending(self, node: Any = None) -> list[PendingGroup]:
         """Returns the trigger groups that wait."""
         from rheo_assets.assets.inspect import pending
 
-        return pending(self._active("pending"), None if node is None else self._known(getattr(node, "id", node)).id)
+        node_id, session = self._id_of(node), self._looking()
+        return pending(session, node_id) if session is not None else []
+
+    def _id_of(self, node: Any) -> str | None:
+        return None if node is None else self._known(getattr(node, "id", node)).id
 
     def why(self, view: Any) -> Reason:
         """Returns why a partition has run, is waiting, or will not run."""
         from rheo_assets.assets.inspect import why
 
-        node = self._own(view, "why")
-        return why(self._active("why"), node, as_view(view).tip("why"))
+        found = self._found(view, "why")
+        if found is None:
+            raise NotActivated(self.name, "why")
+        return why(*found)
 
     def materialize(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
         """Returns the paths of a view, tip first, without computing anything."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
 
 _PARTITION_TAG = "dagster/partition"
+_KEYS_A_QUERY = 500
 _ACTIVE = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -72,8 +73,53 @@ class History:
                 return execution
         return None
 
+    def ended_as(self, node: DataNode, ids: Mapping[Partition, str]) -> dict[Partition, Execution]:
+        """Returns those executions of these ids, one a partition, that have ended."""
+        codec, wanted = self.binding.codecs[node.id], {identity: partition for partition, identity in ids.items()}
+        keys = [codec.encode(partition) for partition in ids] if codec.is_partitioned else [None]
+        found: dict[Partition, Execution] = {}
+        for page in range(0, len(keys), _KEYS_A_QUERY):
+            asked = [key for key in keys[page : page + _KEYS_A_QUERY] if key is not None]
+            for record in self.log.of_asset(asset_key(node.application, node.id), asked or None, ascending=True):
+                execution = _execution(record)
+                if execution is not None and execution.id in wanted:
+                    found[wanted[execution.id]] = execution
+        return found
+
+    def readers(self) -> Callable[[str, Partition], list[tuple[str, Partition]]]:
+        """Returns a function that tells which recorded executions read a partition of a node.
+
+        It knows the last success of each output partition, and reads a consumer's records once, when first asked.
+        """
+        known: dict[str, dict[tuple[str, tuple[str, ...]], list[tuple[str, Partition]]]] = {}
+
+        def readers_of(node_id: str, partition: Partition) -> list[tuple[str, Partition]]:
+            source = self.binding.topology[node_id]
+            found: dict[tuple[str, Partition], None] = {}
+            for consumer in self.binding.topology.consumers.get(node_id, ()):
+                if consumer.id not in known:
+                    known[consumer.id] = self._reads_of(consumer)
+                found.update(dict.fromkeys(known[consumer.id].get((node_id, source.spec.render(partition)), ())))
+            return list(found)
+
+        return readers_of
+
+    def _reads_of(self, node: DataNode) -> dict[tuple[str, tuple[str, ...]], list[tuple[str, Partition]]]:
+        latest = {e.partition: e for e in self.ended(node) if e.status == Status.COMPLETED}
+        reads: dict[tuple[str, tuple[str, ...]], list[tuple[str, Partition]]] = {}
+        for rendered, execution in latest.items():
+            try:
+                output = node.spec.read(rendered)
+            except InvalidValue:  # recorded under another declaration
+                continue
+            for alias, partitions in execution.inputs.items():
+                if alias in node.inputs:
+                    for partition in partitions:
+                        reads.setdefault((node.inputs[alias].node.id, partition), []).append((node.id, output))
+        return reads
+
     def active(self, node: DataNode, partition: Partition | None = None) -> list[Execution]:
-        """Returns the executions that have not ended; runs whose process is dead do not count."""
+        """Returns the executions that have a run which has not ended; runs whose process is dead do not count."""
         found = []
         for record in self._active_runs():
             for running in self._partitions_of(record.dagster_run, node):
@@ -140,12 +186,23 @@ def _running(node: DataNode, partition: Partition, record: RunRecord) -> Executi
     run = record.dagster_run
     begun = run.status not in _NOT_BEGUN
     started = datetime.fromtimestamp(record.start_time, UTC) if record.start_time else None
+    rendered = node.spec.render(partition)
     return Execution(
-        f"run:{run.run_id}",
+        _routed_ids(run).get(rendered, f"run:{run.run_id}"),
         node.id,
-        node.spec.render(partition),
+        rendered,
         str(Status.RUNNING if begun else Status.QUEUED),
         started=started,
         run_id=run.run_id,
     )
 
+
+
+def _routed_ids(run: DagsterRun) -> dict[tuple[str, ...], str]:
+    """Returns the ids of the executions that the router or a plan asked a run for, by partition."""
+    found: dict[tuple[str, ...], str] = {}
+    config: Mapping[str, Any] = run.run_config
+    for op in config.get("ops", {}).values():
+        for item in op.get("config", {}).get("executions", ()):
+            found[tuple(item["partition"])] = item["id"]
+    return found

@@ -24,7 +24,7 @@ def history(session: Session, node_id: str | None) -> list[Execution]:
     chosen = [nodes[node_id]] if node_id is not None and node_id in nodes else list(nodes.values())
     if node_id is not None and node_id not in nodes:
         raise DeclarationError(f"history({node_id})", "is not a data node", "Only data nodes are executed")
-    found = [e for node in chosen for e in (*session.history.ended(node), *session.history.active(node))]
+    found = [e for node in chosen for e in (*session.history.ended(node), *session.active(node))]
     return sorted(found, key=lambda e: (e.ended or datetime.max.replace(tzinfo=UTC), e.node)) if len(chosen) > 1 else found
 
 
@@ -114,7 +114,7 @@ class Reason:
 def why(session: Session, node: DataNode, partition: Partition) -> Reason:
     """Explains one partition."""
     name, rendered = node.describe(partition), node.spec.render(partition)
-    active = session.history.active(node, partition)
+    active = session.active(node, partition)
     ended = session.history.ended(node, partition)
     groups = tuple(g for g in pending(session, node.id) if _may_become(node, g, partition, rendered))
     sentences: list[str] = []

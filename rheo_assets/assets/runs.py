@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,7 +83,13 @@ class LocalRuns:
         on_lost: Called with what a run that broke down may have left without an end, and why.
     """
 
-    def __init__(self, binding: Binding, instance: dg.DagsterInstance, on_end: Callable[[], None], on_lost: Callable[[DataNode, Sequence[Request], str], None]) -> None:
+    def __init__(
+        self,
+        binding: Binding,
+        instance: dg.DagsterInstance,
+        on_end: Callable[[], None],
+        on_lost: Callable[[DataNode, Sequence[Request], str], None],
+    ) -> None:
         self._on_lost = on_lost
         self.binding = binding
         self.instance = instance
@@ -91,6 +98,8 @@ class LocalRuns:
         self._jobs: dict[tuple[str, datetime, int], dg.JobDefinition] = {}
         self._lock = threading.Lock()
         self._futures: dict[str, Future[None]] = {}
+        self._withdrawn: set[str] = set()
+        _ALL.add(self)
 
     def submit(self, node: DataNode, requests: Sequence[Request]) -> list[Future[None]]:
         """Starts executions on the pool, as few runs as Dagster's ranges allow; one a call where a run is alone."""
@@ -98,10 +107,9 @@ class LocalRuns:
         futures = []
         for partitions in self.binding.codecs[node.id].runs_of(list(by_partition)):
             batch = [by_partition[partition] for partition in partitions]
-            future = self._pool.submit(self._run, node, batch)
-            with self._lock:
-                for request in batch:
-                    self._futures[request.id] = future
+            with self._lock:  # the run takes its futures out again, which must not come first
+                future = self._pool.submit(self._run, node, batch)
+                self._futures.update({request.id: future for request in batch})
             futures.append(future)
         return futures
 
@@ -126,31 +134,47 @@ class LocalRuns:
 
     def future(self, execution_id: str) -> Future[None] | None:
         """Returns the running or queued future of an execution of this process."""
-        return self._futures.get(execution_id)
-
-    @property
-    def busy(self) -> bool:
-        """Whether anything is queued or running here."""
         with self._lock:
-            return any(not future.done() for future in self._futures.values())
+            return self._futures.get(execution_id)
 
     def waiting(self) -> list[Future[None]]:
         """Returns the futures that have not ended."""
         with self._lock:
             return list({id(f): f for f in self._futures.values() if not f.done()}.values())
 
+    def withdraw(self, execution_id: str) -> bool:
+        """Keeps a queued execution from being run; returns whether it was queued here."""
+        with self._lock:
+            self._withdrawn.add(execution_id)
+            return execution_id in self._futures
+
+    def drain(self) -> None:
+        """Waits until everything has ended, also what follows from it."""
+        while waiting := self.waiting():
+            wait(waiting)
+
     def _run(self, node: DataNode, requests: Sequence[Request]) -> None:
+        try:
+            self._run_batch(node, [request for request in requests if request.id not in self._withdrawn])
+        finally:
+            try:
+                self._on_end()
+            except Exception:
+                _log.exception("the turn after a run of '%s' could not be taken", node.id)
+            with self._lock:
+                for request in requests:
+                    self._futures.pop(request.id, None)
+                    self._withdrawn.discard(request.id)
+
+    def _run_batch(self, node: DataNode, requests: Sequence[Request]) -> None:
+        if not requests:
+            return
         try:
             if not self.run_now(node, requests):
                 self._on_lost(node, requests, "its run failed outside of the targets; see the run's log")
         except Exception as error:
             _log.exception("a run of '%s' could not be carried out", node.id)
             self._on_lost(node, requests, f"its run could not be carried out: {type(error).__name__}: {error}")
-        finally:
-            with self._lock:
-                for request in requests:
-                    self._futures.pop(request.id, None)
-            self._on_end()
 
     def run_now(self, node: DataNode, requests: Sequence[Request]) -> bool:
         """Runs one batch (one composite key, contiguous time) in the calling thread; returns whether all succeeded."""
@@ -194,3 +218,16 @@ class LocalRuns:
         today = codec.time.ordinal(codec.time.granularity.truncate(utc_naive(datetime.now(UTC))))  # type: ignore[union-attr]
         ahead = max(codec.time.ordinal(moment) for moment in moments) - today
         return since, max(codec.end_offset, ahead + 2)
+
+
+_ALL: weakref.WeakSet[LocalRuns] = weakref.WeakSet()
+
+
+def _drain_all() -> None:
+    for runs in list(_ALL):
+        runs.drain()
+
+
+# Thread pools take no more work once the interpreter exits, but downstream executions are submitted by running ones:
+# this hook comes before theirs. `atexit` would come after.
+threading._register_atexit(_drain_all)  # type: ignore[attr-defined]

@@ -12,23 +12,22 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import Owner
+from rheo_assets.assets.claims import MAX_ATTEMPTS, Owner
 from rheo_assets.assets.daemon import daemon_drives
 from rheo_assets.assets.driver import Driver
 from rheo_assets.assets.history import History
-from rheo_assets.assets.plans import PlanRun, Plans, raise_failed
+from rheo_assets.assets.plans import PlannedStage, PlanRun, Plans
 from rheo_assets.assets.runs import LocalRuns
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import NotReady
-from rheo_assets.executions import ComputeRecord, Execution, Status
+from rheo_assets.errors import RheoError
+from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
-from rheo_assets.planning.plan import Plan
 from rheo_assets.routing.journal import Trigger
 from rheo_assets.runner.execution import Request
 from rheo_assets.signals import Signal
 
 _log = logging.getLogger("rheo_assets")
-_POLL_EVERY = 0.2
+LOOK_EVERY = 0.2
 
 
 class Session:
@@ -46,63 +45,74 @@ class Session:
         self.runs = LocalRuns(binding, instance, self._after_run, self._record_lost)
         self.history = History(binding, self.driver.log)
         self.plans = Plans(self.driver, self.runs, self.history)
-        self._launched: set[str] = set()
         self._resumed = False
 
     # the event loop -------------------------------------------------------------------------------------------
 
     def tick(self, now: datetime | None = None) -> None:
         """Takes one turn: arrivals, timers, readiness, lifetimes, launches."""
-        self._resume()
+        self.resume()
         if self.is_passive():
             return
         self.driver.notice(now or datetime.now(UTC))
-        self._turn(now)
+        self.turn(now)
 
-    def _turn(self, now: datetime | None = None, only: Callable[[Trigger], bool] | None = None) -> list[Future[None]]:
+    def turn(self, now: datetime | None = None, only: Callable[[Trigger], bool] | None = None) -> None:
+        """Folds what is recorded and starts what may run; looks for no arrivals. A daemon does that where there is one."""
+        if self.is_passive():
+            self.driver.fold()
+            return
         outbox = self.driver.turn(now)
-        if self.is_paused():
-            return []
-        return self._launch([trigger for trigger in outbox if only is None or only(trigger)])
+        if not self.is_paused():
+            self._launch([trigger for trigger in outbox if only is None or only(trigger)])
 
-    def _launch(self, triggers: Iterable[Trigger]) -> list[Future[None]]:
-        """Starts what is in the outbox and has not been started here."""
+    def _launch(self, triggers: Iterable[Trigger]) -> None:
+        """Starts what is in the outbox and runs nowhere."""
         with self.driver.lock:
-            fresh = [t for t in triggers if t.execution_id(self.binding.application) not in self._launched]
             by_node: dict[str, list[Request]] = {}
-            for trigger in fresh:
-                identity = trigger.execution_id(self.binding.application)
-                self._launched.add(identity)
-                if self._is_claimed(identity):
-                    continue
-                request = Request(identity, trigger.partition, trigger.tips, trigger.nearest)
-                by_node.setdefault(trigger.node, []).append(request)
-            futures = []
+            for trigger in triggers:
+                identity = self._identity(trigger)
+                if self.runs.future(identity) is None and not self._is_claimed(trigger, identity):
+                    request = Request(identity, trigger.partition, trigger.tips, trigger.nearest)
+                    by_node.setdefault(trigger.node, []).append(request)
             for node_id, requests in by_node.items():
-                futures += self.runs.submit(self.binding.topology.data_nodes[node_id], requests)
-            return futures
+                self.runs.submit(self.binding.topology.data_nodes[node_id], requests)
 
-    def _is_claimed(self, execution_id: str) -> bool:
-        claim = self.binding.claims.newest(execution_id)
-        return claim is not None and not claim.owner.is_dead()
+    def _identity(self, trigger: Trigger) -> str:
+        return trigger.execution_id(self.binding.application)
+
+    def _is_claimed(self, trigger: Trigger, identity: str) -> bool:
+        claim = self.binding.claims.newest(identity)
+        if claim is None:
+            return False
+        if claim.owner.is_dead() and claim.attempt + 1 >= MAX_ATTEMPTS:
+            node = self.binding.topology.data_nodes[trigger.node]
+            error = f"given up: {MAX_ATTEMPTS} processes died while they ran it"
+            self.end(node, trigger.partition, identity, Status.FAILED, error)
+            return True
+        return not claim.owner.is_dead()
+
+    def end(self, node: DataNode, partition: Partition, identity: str, status: Status, error: str) -> None:
+        """Records the end of an execution whose run could not do so itself."""
+        rendered = node.spec.render(partition)
+        execution = Execution(identity, node.id, rendered, str(status), error=error, ended=datetime.now(UTC))
+        self.driver.journal.failed(execution, partition)
 
     def _after_run(self) -> None:
-        if not self.is_passive():
-            self._turn()
+        self.turn()
 
     def _record_lost(self, node: DataNode, requests: Sequence[Request], error: str) -> None:
         """Ends what a broken run left without an end, so that nothing waits for it for ever."""
+        ended = self.history.ended_as(node, {request.partition: request.id for request in requests})
         for request in requests:
             claim = self.binding.claims.newest(request.id)
-            if claim is not None and claim.owner != Owner.this_process():
-                continue
-            if any(execution.id == request.id for execution in self.history.ended(node, request.partition)):
-                continue
-            rendered = node.spec.render(request.partition)
-            execution = Execution(request.id, node.id, rendered, str(Status.FAILED), error=error, ended=datetime.now(UTC))
-            self.driver.journal.failed(execution, request.partition)
+            is_ours = claim is None or claim.owner == Owner.this_process()
+            if is_ours and request.partition not in ended:
+                self.end(node, request.partition, request.id, Status.FAILED, error)
 
-    def _resume(self) -> None:
+    # what others left -----------------------------------------------------------------------------------------
+
+    def resume(self) -> None:
         """Takes over what dead processes left: their runs are buried, their plans carried on."""
         if self._resumed:
             return
@@ -111,12 +121,28 @@ class Session:
             self.instance.report_run_failed(run, "The process that ran it is gone; what it had not finished runs again.")
         for plan in self.plans.abandoned():
             _log.warning("resuming the plan of a process that is gone: %s executions", sum(len(s.partitions) for s in plan.stages))
+            self.conclude(plan, plan.stages)
+
+    def conclude(self, run: PlanRun, stages: Sequence[PlannedStage], after: Sequence[Future[None]] = ()) -> None:
+        """Carries the rest of a plan out in the background, once the given runs have ended."""
+
+        def carry_on() -> None:
+            wait(after)
             try:
-                self.plans.carry_out(plan)
-            except NotReady as error:
+                self.plans.run_stages(run, stages)
+            except RheoError as error:
                 _log.warning("%s", error)
             finally:
-                self.plans.finish(plan)
+                self.close(run)
+
+        self.runs.background(carry_on)
+
+    def close(self, run: PlanRun) -> None:
+        """Lets a plan's partitions go and starts what that frees."""
+        self.plans.finish(run)
+        self.turn()
+
+    # its state ------------------------------------------------------------------------------------------------
 
     def is_passive(self) -> bool:
         """Whether a daemon drives this application, so that this process only reports."""
@@ -126,6 +152,24 @@ class Session:
         """Whether the application is paused."""
         return bool(self.driver.state.fields().get("paused"))
 
+    def active(self, node: DataNode, partition: Partition | None = None) -> list[Execution]:
+        """Returns the executions that have not ended: with a run, emitted, or planned."""
+        with self.driver.lock:
+            self.driver.fold()
+            emitted = {} if self.is_paused() else self.driver.router.groups(node.id).in_flight
+            queued = {p: self._identity(t) for p, t in emitted.items() if partition is None or p == partition}
+        queued.update(self.plans.unfinished(node, partition))
+        running = self.history.active(node, partition)
+        begun = {execution.partition for execution in running}
+        waiting = [Execution(i, node.id, node.spec.render(p), str(Status.QUEUED)) for p, i in queued.items()]
+        return [*running, *(execution for execution in waiting if execution.partition not in begun)]
+
+    def await_end(self, node: DataNode, partition: Partition) -> None:
+        """Waits until a partition is not being executed any more."""
+        while self.active(node, partition):
+            time.sleep(LOOK_EVERY)
+            self.turn()
+
     def settle(self, timeout: float | None = None) -> None:
         """Ticks until nothing is running or can run.
 
@@ -134,140 +178,52 @@ class Session:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         self.tick()
-        while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        while not self._is_settled():
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(f"still running after {timeout:g} s: {', '.join(self._running_names()) or 'a plan'}")
             waiting = self.runs.waiting()
+            left = 5.0 if deadline is None else max(0.0, min(5.0, deadline - time.monotonic()))
             if waiting:
-                wait(waiting, timeout=left if left is not None else 5.0)
-            elif not self._others_run():
-                before = self.driver.router.cursor
-                self.tick()
-                if not self.runs.waiting() and self.driver.router.cursor == before:
-                    return
+                wait(waiting, timeout=left)
             else:
-                time.sleep(_POLL_EVERY)
-                self._turn_unless_passive()
-            if deadline is not None and time.monotonic() >= deadline and self.runs.waiting():
-                raise TimeoutError(f"still running after {timeout} s: {', '.join(self._running_names()) or 'a run'}")
+                time.sleep(min(LOOK_EVERY, left))
+                self.turn()
 
-    def _turn_unless_passive(self) -> None:
-        if self.is_passive():
-            self.driver.fold()
-        else:
-            self._turn()
+    def _is_settled(self) -> bool:
+        if self.runs.waiting() or self._others_run():
+            return False
+        before = self.driver.router.cursor
+        self.tick()
+        return not self.runs.waiting() and self.driver.router.cursor == before
 
     def _others_run(self) -> bool:
         """Whether another live process has executions of this application's outbox."""
         if self.is_paused():
             return False
-        return any(
-            self._is_claimed(trigger.execution_id(self.binding.application)) or self.is_passive()
-            for trigger in self.driver.router.outbox()
-        )
+        outbox = self.driver.router.outbox()
+        return bool(outbox) and (self.is_passive() or any(self._is_claimed(t, self._identity(t)) for t in outbox))
 
     def _running_names(self) -> list[str]:
-        names = []
-        for node in self.binding.topology.data_nodes.values():
-            names += [f"{node.id}[{'/'.join(e.partition)}]" for e in self.history.active(node)]
-        return names
+        nodes = self.binding.topology.data_nodes.values()
+        return [node.describe(node.spec.read(e.partition)) for node in nodes for e in self.active(node)]
 
     # by hand --------------------------------------------------------------------------------------------------
 
     def process(self, signal: Signal, partition: Partition, route: str | None = None, event_id: str | None = None) -> None:
         """Injects an event and waits for the executions that it completed."""
         identity = event_id or f"injected:{uuid.uuid4()}"
-        self._resume()
+        self.resume()
         self.driver.journal.inject(signal.id, partition, identity, route)
-        if self.is_passive():
-            return
-        wait(self._turn(only=lambda trigger: identity in trigger.identities))
-
-    def execute(self, plan: Plan, node: DataNode, partition: Partition, waits: bool) -> None:
-        """Carries a plan out; see `Application.execute`."""
-        self._resume()
-        run = PlanRun.of(self.binding.topology, plan)
-        running = self.history.active(node, partition)
-        if running:
-            self._await_running(node, partition)
-            raise_failed([e for e in [self.history.last(node, partition)] if e is not None])
-            return
-        self.plans.start(run)
-        last = max(index for index, stage in enumerate(run.stages) if stage.node is node)
-        try:
-            for stage in run.stages[: last if not waits else len(run.stages)]:
-                raise_failed(self.plans.run_stage(run, stage))
-            if waits:
+        self.turn(only=lambda trigger: identity in trigger.identities)
+        while not (self.is_passive() or self.is_paused()):
+            with self.driver.lock:
+                self.driver.fold()
+                caused = [self._identity(t) for t in self.driver.router.outbox() if identity in t.identities]
+            if not caused:
                 return
-            futures = self.plans.submit_stage(run, run.stages[last])
-        finally:
-            if waits:
-                self._finish(run)
-        self._finish_after(run, futures, run.stages[last + 1 :])
-
-    def _finish_after(self, run: PlanRun, futures: list[Future[None]], rest: tuple[object, ...]) -> None:
-        def conclude() -> None:
-            wait(futures)
-            for stage in run.stages[len(run.stages) - len(rest) :]:
-                self.plans.run_stage(run, stage)
-            self._finish(run)
-
-        self.runs.background(conclude)
-
-    def _finish(self, run: PlanRun) -> None:
-        self.plans.finish(run)
-        if not self.is_passive():
-            self._turn()
-
-    def _await_running(self, node: DataNode, partition: Partition) -> None:
-        while self.history.active(node, partition):
-            time.sleep(_POLL_EVERY)
-
-    def poll(self, node: DataNode, partition: Partition, waits: bool) -> tuple[str | None, list[ComputeRecord] | None]:
-        """Returns the path and records of the last execution; see `Application.poll`."""
-        self.tick()
-        while True:
-            active = self._active(node, partition)
-            if not active:
-                break
-            if not waits:
-                return None, list(active)
-            time.sleep(_POLL_EVERY)
-            self._turn_unless_passive()
-        last = self.history.last(node, partition)
-        if last is None:
-            return None, None
-        if last.status == Status.COMPLETED:
-            location = self.binding.platform.storage.location(node.layout.uri(node.spec, partition))
-            return location, list(last.records)
-        failed = [record for record in last.records if record.status != Status.COMPLETED]
-        return None, failed or [_whole_record(node, last)]
-
-    def _active(self, node: DataNode, partition: Partition) -> list[ComputeRecord]:
-        running = [_whole_record(node, execution) for execution in self.history.active(node, partition)]
-        if running:
-            return running
-        with self.driver.lock:
-            waiting = [t for t in self.driver.router.outbox() if t.node == node.id and t.partition == partition]
-        if waiting and not self.is_paused():
-            return [_whole_record(node, Execution("", node.id, node.spec.render(partition), str(Status.QUEUED)))]
-        return []
-
-    def kill(self, node: DataNode, partition: Partition) -> bool:
-        """Ends the running executions of a partition; returns whether there was one."""
-        runs = self.history.active_runs(node, partition)
-        for run in runs:
-            self.instance.report_run_canceling(run, "killed by app.kill()")
-        return bool(runs)
-
-
-def _whole_record(node: DataNode, execution: Execution) -> ComputeRecord:
-    return ComputeRecord(
-        node.id,
-        execution.partition,
-        0,
-        node.targets[0].title,
-        execution.status,
-        execution.started,
-        execution.ended,
-        execution.error,
-    )
+            here = [future for i in caused if (future := self.runs.future(i)) is not None]
+            if here:
+                wait(here)
+            else:
+                time.sleep(LOOK_EVERY)
+                self.turn(only=lambda trigger: identity in trigger.identities)

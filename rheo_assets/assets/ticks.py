@@ -7,8 +7,8 @@ from itertools import islice
 
 from dagster import DagsterEventType
 
-from rheo_assets.assets.journal import EVENT_ENTRY, Journal
-from rheo_assets.assets.keys import asset_key
+from rheo_assets.assets.journal import Journal
+from rheo_assets.assets.keys import EVENT_ENTRY, asset_key
 from rheo_assets.assets.state import ApplicationState
 from rheo_assets.dimensions import utc_naive
 from rheo_assets.nodes import Timer
