@@ -355,6 +355,20 @@ def test_a_function_of_another_python_is_refused_with_the_node_and_the_link():
         function(datetime(2021, 1, 1))
 
 
+def test_a_function_that_loading_needs_is_refused_with_the_node_and_the_cause():
+    x = external("x", REGION_DAY)
+    spec = {"area": {"type": "STRING", "day": {"type": "DATETIME"}}}
+    links = [("area", lambda region: region.lower(), x("region"))]
+    node = made("n", [x["NA"]["*"]], output_dimension_spec=spec, output_dim_links=links)
+    fields = dump_topology(topology(x, node), Blobs().store)
+
+    def open_blob(digest: str) -> Callable[..., Any]:
+        raise UnusableCallable("callable 'm.f'", "the blob was recorded by Python 3.9, this is 3.11", "run it with 3.9")
+
+    with pytest.raises(UnusableCallable, match=r"application 'shop': node 'n': callable 'm\.f'.*Python 3\.9"):
+        load_topology(fields, open_blob)
+
+
 def test_a_link_names_itself_when_its_blob_is_gone():
     x, y = external("x", DAY), external("y", DAY)
     node = made("n", [x, y], input_dim_links=[(y("day"), lambda day: day, x("day"))])

@@ -5,7 +5,7 @@ Loading calls these builders, so that it checks and links exactly as declaring d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rheo_assets.datasets import Layout, S3Dataset, SignalIntegrityProtocol
@@ -152,7 +152,8 @@ class _Loader:
     """Builds each node after those it reads: an updated node may read one that was declared later."""
 
     def __init__(self, fields: Mapping[str, Any], load: Load) -> None:
-        self._load = load
+        self._open_blob = load
+        self._refused: UnusableCallable | None = None
         try:
             self._application = str(fields["application"])
             self._records: dict[str, Mapping[str, Any]] = {record["id"]: record for record in fields["nodes"]}
@@ -166,6 +167,14 @@ class _Loader:
 
     def topology(self) -> Topology:
         return Topology(self._application, {node_id: self._node(node_id) for node_id in self._records})
+
+    def _load(self, digest: str) -> Callable[..., Any]:
+        # A linkage takes whatever a link function raises for a contradiction between values: the cause is kept here.
+        try:
+            return self._open_blob(digest)
+        except UnusableCallable as error:
+            self._refused = error
+            raise
 
     def _node(self, node_id: str) -> Signal:
         if node_id not in self._built:
@@ -193,6 +202,9 @@ class _Loader:
         except (StateError, UnusableCallable):
             raise
         except (LookupError, TypeError, AttributeError, ValueError, StopIteration) as error:
+            if self._refused is not None:
+                subject = f"application '{self._application}': node '{node_id}': {self._refused.name}"
+                raise UnusableCallable(subject, self._refused.problem, self._refused.remedy) from error
             raise self._unreadable(node_id, f"{type(error).__name__}: {error}") from error
 
     def _unreadable(self, node_id: str, problem: str) -> StateError:
