@@ -355,17 +355,32 @@ def test_a_function_of_another_python_is_refused_with_the_node_and_the_link():
         function(datetime(2021, 1, 1))
 
 
-def test_a_function_that_loading_needs_is_refused_with_the_node_and_the_cause():
-    x = external("x", REGION_DAY)
+@pytest.mark.parametrize("regions", [{"NA": {}}, {"NA": {}, "*": {}}])
+@pytest.mark.parametrize(
+    ("failure", "refused", "message"),
+    [
+        (
+            UnusableCallable("callable 'm.f'", "recorded by Python 3.9, this is 3.11", "run it with 3.9"),
+            UnusableCallable,
+            r"application 'shop': node 'n': callable 'm\.f': recorded by Python 3\.9",
+        ),
+        (FileNotFoundError("gone"), StateError, "node 'n' cannot be read: the blob of one of its functions.*gone"),
+    ],
+)
+def test_a_function_that_loading_needs_and_cannot_open_is_refused_with_the_node_and_the_cause(
+    regions: dict[str, Any], failure: Exception, refused: type[Exception], message: str
+):
+    x = external("x", REGION_DAY, regions)
     spec = {"area": {"type": "STRING", "day": {"type": "DATETIME"}}}
     links = [("area", lambda region: region.lower(), x("region"))]
-    node = made("n", [x["NA"]["*"]], output_dimension_spec=spec, output_dim_links=links)
-    fields = dump_topology(topology(x, node), Blobs().store)
+    fields = dump_topology(
+        topology(x, made("n", [x], output_dimension_spec=spec, output_dim_links=links)), Blobs().store
+    )
 
     def open_blob(digest: str) -> Callable[..., Any]:
-        raise UnusableCallable("callable 'm.f'", "the blob was recorded by Python 3.9, this is 3.11", "run it with 3.9")
+        raise failure
 
-    with pytest.raises(UnusableCallable, match=r"application 'shop': node 'n': callable 'm\.f'.*Python 3\.9"):
+    with pytest.raises(refused, match=message):
         load_topology(fields, open_blob)
 
 

@@ -153,7 +153,7 @@ class _Loader:
 
     def __init__(self, fields: Mapping[str, Any], load: Load) -> None:
         self._open_blob = load
-        self._refused: UnusableCallable | None = None
+        self._refused: UnusableCallable | OSError | None = None
         try:
             self._application = str(fields["application"])
             self._records: dict[str, Mapping[str, Any]] = {record["id"]: record for record in fields["nodes"]}
@@ -172,7 +172,7 @@ class _Loader:
         # A linkage takes whatever a link function raises for a contradiction between values: the cause is kept here.
         try:
             return self._open_blob(digest)
-        except UnusableCallable as error:
+        except (UnusableCallable, OSError) as error:
             self._refused = error
             raise
 
@@ -198,14 +198,22 @@ class _Loader:
         if record.get("kind") not in builders:
             raise self._unreadable(node_id, f"its kind {record.get('kind')!r} is not known")
         try:
-            return builders[record["kind"]](node_id, record)
+            node = builders[record["kind"]](node_id, record)
         except (StateError, UnusableCallable):
             raise
         except (LookupError, TypeError, AttributeError, ValueError, StopIteration) as error:
-            if self._refused is not None:
-                subject = f"application '{self._application}': node '{node_id}': {self._refused.name}"
-                raise UnusableCallable(subject, self._refused.problem, self._refused.remedy) from error
-            raise self._unreadable(node_id, f"{type(error).__name__}: {error}") from error
+            raise self._refusal(node_id) or self._unreadable(node_id, f"{type(error).__name__}: {error}") from error
+        if refusal := self._refusal(node_id):  # the linkage only left out the branches that needed the function
+            raise refusal
+        return node
+
+    def _refusal(self, node_id: str) -> Exception | None:
+        if isinstance(self._refused, UnusableCallable):
+            subject = f"application '{self._application}': node '{node_id}': {self._refused.name}"
+            return UnusableCallable(subject, self._refused.problem, self._refused.remedy)
+        if self._refused is not None:
+            return self._unreadable(node_id, f"the blob of one of its functions cannot be read: {self._refused}")
+        return None
 
     def _unreadable(self, node_id: str, problem: str) -> StateError:
         return unreadable(self._application, node_id, problem)
