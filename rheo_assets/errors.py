@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:
     """Returns ` Did you mean 'x'?` for the nearest known word, or an empty text."""
-    near = difflib.get_close_matches(found, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    by_fold = {word.casefold(): word for word in known}
+    near = difflib.get_close_matches(found.casefold(), list(by_fold), n=1)
+    return f" Did you mean {by_fold[near[0]]!r}?" if near else ""
 
 
 def listed(words: Iterable[object], limit: int = 8) -> str:
