@@ -38,7 +38,13 @@ def home(root: Path | None) -> Path:
 
 def open_instance(root: Path | None) -> dg.DagsterInstance:
     """Opens the instance that a daemon on this machine would use."""
-    return dg.DagsterInstance.from_config(str(home(root)))
+    instance = dg.DagsterInstance.from_config(str(home(root)))
+    # Dagster calls logging.config.dictConfig whenever a run starts, even with nothing configured. That closes every
+    # handler of the process under logging's own lock, and deadlocks with a run that is logging on another thread.
+    configured = instance.get_python_log_dagster_handler_config()
+    handlers = list(instance.get_yaml_python_handlers()) if configured else []
+    instance.get_yaml_python_handlers = lambda: handlers  # type: ignore[method-assign]
+    return instance
 
 
 class EventLog:
