@@ -80,6 +80,9 @@ class Solution:
 class Linkage:
     """The links of one node, compiled: it infers to a fixpoint and finds contradictions.
 
+    A ref whose dimensions are all literals reads exactly that partition: no link applies to it, and the output follows
+    it only in dimensions that no other input has.
+
     Args:
         node_id: For messages.
         inputs: The node's views by alias, in declared order.
@@ -112,6 +115,7 @@ class Linkage:
             self._add_variables(alias, view.node.spec)
         self._add_variables(OUTPUT, output)
         self._constants = self._literals()
+        self._fixed = {alias for alias, view in inputs.items() if view.is_ref and view.is_material}
         self._rules: list[Rule] = []
         self._explicit_pairs: set[tuple[str, str, str]] = set()
         self._computed: set[tuple[str, str]] = set()
@@ -167,7 +171,7 @@ class Linkage:
         target, function, source = self._triple(self._subject(link), link)
         for target_alias in self._aliases(target, link):
             for source_alias in self._aliases(source, link):
-                if target_alias == source_alias:
+                if target_alias == source_alias or self._fixed & {target_alias, source_alias}:
                     continue
                 for name in (*target.names, *source.names):
                     self._explicit_pairs.add((target_alias, source_alias, name))
@@ -206,7 +210,7 @@ class Linkage:
             self._rules.append(Rule(target, (source,), None, guesses=coarser))
 
     def _link_by_name(self) -> None:
-        aliases = list(self.inputs)
+        aliases = [alias for alias in self.inputs if alias not in self._fixed]
         for position, one in enumerate(aliases):
             for other in aliases[position + 1 :]:
                 for name in self.inputs[one].node.spec.names:
@@ -246,7 +250,7 @@ class Linkage:
             value = self._variables[position].dimension.read(source if function is EQUALS else function(source))
             self._constants[position] = value
             return str(target)
-        for alias in self._aliases(source, link)[:1]:
+        for alias in sorted(self._aliases(source, link), key=self._fixed.__contains__)[:1]:
             sources = tuple(self._index[alias, name] for name in source.names)
             if function is EQUALS:
                 if len(sources) != 1:
@@ -265,7 +269,7 @@ class Linkage:
                 self._subject(link), "a reverse link is (input('d'), f, ('o1', 'o2'))", "Name output dimensions as text"
             )
         sources = tuple(self._output_index(name, link) for name in names)
-        for alias in self._aliases(target, link):
+        for alias in [alias for alias in self._aliases(target, link) if alias not in self._fixed]:
             # A reverse link serves look-ups only: it may be coarser than the forward link, so it never contradicts it.
             self._rules.append(Rule(self._index[alias, target.names[0]], sources, function, checks=False))
 
@@ -273,7 +277,8 @@ class Linkage:
         for name in self.output.names:
             if name in covered:
                 continue
-            source = next((alias for alias in self.inputs if (alias, name) in self._index), None)
+            havers = [alias for alias in self.inputs if (alias, name) in self._index]
+            source = min(havers, key=self._fixed.__contains__, default=None)
             if auto_output and source is not None:
                 self._equate(self._index[OUTPUT, name], self._index[source, name])
             elif not auto_output and self.inputs:

@@ -184,6 +184,11 @@ class View(Subscriptable):
         """Whether every dimension is subscripted."""
         return len(self.constraints) == len(self.node.spec)
 
+    @property
+    def is_material(self) -> bool:
+        """Whether every dimension is subscripted with a literal."""
+        return self.is_complete and all(isinstance(constraint, Exactly) for constraint in self.constraints)
+
     def windows(self) -> tuple[Window | None, ...]:
         """Returns the range on each dimension, None where there is none. A filter's range counts once one is asked for."""
         asked = self.constraints + (ANY,) * (len(self.node.spec) - len(self.constraints))

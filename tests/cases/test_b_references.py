@@ -102,3 +102,15 @@ def test_a_reference_is_inferred_from_two_dimensions_of_another_input(app):
     event(app, e1["20211122"][2021112223])
     assert ran(app, n) == ["20211122/2021112223"]
     assert read(app, n, "e2") == ["2021-11-22 23:00:00"]
+
+
+def test_the_output_follows_the_other_inputs_and_not_a_concrete_reference(app):
+    """B7, with the reference first."""
+    x = S3(app, "x", "day")
+    y = S3(app, "y", "day")
+    n = node(app, "n", [y["2021-01-13"].ref, x])
+    app.activate()
+
+    event(app, x["2021-03-01"])
+    assert ran(app, n) == ["2021-03-01"]
+    assert read(app, n, "y") == ["2021-01-13"]
