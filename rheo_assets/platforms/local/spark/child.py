@@ -80,8 +80,10 @@ def run(gateway: Gateway, job: Job, answer: int) -> int:
         message = {"result": run_spark_task(task, spark, isolated=True).to_json()}
         code = UNUSABLE if _stopped(spark) else 0
     except TaskFailure as failure:
-        message = {"failure": failure.to_json()}
-        code = UNUSABLE if failure.kind == "platform" and _lost() else 0
+        lost = _lost()  # then whatever user code was doing failed for that
+        kind = "platform" if lost else failure.kind
+        message = {"failure": TaskFailure(kind, failure.message, failure.detail).to_json()}
+        code = UNUSABLE if lost else 0
     except BaseException as error:
         text = f"{task.node!r} could not be run: {type(error).__name__}: {error}"
         message = {"failure": TaskFailure("platform", text).to_json()}

@@ -155,7 +155,7 @@ def _started(home: Home, log: Callable[[str], None]) -> None:
         home.address_file.unlink(missing_ok=True)
         with home.log_file.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "rheo_assets.platforms.local.spark.worker", str(home.root)],
+                [sys.executable, "-m", "rheo_assets.platforms.local.spark.worker", str(home.root), home.version],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -48,11 +48,12 @@ class Home:
     """
 
     root: Path
+    version: str
 
     @classmethod
     def of(cls, root: Path) -> Home:
         """Returns the home of the worker that serves the root."""
-        return cls(Path(os.environ.get(HOME) or root).resolve())
+        return cls(Path(os.environ.get(HOME) or root).resolve(), fingerprint())
 
     @property
     def folder(self) -> Path:
@@ -62,17 +63,17 @@ class Home:
     @property
     def address_file(self) -> Path:
         """Where the worker says how it is reached; gone when it takes no more tasks."""
-        return self.folder / f"worker-{fingerprint()}.json"
+        return self.folder / f"worker-{self.version}.json"
 
     @property
     def lock_file(self) -> Path:
         """Locked by the worker as long as it lives."""
-        return self.folder / f"worker-{fingerprint()}.lock"
+        return self.folder / f"worker-{self.version}.lock"
 
     @property
     def start_lock_file(self) -> Path:
         """Locked by the client that starts a worker."""
-        return self.folder / f"worker-{fingerprint()}.start"
+        return self.folder / f"worker-{self.version}.start"
 
     @property
     def log_file(self) -> Path:
@@ -100,11 +101,14 @@ class Home:
             return None
 
 
-@cache
 def fingerprint() -> str:
-    """Returns what a worker must have in common with its clients: Python, Spark and our own source."""
-    sources = [*_HERE.glob("*.py"), *_HERE.glob("*.java"), *_RUNNER.glob("*.py")]
-    content = b"".join(source.read_bytes() for source in sorted(sources))
+    """Returns what a worker must have in common with its clients: Python, Spark, our own source, the choice of Java."""
     settings = [os.environ.get(name, "") for name in ("RHEO_JAVA", "RHEO_SPARK_MEMORY", "JAVA_HOME")]
-    versions = "\n".join([sys.executable, sys.version, str(spark_jars()), *settings]).encode()
-    return hashlib.sha256(content + versions).hexdigest()[:12]
+    told = "\n".join([_sources(), sys.executable, sys.version, str(spark_jars()), *settings])
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+@cache
+def _sources() -> str:
+    sources = [*_HERE.glob("*.py"), *_HERE.glob("*.java"), *_RUNNER.glob("*.py")]
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sorted(sources))).hexdigest()

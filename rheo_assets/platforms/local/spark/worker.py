@@ -1,7 +1,7 @@
 """The Spark worker of one root: one JVM, kept warm, and a forked child for each task.
 
-Started by the client: `python -m rheo_assets.platforms.local.spark.worker ROOT`. One thread and one event loop: it
-never touches the JVM itself, so nothing that a task does can make it wait.
+Started by the client: `python -m rheo_assets.platforms.local.spark.worker HOME VERSION`. One thread and one event
+loop: it never touches the JVM itself, so nothing that a task does can make it wait.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ def _only_one(home: Home) -> int:
 
 def main() -> None:
     """Runs the worker."""
-    home = Home(Path(sys.argv[1]).resolve())
+    home = Home(Path(sys.argv[1]), sys.argv[2])
     os.environ.update(TZ="UTC", PYSPARK_PYTHON=sys.executable, SPARK_LOCAL_IP="127.0.0.1")
     os.environ.pop("PYSPARK_GATEWAY_PORT", None)
     time.tzset()
