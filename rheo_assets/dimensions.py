@@ -381,6 +381,13 @@ class DimensionSpec:
         """Returns the partition's values as text."""
         return tuple(dimension.render(value) for dimension, value in zip(self.dimensions, partition, strict=True))
 
+    def can_exist(self, partition: Partition) -> bool:
+        """Returns whether no value lies before its dimension's `min`."""
+        return all(
+            d.min is None or value >= d.min  # type: ignore[operator]
+            for d, value in zip(self.dimensions, partition, strict=True)
+        )
+
     def comparable(self, partition: Partition) -> Partition:
         """Returns what two partitions are compared by."""
         return tuple(d.comparable(value) for d, value in zip(self.dimensions, partition, strict=True))

@@ -199,7 +199,11 @@ class View(Subscriptable):
         )
 
     def partitions(self, tip: Partition) -> tuple[Partition, ...]:
-        """Returns the partitions that are read for a tip, tip's side first; those before a dimension's min are left out."""
+        """Returns the partitions that are read for a tip, tip's side first.
+
+        One before a dimension's `min` is among them: it never exists, so a checked range that reaches there is never
+        complete.
+        """
         columns: list[list[Value]] = []
         for dimension, window, value in zip(self.node.spec, self.windows(), tip, strict=True):
             if window is None:
@@ -208,8 +212,8 @@ class View(Subscriptable):
             column = []
             for offset in window.offsets():
                 try:
-                    column.append(dimension.read(dimension.shift(value, offset)))
-                except InvalidValue:
+                    column.append(dimension.shift(value, offset))
+                except InvalidValue:  # before the year 1 or after 9999
                     continue
             columns.append(column)
         return tuple(itertools.product(*columns))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -184,7 +185,7 @@ def BatchCompute(  # noqa: N802  # RheocerOS's name
     """Returns a target that a batch engine runs.
 
     Args:
-        code: The source; PySpark assigns `output`, SQL's last result is the output.
+        code: The source, indented as a whole or not; PySpark assigns `output`, SQL's last result is the output.
         lang: The language.
         abi: `ABI.GLUE_EMBEDDED`.
         extra_permissions: What the job's role may do besides reading inputs and writing its output (AWS only).
@@ -202,7 +203,8 @@ def BatchCompute(  # noqa: N802  # RheocerOS's name
         raise DeclarationError("BatchCompute", f"lang is {lang!r}", f"One of {[str(member) for member in Lang]}") from None
     known = {name: value for name, value in hints.items() if name in _HINTS}
     args = {name: value for name, value in hints.items() if name not in _HINTS}
-    return Batch(code, language, known, args, retry_count=retry_count)
+    text = textwrap.dedent(code).strip("\n") if isinstance(code, str) else code
+    return Batch(text, language, known, args, retry_count=retry_count)
 
 
 def Spark(code: str, **hints: Any) -> Batch:  # noqa: N802

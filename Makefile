@@ -1,0 +1,48 @@
+# Every target first makes .venv with everything in it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export RHEO_PLATFORM ?= local
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test fast lint format bench clean
+
+help: ## Shows this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV) (about a minute the first time) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed; name it with PYTHON=...")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[spark,java,pandas,aws,dev]'
+	@touch $@
+
+demo: $(STAMP) ## Runs the flights pipeline from landing to chart
+	@$(BIN)/python -m examples.flights.demo
+
+dev: $(STAMP) ## Starts the Dagster UI with the code locations of workspace.yaml
+	@$(BIN)/python -m examples.flights.dev
+
+test: $(STAMP) ## Runs all tests
+	@$(BIN)/python -m pytest
+
+fast: $(STAMP) ## Runs the tests that need no disk and no JVM
+	@$(BIN)/python -m pytest -m fast -q
+
+lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## Formats the code
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+bench: $(STAMP) ## Runs the benchmarks
+	@for file in benchmarks/p*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean: ## Removes the virtual environment and caches
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

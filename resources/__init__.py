@@ -1,0 +1,1 @@
+"""What each deployment binds its code locations to: one module a deployment."""
