@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export RHEO_PLATFORM ?= local
+export RHEO_HOME ?= $(CURDIR)/.rheo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -23,7 +24,8 @@ demo: $(STAMP) ## Runs the flights pipeline from landing to chart
 	@$(BIN)/python -m examples.flights.demo
 
 dev: $(STAMP) ## Starts the Dagster UI with the code locations of workspace.yaml
-	@$(BIN)/python -m examples.flights.dev
+	@$(BIN)/python -c 'from rheo_assets import LocalPlatform; from rheo_assets.assets.instance import home; home(LocalPlatform().root)'
+	@DAGSTER_HOME=$(RHEO_HOME)/dagster $(BIN)/dagster dev -w workspace.yaml
 
 test: $(STAMP) ## Runs all tests
 	@$(BIN)/python -m pytest

@@ -125,6 +125,26 @@ class Application:
         node = external_node(self.name, id or folder, external_data_desc, dimension_spec, dimension_filter, protocol, said)
         return self._declare(node)
 
+    def glue_table(
+        self,
+        database: str,
+        table_name: str,
+        id: str | None = None,  # noqa: A002
+        dimension_spec: DimensionSpec | Mapping[str, Any] | None = None,
+        dimension_filter: Mapping[Any, Any] | None = None,
+        protocol: SignalIntegrityProtocol | None = None,
+        **metadata: Any,
+    ) -> Signal:
+        """Declares a table of the Glue Data Catalog; its spec and format come from there.
+
+        Raises:
+            LookupError: The catalog has no such table; the message has near misses.
+        """
+        from rheo_assets.glue_tables import dataset_of
+
+        dataset, spec = dataset_of(self.platform.catalog.table(database, table_name), dimension_spec)
+        return self.marshal_external_data(dataset, id or table_name, spec, dimension_filter, protocol, **metadata)
+
     def create_data(self, id: str, inputs: Any = None, **declaration: Any) -> DataNode:  # noqa: A002
         """Declares a dataset that this application makes.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rheo_assets.dimensions import Dimension, DimensionSpec, Partition, Value, compared_equal
-from rheo_assets.errors import Contradiction, DeclarationError, InvalidValue, Undetermined
+from rheo_assets.errors import Contradiction, DeclarationError, InvalidValue, RheoError, Undetermined
 from rheo_assets.filters import ANY, Exactly, Filter
 from rheo_assets.signals import DimensionsOf, View
 
@@ -486,6 +486,8 @@ class Linkage:
             return target.dimension.read(rule.function(*arguments))
         except InvalidValue as error:
             raise Contradiction(f"node '{self.node_id}': {target}: {error}") from None
+        except RheoError:
+            raise  # a recorded function that cannot be opened is no contradiction of values
         except Exception as error:
             sources = ", ".join(str(self._variables[source]) for source in rule.sources)
             raise Contradiction(

@@ -77,11 +77,17 @@ class Platform(Protocol):
 
     Attributes:
         name: What user code sees as `runtime_platform`.
-        storage: The object store.
     """
 
     name: str
-    storage: Storage
+
+    @property
+    def storage(self) -> Storage:
+        """The object store."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """The tables by database and name."""
 
     def bucket(self, application: str) -> str:
         """Returns the bucket that holds an application's own data and state."""

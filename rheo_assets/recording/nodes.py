@@ -96,7 +96,7 @@ def _dump_external(node: ExternalData, store: Store) -> dict[str, Any]:
         "format": str(node.format),
         "options": _named(node.options, where),
         "protocol": _dump_protocol(node.protocol, where),
-        "metadata": _named(node.metadata, where),
+        "metadata": _named(_said(node.metadata), where),
     }
 
 
@@ -130,8 +130,13 @@ def _dump_data(node: DataNode, store: Store) -> dict[str, Any]:
         "options": _named(node.options, where),
         "protocol": _dump_protocol(node.protocol, where),
         "ttl_in_secs": node.ttl,
-        "metadata": _named(node.metadata, where),
+        "metadata": _named(_said(node.metadata), where),
     }
+
+
+def _said(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the user said; `_source` and the like are facts of this machine."""
+    return {name: value for name, value in metadata.items() if not str(name).startswith("_")}
 
 
 def _named(values: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from rheo_assets.compute.targets import Batch, Inlined, Lang, Target
 from rheo_assets.errors import CapabilityMissing
 from rheo_assets.platforms.capabilities import Engine
+from rheo_assets.platforms.local.catalog import LocalCatalog
 from rheo_assets.platforms.local.storage import LocalStorage
 
 
@@ -50,6 +51,11 @@ class LocalPlatform:
                 )
             return self._spark
         raise CapabilityMissing(f"the local platform runs no {target.title}")
+
+    @cached_property
+    def catalog(self) -> LocalCatalog:
+        """The tables that `app.glue_table` finds."""
+        return LocalCatalog(self.root)
 
     @cached_property
     def _functions(self) -> Engine:

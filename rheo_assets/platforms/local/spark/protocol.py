@@ -76,6 +76,11 @@ class Home:
         return self.folder / f"worker-{self.version}.start"
 
     @property
+    def scratch(self) -> Path:
+        """What the worker, its JVM and its tasks need only while they live; emptied when a worker starts and ends."""
+        return self.folder / f"tmp-{self.version}"
+
+    @property
     def log_file(self) -> Path:
         """What the worker and its JVM say."""
         return self.folder / "worker.log"

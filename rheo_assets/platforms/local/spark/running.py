@@ -34,7 +34,7 @@ class Running:
         self._gateway = gateway
         self._chore = chore
         group = uuid.uuid4().hex
-        self._job = child.Job(request["task"], request["root"], group, home.folder / "tmp" / group)
+        self._job = child.Job(request["task"], request["root"], group, home.scratch / group)
         out, out_write = os.pipe()
         answer, answer_write = os.pipe()
         self._pid = child.fork(

@@ -66,7 +66,6 @@ def session_settings(root: Path) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.scheduler.mode": "FAIR",
-        "spark.local.dir": str(home / "spark" / "tmp"),
         "spark.default.parallelism": str(_SHUFFLE_PARTITIONS),
         "spark.sql.shuffle.partitions": str(_SHUFFLE_PARTITIONS),
         "spark.sql.session.timeZone": "UTC",
@@ -87,10 +86,11 @@ def memory() -> str:
     return os.environ.get(MEMORY, "2g")
 
 
-def jvm_command(root: Path, java: Java) -> list[str]:
+def jvm_command(root: Path, java: Java, scratch: Path) -> list[str]:
     """Returns the command that starts the JVM and waits for Python; without Spark's scripts, which start two more."""
     opened = [f"--add-opens={name}=ALL-UNNAMED" for name in _OPENED]
     path = os.pathsep.join((str(compiled_filesystem(root, java)), f"{spark_jars()}{os.sep}*"))
+    settings = {**session_settings(root), "spark.local.dir": str(scratch)}
     return [
         java.executable,
         f"-Xmx{memory()}",
@@ -102,6 +102,6 @@ def jvm_command(root: Path, java: Java) -> list[str]:
         "-cp",
         path,
         "org.apache.spark.deploy.SparkSubmit",
-        *(part for name, value in session_settings(root).items() for part in ("--conf", f"{name}={value}")),
+        *(part for name, value in settings.items() for part in ("--conf", f"{name}={value}")),
         "pyspark-shell",
     ]

@@ -115,7 +115,7 @@ class Worker:
             environment = {**os.environ, "_PYSPARK_DRIVER_CONN_INFO_PATH": str(told)}
             # The JVM ends when its standard input does: with this process, however that ends.
             self._jvm = subprocess.Popen(
-                jvm_command(self._home.root, find_java()),
+                jvm_command(self._home.root, find_java(), self._home.scratch),
                 stdin=subprocess.PIPE,
                 env=environment,
                 start_new_session=True,
@@ -264,12 +264,13 @@ def main() -> None:
     time.tzset()
     home.prepare()
     lock = _only_one(home)
-    shutil.rmtree(home.folder / "tmp", ignore_errors=True)
-    (home.folder / "tmp").mkdir()
+    shutil.rmtree(home.scratch, ignore_errors=True)
+    home.scratch.mkdir()
     idle = float(os.environ.get(IDLE) or _IDLE_DEFAULT)
     try:
         asyncio.run(Worker(home, idle).serve())
     finally:
+        shutil.rmtree(home.scratch, ignore_errors=True)
         os.close(lock)
 
 

@@ -1,0 +1,1 @@
+"""Runnable examples; a test runs each."""

@@ -1,0 +1,1 @@
+"""The flights pipeline from outside: landing, the demo, and the UI."""

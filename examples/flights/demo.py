@@ -1,0 +1,143 @@
+"""The flights pipeline in one go: lands January 2013, drives the pipeline, and shows what came of it.
+
+    make demo
+
+It needs no daemon: this process is the event loop, on the Dagster instance that `make dev` shows. Killed half-way, it
+goes on where it was; run again, it finds everything ready.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from definitions.flights import app, monthly, report
+from examples.flights.landing import days_between, land
+from rheo_assets import Execution
+
+JANUARY = days_between(date(2013, 1, 1), date(2013, 1, 31))
+MONTH = ("EWR", "2013-01")
+console = Console(soft_wrap=True)
+
+
+class Ready:
+    """Counts completed partitions on disk: what a person would do with `ls`."""
+
+    def __init__(self, root: Path) -> None:
+        self._data = root / "s3" / "rheo-flights" / "internal_data"
+
+    def count(self) -> Counter[str]:
+        """Returns the number of completed partitions a node."""
+        return Counter(path.relative_to(self._data).parts[0] for path in self._data.rglob("_SUCCESS"))
+
+
+@contextmanager
+def progress(title: str, ready: Ready) -> Iterator[None]:
+    """Shows how many partitions are ready while something works."""
+    done = threading.Event()
+    started = time.monotonic()
+
+    def line() -> str:
+        return f"{title}: {sum(ready.count().values())} partitions ready, {time.monotonic() - started:.0f} s"
+
+    def show() -> None:
+        if not console.is_terminal:
+            while not done.wait(10):
+                console.print(f"  {line()}")
+            return
+        with console.status(line()) as status:
+            while not done.wait(0.3):
+                status.update(line())
+
+    watcher = threading.Thread(target=show, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+    console.print(f"  {line()}")
+
+
+def land_days(root: Path, days: list[date]) -> int:
+    """Lands days of all three airports; returns how many partitions were new."""
+    new = land(root, days).written
+    count = len(new) if not isinstance(new, int) else new
+    console.print(f"  landed {days[0]} to {days[-1]}: {count} new folders")
+    return count
+
+
+def main() -> int:
+    """Runs the demo."""
+    started = time.monotonic()
+    root = Path(app.platform.root)
+    ready = Ready(root)
+    console.print(f"[bold]Flights of January 2013[/bold] under {root}")
+    app.activate()
+    known = {execution.id for execution in app.history()}
+    new = land_days(root, JANUARY[:14])
+    with progress("the first two weeks", ready):
+        app.settle()
+    weeks = Counter(execution.node for execution in app.history() if execution.id not in known)
+    new += land_days(root, JANUARY[14:])
+    view = monthly[MONTH[0]][MONTH[1]]
+    path, _ = app.poll(view, wait=False)
+    if path is None:
+        with progress(f"{MONTH[0]}'s month, recursively", ready):
+            app.execute(view, recursive=True)
+    with progress("what follows from it", ready):
+        app.settle()
+    ended = [execution for execution in app.history() if execution.id not in known]
+    show_runs(ended, weeks, ready)
+    show_month()
+    if not ended and not new:
+        console.print("[green]Everything was ready already: nothing had to run.[/green]")
+    console.print(f"{time.monotonic() - started:.0f} s. Look at it with [bold]make dev[/bold].")
+    return report_failures(ended)
+
+
+def show_runs(ended: list[Execution], weeks: Counter[str], ready: Ready) -> None:
+    """Prints what ran and where the data lies."""
+    table = Table(title="What ran")
+    for name, justify in (("node", "left"), ("two weeks", "right"), ("in all", "right"), ("ready", "right"), ("data", "left")):
+        table.add_column(name, justify=justify, overflow="fold")
+    counts, present = Counter(execution.node for execution in ended), ready.count()
+    for node in app.topology.data_nodes.values():
+        where = app.platform.storage.location(node.layout.root)
+        table.add_row(node.id, str(weeks[node.id]), str(counts[node.id]), str(present[node.id]), where)
+    console.print(table)
+
+
+def show_month() -> None:
+    """Prints the month."""
+    frame = app.load_data(monthly[MONTH[0]][MONTH[1]]).sort_values("flights", ascending=False)
+    table = Table(title=f"{MONTH[0]}, {MONTH[1]}: {int(frame['flights'].sum()):,} departures")
+    for name in ("carrier", "name", "flights", "mean delay (min)"):
+        table.add_column(name, justify="left" if name in {"carrier", "name"} else "right")
+    for row in frame.itertuples():
+        table.add_row(row.carrier, row.name, f"{int(row.flights):,}", f"{row.mean_dep_delay:.1f}")
+    console.print(table)
+    chart = Path(app.materialize(report[MONTH[0]][MONTH[1]])[0]) / "delays.png"
+    if chart.exists():
+        console.print(f"The month as a chart: {chart}")
+
+
+def report_failures(ended: list[Execution]) -> int:
+    """Prints failed executions; returns the exit status."""
+    failed = [execution for execution in ended if execution.status != "COMPLETED"]
+    for execution in failed[:5]:
+        console.print(f"[red]{execution.node} {'/'.join(execution.partition)} {execution.status}[/red]: {execution.error}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
