@@ -204,8 +204,8 @@ class _Loader:
             raise self._unreadable(node_id, f"its kind {record.get('kind')!r} is not known")
         try:
             node = builders[record["kind"]](node_id, record)
-        except (StateError, UnusableCallable):
-            raise
+        except (StateError, UnusableCallable) as error:
+            raise (self._refusal(node_id) or error) from error
         except (LookupError, TypeError, AttributeError, ValueError, StopIteration) as error:
             raise self._refusal(node_id) or self._unreadable(node_id, f"{type(error).__name__}: {error}") from error
         if refusal := self._refusal(node_id):  # the linkage only left out the branches that needed the function
