@@ -4,6 +4,7 @@ A value is `str`, `int` or a naive `datetime` in UTC, already truncated to its d
 tuple of values in spec order.
 """
 
+# ruff: noqa: DTZ001  # naive datetimes mean UTC on this floor
 from __future__ import annotations
 
 import re
@@ -87,6 +88,7 @@ _ORDINAL: dict[DatetimeGranularity, Callable[[datetime], int]] = {
     DatetimeGranularity.SECOND: lambda m: ((_day_number(m) * 24 + m.hour) * 60 + m.minute) * 60 + m.second,
 }
 _FIRST = datetime(1, 1, 1)
+_SAMPLE = datetime(2021, 11, 22, 13, 14, 15)
 _MOMENT: dict[DatetimeGranularity, Callable[[int], datetime]] = {
     DatetimeGranularity.YEAR: lambda n: datetime(n, 1, 1),
     DatetimeGranularity.MONTH: lambda n: datetime(n // 12, n % 12 + 1, 1),
@@ -124,6 +126,13 @@ def _finest_field(pattern: str) -> DatetimeGranularity | None:
 def utc_naive(moment: datetime) -> datetime:
     """Returns the moment as a naive datetime in UTC; a naive one already means UTC."""
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _in_utc(moment: datetime) -> datetime | None:
+    try:
+        return utc_naive(moment)
+    except OverflowError:  # a time zone away from the years 1 to 9999
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +193,12 @@ class Dimension:
             )
         object.__setattr__(self, "granularity", granularity)
         object.__setattr__(self, "format", self.format or _DEFAULT_FORMAT.get(granularity, "%Y-%m-%d"))
+        if _FORBIDDEN_TEXT.search(self.render(_SAMPLE)):
+            raise DeclarationError(
+                f"dimension '{self.name}'",
+                f"format {self.format!r} makes {self.render(_SAMPLE)!r}, which is no single path segment",
+                "Use '-' between the fields, or one dimension a segment",
+            )
         if self.min is not None:
             minimum, earliest = self.min, self.min
             object.__setattr__(self, "min", None)
@@ -208,7 +223,7 @@ class Dimension:
         assert self.granularity is not None
         moment: datetime | None = None
         if isinstance(value, datetime):
-            moment = utc_naive(value)
+            moment = _in_utc(value)
         elif isinstance(value, date):
             moment = datetime(value.year, value.month, value.day)
         elif isinstance(value, str):
@@ -225,11 +240,11 @@ class Dimension:
     def _parse_datetime(self, text: str) -> datetime | None:
         assert self.format is not None
         try:
-            return utc_naive(datetime.strptime(text, self.format))  # noqa: DTZ007  # naive means UTC
+            return _in_utc(datetime.strptime(text, self.format))  # noqa: DTZ007  # naive means UTC
         except ValueError:
             pass
         try:
-            return utc_naive(datetime.fromisoformat(text))
+            return _in_utc(datetime.fromisoformat(text))
         except ValueError:
             return None
 
@@ -245,15 +260,29 @@ class Dimension:
             raise InvalidValue(self.name, value, "text")
         text = str(value)
         if self.transform is not None:
-            text = self.transform(text)
+            text = self._transformed(self.transform, text)
         if not text or text in {".", ".."} or _FORBIDDEN_TEXT.search(text) or _ESCAPE.search(text):
             raise InvalidValue(self.name, value, "text that is one path segment: not empty, no '/', no '..'")
         return text
 
+    def _transformed(self, transform: Callable[[str], str], text: str) -> str:
+        try:
+            transformed = transform(text)
+        except Exception as error:
+            accepted = f"text that its format function takes, which raised {type(error).__name__}: {error}"
+            raise InvalidValue(self.name, text, accepted) from error
+        if not isinstance(transformed, str):
+            raise InvalidValue(self.name, text, f"text, but its format function returned {transformed!r}")
+        return transformed
+
     def render(self, value: Value) -> str:
         """Returns the value as it stands in paths, keys and tags."""
         if self.type is DimensionType.DATETIME:
-            return value.strftime(self.format)  # type: ignore[union-attr,arg-type]
+            assert self.format is not None
+            assert isinstance(value, datetime)
+            # strftime leaves %Y of years before 1000 unpadded, which strptime does not read
+            form = self.format if value.year >= 1000 else self.format.replace("%Y", f"{value.year:04d}")
+            return value.strftime(form)
         if self.type is DimensionType.LONG and self.digits:
             return f"{value:0{self.digits}d}"
         return str(value)
@@ -305,18 +334,35 @@ class Dimension:
 
 
 def compared_equal(value: Value, dimension: Dimension, other: Value, other_dimension: Dimension) -> bool:
-    """Returns whether two values agree under EQUALS: DATETIMEs at the coarser granularity, else after conversion."""
+    """Returns whether two values agree under EQUALS, in either order.
+
+    DATETIMEs agree at the coarser granularity, texts as one of the two dimensions would read the other's. A text agrees
+    with what it says: `"007"` with the LONG 7.
+    """
     if dimension.granularity is not None and other_dimension.granularity is not None:
         coarser = min(dimension.granularity, other_dimension.granularity, key=lambda g: g.fineness)
         return coarser.truncate(value) == coarser.truncate(other)  # type: ignore[arg-type]
     if dimension.type is not other_dimension.type:
+        if dimension.type is DimensionType.STRING:
+            value, dimension, other, other_dimension = other, other_dimension, value, dimension
         try:
-            other = dimension.convert(other, other_dimension)
+            return value == dimension.convert(other, other_dimension)
         except InvalidValue:
             return False
-    if dimension.insensitive or other_dimension.insensitive:
-        return str(value).casefold() == str(other).casefold()
-    return value == other
+    return _texts_agree(value, dimension, other, other_dimension)
+
+
+def _texts_agree(value: Value, dimension: Dimension, other: Value, other_dimension: Dimension) -> bool:
+    def same(one: Value, two: Value) -> bool:
+        folds = dimension.insensitive or other_dimension.insensitive
+        return str(one).casefold() == str(two).casefold() if folds else one == two
+
+    if same(value, other) or dimension.transform is other_dimension.transform:
+        return same(value, other)
+    try:
+        return same(dimension.read(other), value) or same(other_dimension.read(value), other)
+    except InvalidValue:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,7 +478,7 @@ def _dimension(name: str, attributes: Mapping[str, Any]) -> Dimension:
         raise DeclarationError(f"dimension '{name}'", f"a function as format is for STRING only, this is {kind}")
     if isinstance(form, str) and kind is DimensionType.STRING:
         raise DeclarationError(
-            f"dimension '{name}'", f"format {form!r} is for DATETIME", "A STRING's format is a function such as str.upper"
+            f"dimension '{name}'", f"format {form!r} is for DATETIME", "A STRING's is a function such as str.upper"
         )
     return Dimension(
         name,

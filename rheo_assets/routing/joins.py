@@ -46,7 +46,7 @@ class JoinKeys:
 
     def __init__(self, node: DataNode) -> None:
         plain = [alias for alias, view in node.inputs.items() if view.needs_event]
-        self._extractors: dict[str, tuple[_Extractor, ...]] = {alias: () for alias in plain}
+        self._extractors: dict[str, tuple[_Extractor, ...]] = dict.fromkeys(plain, ())
         for members in _classes(node.linkage, plain):
             chosen = _extractors(node, members, plain)
             if chosen:
@@ -103,8 +103,8 @@ def _classes(linkage: Linkage, plain: Sequence[str]) -> list[list[_Member]]:
 def _extractors(node: DataNode, members: list[_Member], plain: Sequence[str]) -> dict[str, _Extractor] | None:
     by_alias = {member.alias: member for member in reversed(members)}
     dimensions = [member.variable.dimension for member in members]
-    if set(plain) - set(by_alias) or len({dimension.type for dimension in dimensions}) > 1:
-        return None
+    if set(plain) - set(by_alias) or len({(dimension.type, dimension.transform) for dimension in dimensions}) > 1:
+        return None  # such values can agree without being equal
     coarsest = None
     if dimensions[0].type is DimensionType.DATETIME:
         granularities = [d.granularity for d in dimensions if d.granularity is not None]
