@@ -11,8 +11,11 @@ import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from weakref import WeakValueDictionary
 
 from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.routing.snapshot import SEATS
 
 MAX_ATTEMPTS = 5
 
@@ -88,11 +91,13 @@ class Claims:
     Args:
         storage: Where they lie.
         prefix: The URI prefix of the claims.
+        owner: Who claims; this process by default.
     """
 
-    def __init__(self, storage: Storage, prefix: str) -> None:
+    def __init__(self, storage: Storage, prefix: str, owner: Owner | None = None) -> None:
         self._storage = storage
         self._prefix = prefix
+        self.owner = owner or Owner.this_process()
 
     def _uri(self, execution_id: str, attempt: int) -> str:
         return f"{self._prefix}/{execution_id[:2]}/{execution_id}.{attempt}"
@@ -116,5 +121,60 @@ class Claims:
         attempt = 0 if present is None else present.attempt + 1
         if attempt >= MAX_ATTEMPTS:
             return False
-        content = json.dumps({"owner": Owner.this_process().text(), "run_id": run_id})
+        content = json.dumps({"owner": self.owner.text(), "run_id": run_id})
         return self._storage.create(self._uri(execution_id, attempt), content.encode())
+
+
+@dataclass(eq=False)
+class Seat:
+    """A driver's own place for its routing state, for as long as this object and its process live."""
+
+    number: int
+
+
+_seats_here: WeakValueDictionary[str, Seat] = WeakValueDictionary()
+_seats_lock = Lock()
+
+
+class Seats:
+    """The seats of one application's drivers. A seat is free when its owner is dead.
+
+    Args:
+        storage: Where they are claimed.
+        prefix: The URI prefix of the claims.
+        owner: Who takes one; this process by default.
+    """
+
+    def __init__(self, storage: Storage, prefix: str, owner: Owner | None = None) -> None:
+        self._storage = storage
+        self._prefix = prefix
+        self._owner = owner or Owner.this_process()
+
+    def take(self) -> Seat | None:
+        """Returns a free seat, None when all are taken."""
+        with _seats_lock:
+            for number in range(SEATS):
+                here = f"{self._storage.location(self._prefix)}/{number}/{self._owner.text()}"
+                if here not in _seats_here and self._claim(number):
+                    seat = _seats_here[here] = Seat(number)
+                    return seat
+        return None
+
+    def _claim(self, number: int) -> bool:
+        prefix = f"{self._prefix}/{number}"
+        attempts = sorted(int(name) for name in self._storage.children(prefix) if name.isdigit())
+        if attempts:
+            try:
+                owner = Owner.of_text(self._storage.read(f"{prefix}/{attempts[-1]}").decode())
+            except FileNotFoundError:
+                return False  # somebody is just taking it
+            if owner == self._owner:
+                return True  # of a driver of this process that is gone
+            if not owner.is_dead():
+                return False
+        mine = attempts[-1] + 1 if attempts else 0
+        if not self._storage.create(f"{prefix}/{mine}", self._owner.text().encode()):
+            return False
+        for attempt in attempts:
+            self._storage.delete(f"{prefix}/{attempt}")
+        return True

@@ -6,7 +6,6 @@ outbox until it has ended, so a driver that dies at any point loses nothing; cla
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from threading import RLock
@@ -15,20 +14,16 @@ import dagster as dg
 
 from rheo_assets.assets.arrivals import Watcher
 from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.claims import Seats
 from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.journal import Journal
 from rheo_assets.assets.state import ApplicationState
 from rheo_assets.assets.ticks import record_ticks
-from rheo_assets.errors import StateError
-from rheo_assets.nodes import DataNode
-from rheo_assets.routing.groups import Key, NodeGroups
+from rheo_assets.routing.groups import Key
 from rheo_assets.routing.journal import Trigger
-from rheo_assets.routing.record import dump_header, dump_node, load_header, load_node
+from rheo_assets.routing.loop import Loop
 from rheo_assets.routing.router import Router
-
-_log = logging.getLogger("rheo_assets")
-_FIRST_RECHECK = 5.0
-_LAST_RECHECK = 600.0
+from rheo_assets.routing.snapshot import Snapshot
 
 
 class Driver:
@@ -46,48 +41,19 @@ class Driver:
         self.journal = Journal(self.log, binding.topology, binding.since)
         self.state = ApplicationState(binding)
         self.lock = RLock()
-        self._watchers = {node.id: Watcher(binding, self.state, node) for node in binding.topology.external_data.values()}
-        self._gone: list[Key] = []
-        self._rechecks: dict[Key, tuple[float, float]] = {}
-        self.started: dict[str, float] = {}
-        self.router = self._load_router()
-
-    # state ----------------------------------------------------------------------------------------------------
-
-    def _row(self, node_id: str | None = None) -> str:
-        base = f"rheo/{self.binding.application}/router"
-        return base if node_id is None else f"{base}/{node_id}"
-
-    def _load_router(self) -> Router:
-        header = self.log.rows([self._row()]).get(self._row())
-        if header is None:
-            return Router(self.binding.topology, self._load_groups)
-        return Router(self.binding.topology, self._load_groups, **load_header(self.binding.topology, header))
-
-    def _load_groups(self, node: DataNode) -> NodeGroups | None:
-        text = self.log.rows([self._row(node.id)]).get(self._row(node.id))
-        if text is None:
-            return None
-        try:
-            return load_node(node, self.binding.topology, text)
-        except (StateError, KeyError, TypeError, ValueError) as error:
-            _log.warning("the waiting groups of '%s' are lost: %s", node.id, error)
-            return None
-
-    def _save(self) -> None:
-        if not self._moved:
-            return
-        cursor = self.router.cursor
-        rows = {
-            self._row(node_id): dump_node(self.router.groups(node_id), self.binding.topology, cursor)
-            for node_id in self.router.dirty
+        self._watchers = {
+            node.id: Watcher(binding, self.state, node) for node in binding.topology.external_data.values()
         }
-        rows[self._row()] = dump_header(self.router)
-        self.log.put_rows(rows)
-        self.router.dirty.clear()
-        self._moved = False
+        self._gone: list[Key] = []
+        self.started: dict[str, float] = {}
+        self.seat = Seats(binding.platform.storage, f"{binding.home}/drivers").take()
+        number = self.seat.number if self.seat is not None else None
+        self.loop = Loop(binding.topology, self.journal, Snapshot(binding.topology, self.log, number), self._is_ready)
 
-    _moved = False
+    @property
+    def router(self) -> Router:
+        """The fold of everything that has been taken in."""
+        return self.loop.router
 
     # turns ----------------------------------------------------------------------------------------------------
 
@@ -104,11 +70,10 @@ class Driver:
                     fields["activated"].setdefault(node.id, now.timestamp())
 
             self.state.change(mark)
-            if self.log.rows([self._row()]).get(self._row()) is None:
+            if self.loop.is_new:
                 # Nothing of this application was routed before: older events are no events of ours.
-                self.router.cursor = self.log.last_position()
-                self._moved = True
-                self._save()
+                self.loop.start_at(self.log.last_position())
+                self.loop.is_new = False
 
     def notice(self, now: datetime, nodes: Iterable[str] | None = None) -> None:
         """Records arrivals and ticks as events."""
@@ -125,51 +90,13 @@ class Driver:
         """Folds what is recorded, looks for what is waited for, closes the turn, and returns the outbox."""
         moment = (now or datetime.now(UTC)).timestamp()
         with self.lock:
-            self.fold()
-            ready = self._look_for_waited(moment)
             gone, self._gone = self._gone, []
-            if self.router.runnable or ready or gone or self.router.expires_by(moment):
-                self.journal.turn(moment, ready, gone)
-                self.fold()
-            self._save()
-            return self.router.outbox()
+            return self.loop.turn(moment, gone)
 
     def fold(self) -> None:
         """Takes in every entry that has been recorded since."""
-        while True:
-            entries = self.journal.read(self.router.cursor)
-            for entry in entries:
-                self.router.fold(entry)
-            if self.journal.skipped_to == self.router.cursor and not entries:
-                return
-            self.router.cursor = max(self.router.cursor, self.journal.skipped_to)
-            self._moved = True
-
-    def _look_for_waited(self, now: float) -> list[Key]:
-        fresh = self.router.take_fresh()
-        ready = [key for key in fresh if self._is_ready(key)]
-        found = set(ready)
-        for key in self._due(now, set(fresh)):
-            if key not in found and self._is_ready(key):
-                ready.append(key)
-        return ready
-
-    def _due(self, now: float, just_seen: set[Key]) -> list[Key]:
-        """Returns waited-for partitions whose next look is due: later and later, up to ten minutes."""
-        due = []
-        waited = self.router.waiting_for()
-        for key in waited:
-            at, pause = self._rechecks.get(key, (now + _FIRST_RECHECK, _FIRST_RECHECK))
-            if key in just_seen:
-                at, pause = now + _FIRST_RECHECK, _FIRST_RECHECK
-            elif now >= at:
-                due.append(key)
-                pause = min(pause * 2, _LAST_RECHECK)
-                at = now + pause
-            self._rechecks[key] = (at, pause)
-        for key in set(self._rechecks) - set(waited):
-            del self._rechecks[key]
-        return due
+        with self.lock:
+            self.loop.fold()
 
     def _is_ready(self, key: Key) -> bool:
         node_id, partition = key

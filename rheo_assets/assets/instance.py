@@ -52,22 +52,27 @@ class EventLog:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance = instance
+        self._existing: set[str] = set()
 
     def after(self, cursor: int, limit: int = 1000) -> list[EventLogRecord]:
         """Returns materialisations and observations of all assets after a storage id, in storage order.
 
         A page never ends in the middle of the order: where one kind has more than the limit, the other is cut too.
         """
-        pages = [
-            self.instance.event_log_storage.get_event_records(
-                EventRecordsFilter(event_type=kind, after_cursor=cursor), limit=limit, ascending=True
-            )
-            for kind in (DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_OBSERVATION)
-        ]
-        full = [page[-1].storage_id for page in pages if len(page) >= limit]
-        last = min(full) if full else None
-        merged = [record for page in pages for record in page if last is None or record.storage_id <= last]
+        arrived = self._page(DagsterEventType.ASSET_MATERIALIZATION, cursor, limit)
+        observed = self._page(DagsterEventType.ASSET_OBSERVATION, cursor, limit)
+        last = max((page[-1].storage_id for page in (arrived, observed) if page), default=cursor)
+        if observed and observed[-1].storage_id == last:
+            # What was stored between the two queries must not be passed over.
+            arrived = self._page(DagsterEventType.ASSET_MATERIALIZATION, cursor, limit)
+        last = min([last, *(page[-1].storage_id for page in (arrived, observed) if len(page) >= limit)])
+        merged = [record for page in (arrived, observed) for record in page if record.storage_id <= last]
         return sorted(merged, key=lambda record: record.storage_id)
+
+    def _page(self, kind: DagsterEventType, cursor: int, limit: int) -> Sequence[EventLogRecord]:
+        return self.instance.event_log_storage.get_event_records(
+            EventRecordsFilter(event_type=kind, after_cursor=cursor), limit=limit, ascending=True
+        )
 
     def of_asset(
         self,
@@ -117,6 +122,15 @@ class EventLog:
         return self.instance.run_storage.get_cursor_values(set(keys))
 
     def put_rows(self, rows: Mapping[str, str]) -> None:
-        """Writes key-value rows, all in one statement."""
-        if rows:
-            self.instance.run_storage.set_cursor_values(dict(rows))
+        """Writes key-value rows: first those that are new, in one statement, then the others, in another.
+
+        Dagster's own call inserts all rows or, where one of them exists, updates those that exist and drops the rest.
+        """
+        unknown = rows.keys() - self._existing
+        self._existing |= self.rows(unknown).keys() if unknown else set()
+        new = {key: text for key, text in rows.items() if key not in self._existing}
+        old = {key: text for key, text in rows.items() if key in self._existing}
+        for part in (new, old):
+            if part:
+                self.instance.run_storage.set_cursor_values(part)
+        self._existing |= new.keys()

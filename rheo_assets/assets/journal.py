@@ -80,7 +80,8 @@ class Journal:
                 record.storage_id, node_id, partition, fields["identity"], record.timestamp, False, fields.get("route")
             )
         if fields.get("kind") == "ended":
-            return Ended(record.storage_id, node_id, partition)
+            metadata = record.asset_observation.metadata if record.asset_observation else {}
+            return Ended(record.storage_id, node_id, partition, _json_entry(metadata, EXECUTION_ENTRY).get("id"))
         return None
 
     def _arrival(self, record: EventLogRecord, node_id: str, partition: Partition) -> Event:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from rheo_assets.errors import Contradiction, InvalidValue
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.joins import JoinKeys
 from rheo_assets.routing.journal import Event, Trigger
+from rheo_assets.routing.shelf import Shelf
 
 Key = tuple[str, Partition]
 """A node id and one of its partitions, values in comparable form."""
@@ -65,10 +67,10 @@ class NodeGroups:
     def __init__(self, node: DataNode, cursor: int = -1) -> None:
         self.node = node
         self.cursor = cursor
-        self.groups: dict[int, TriggerGroup] = {}
+        self.groups: Shelf[int, TriggerGroup] = Shelf()
         self.runnable: dict[int, None] = {}
         self.injected: set[Key] = set()
-        self.in_flight: dict[Partition, Trigger] = {}
+        self.in_flight: Shelf[Partition, Trigger] = Shelf()
         self.counts: Counter[str] = Counter()
         self.next_number = 0
         self.sources = {alias: view.node.id for alias, view in node.inputs.items()}
@@ -77,6 +79,7 @@ class NodeGroups:
         self._by_key: dict[tuple[object, ...], dict[int, None]] = {}
         self._waiting: dict[Key, dict[int, None]] = {}
         self._fresh: dict[Key, None] = {}
+        self._ages: list[tuple[float, int]] = []
 
     # events ---------------------------------------------------------------------------------------------------
 
@@ -120,8 +123,11 @@ class NodeGroups:
             solution = self.node.linkage.solve(proposal, allow_guesses=complete)
         except Contradiction:
             return False
+        if solution.output is not None and not self._admits(solution.output):
+            return False
         group.received[alias] = event.partition
         group.identities[alias] = event.identity
+        self.groups.touch(group.number)
         if complete:
             group.tips = {name: tip for name, tip in solution.tips.items() if tip is not None}
             group.output = solution.output
@@ -129,6 +135,7 @@ class NodeGroups:
 
     def _insert(self, group: TriggerGroup) -> None:
         self.groups[group.number] = group
+        heapq.heappush(self._ages, (group.created, group.number))
         for key in self._group_keys(group):
             self._by_key.setdefault(key, {})[group.number] = None
         self._advance(group)
@@ -141,7 +148,7 @@ class NodeGroups:
     def _advance(self, group: TriggerGroup) -> None:
         if group.tips is None:
             return
-        if group.output is None or len(group.tips) != len(self.sources) or not self._admits(group.output):
+        if group.output is None or len(group.tips) != len(self.sources):
             self._drop(group, "dropped")
             return
         for alias, view in self.node.inputs.items():
@@ -152,9 +159,14 @@ class NodeGroups:
             if view.is_nearest:
                 group.candidates[alias] = view.partitions(tip)
             elif view.checks_range:
-                needed = {(source, partition) for partition in view.partitions(tip)}
+                partitions = view.partitions(tip)
+                if not all(view.node.spec.can_exist(partition) for partition in partitions):
+                    self._drop(group, "dropped")  # it reaches before the dimension's min: never complete
+                    return
+                needed = {(source, partition) for partition in partitions}
                 received = {(self.sources[name], p) for name, p in group.received.items()}
-                group.unready |= needed - received - self.injected
+                group.unready |= needed - received
+        group.unready -= self.injected
         self._fresh.update(dict.fromkeys(self._waits_of(group)))
         self._watch(group)
 
@@ -174,12 +186,14 @@ class NodeGroups:
             self.runnable.pop(group.number, None)
 
     def _waits_of(self, group: TriggerGroup) -> set[Key]:
-        nearest = {
+        return group.unready | self._nearest_keys(group)
+
+    def _nearest_keys(self, group: TriggerGroup) -> set[Key]:
+        return {
             (self.sources[alias], partition)
             for alias, partitions in group.candidates.items()
             for partition in partitions
         }
-        return group.unready | nearest
 
     def _is_satisfied(self, group: TriggerGroup) -> bool:
         return group.tips is not None and not group.unready and group.chosen(self.sources) is not None
@@ -198,27 +212,36 @@ class NodeGroups:
             group.unready.discard(key)
             if from_storage:
                 group.found.add(key)
+            self.groups.touch(number)
             self._watch(group)
 
     def mark_gone(self, source: str, partition: Partition) -> None:
         """Takes note that a partition is no longer complete in storage."""
         key = (source, partition)
         self.injected.discard(key)
-        for number in self._waiting.get(key, {}):
+        for number in list(self._waiting.get(key, ())):
             group = self.groups[number]
             group.found.discard(key)
-            if group.tips is not None and self._is_needed(group, key):
+            if key in self._range_keys(group):
                 group.unready.add(key)
+            self._fresh[key] = None
+            self.groups.touch(number)
             self._watch(group)
+        for group in self._incomplete_with(key):
+            group.unready.add(key)
+            self.groups.touch(group.number)
 
-    def _is_needed(self, group: TriggerGroup, key: Key) -> bool:
-        assert group.tips is not None
-        return any(
-            view.checks_range
-            and self.sources[alias] == key[0]
-            and key in {(key[0], partition) for partition in view.partitions(group.tips[alias])}
-            for alias, view in self.node.inputs.items()
-        )
+    def _incomplete_with(self, key: Key) -> list[TriggerGroup]:
+        """Returns the groups that still wait for events and have received that of this range-checked partition."""
+        source, partition = key
+        found = {}
+        for alias in self._plain:
+            if self.sources[alias] == source and self.node.inputs[alias].checks_range:
+                for number in self._by_key.get(self._joins.key(alias, partition), ()):
+                    group = self.groups[number]
+                    if group.tips is None and group.received.get(alias) == partition:
+                        found[number] = group
+        return list(found.values())
 
     def take_fresh(self) -> list[Key]:
         """Returns the waited-for partitions that nobody has looked for in storage yet, and forgets them."""
@@ -226,35 +249,45 @@ class NodeGroups:
         self._fresh.clear()
         return fresh
 
-    def waiting_for(self) -> Iterable[Key]:
-        """Returns the partitions that groups wait for and that are not known to be ready."""
-        for key, numbers in self._waiting.items():
-            if any(self._still_waits(self.groups[number], key) for number in numbers):
-                yield key
+    def waits_for(self, key: Key) -> bool:
+        """Returns whether a group waits for a partition to be seen in storage."""
+        return any(self._still_waits(self.groups[number], key) for number in self._waiting.get(key, ()))
 
     def _still_waits(self, group: TriggerGroup, key: Key) -> bool:
-        return key in group.unready or (group.number not in self.runnable and key not in group.found and bool(group.candidates))
+        if key in group.unready:
+            return True
+        return group.number not in self.runnable and key not in group.found and key in self._nearest_keys(group)
 
     # turns ----------------------------------------------------------------------------------------------------
 
+    def next_expiry(self) -> float | None:
+        """Returns when the oldest group outlives the node's time to live; None when none ever does."""
+        if self.node.ttl is None:
+            return None
+        while self._ages and self._ages[0][1] not in self.groups:
+            heapq.heappop(self._ages)
+        return self._ages[0][0] + self.node.ttl if self._ages else None
+
     def expire(self, now: float) -> None:
         """Drops the groups that have outlived the node's time to live."""
-        if self.node.ttl is None:
-            return
-        for group in [g for g in self.groups.values() if g.created + self.node.ttl <= now]:
-            self._drop(group, "expired")
+        while (expiry := self.next_expiry()) is not None and expiry <= now:
+            self._drop(self.groups[self._ages[0][1]], "expired")
 
-    def emit(self, turn: int, held: Iterable[Partition]) -> list[Trigger]:
-        """Takes out the runnable groups and returns what is to be executed."""
+    def emit(self, turn: int, is_held: Callable[[Partition], bool]) -> list[Trigger]:
+        """Takes out the runnable groups, oldest first, and returns what is to be executed.
+
+        Args:
+            turn: The position of the turn.
+            is_held: Whether a plan holds an output partition, so that its group is absorbed.
+        """
         triggers = []
-        planned = set(held)
-        for number in list(self.runnable):
+        for number in sorted(self.runnable):  # not as they became ready: a restored driver knows the numbers only
             group = self.groups[number]
             assert group.output is not None
             assert group.tips is not None
             nearest = group.chosen(self.sources)
             assert nearest is not None
-            if group.output in planned:
+            if is_held(group.output):
                 self._drop(group, "absorbed")
                 continue
             if group.output in self.in_flight:
@@ -267,13 +300,15 @@ class NodeGroups:
             triggers.append(trigger)
         return triggers
 
-    def ended(self, partition: Partition) -> None:
-        """Takes note that an execution of the partition is over."""
-        self.in_flight.pop(partition, None)
+    def ended(self, partition: Partition, execution: str | None) -> None:
+        """Takes note that an execution of the partition is over; that of a plan or a person ends no other."""
+        trigger = self.in_flight.get(partition)
+        if trigger is not None and trigger.execution_id(self.node.application) == execution:
+            self.in_flight.pop(partition)
 
     def _drop(self, group: TriggerGroup, reason: str) -> None:
         self.counts[reason] += 1
-        self.groups.pop(group.number, None)
+        self.groups.pop(group.number)
         self.runnable.pop(group.number, None)
         for key in self._group_keys(group):
             self._forget(self._by_key, key, group.number)
@@ -286,7 +321,7 @@ class NodeGroups:
         return {
             (self.sources[alias], partition)
             for alias, view in self.node.inputs.items()
-            if view.checks_range and alias in group.tips
+            if view.checks_range and view.node.holds_data and alias in group.tips
             for partition in view.partitions(group.tips[alias])
         }
 
@@ -300,14 +335,18 @@ class NodeGroups:
 
     # restoring ------------------------------------------------------------------------------------------------
 
-    def restore(self, group: TriggerGroup) -> None:
-        """Puts a recorded group back and indexes it."""
-        self.groups[group.number] = group
-        self.next_number = max(self.next_number, group.number + 1)
-        for key in self._group_keys(group):
-            self._by_key.setdefault(key, {})[group.number] = None
-        if group.tips is not None:
-            self._watch(group)
+    def restore(self, bucket: int, groups: list[TriggerGroup]) -> None:
+        """Puts the recorded groups of one bucket back and indexes them."""
+        self.groups.restore(bucket, [(group.number, group) for group in groups])
+        for group in groups:
+            self.next_number = max(self.next_number, group.number + 1)
+            heapq.heappush(self._ages, (group.created, group.number))
+            for key in self._group_keys(group):
+                self._by_key.setdefault(key, {})[group.number] = None
+            if group.tips is not None:
+                for waited in self._range_keys(group):
+                    self._waiting.setdefault(waited, {})[group.number] = None
+                self._watch(group)
 
     def resume(self, group: TriggerGroup, unready: set[Key]) -> bool:
         """Solves a recorded group under the present declaration; returns whether it still stands."""
@@ -317,6 +356,7 @@ class NodeGroups:
         except Contradiction:
             return False
         if not complete:
+            group.unready = unready
             return True
         group.tips = {name: tip for name, tip in solution.tips.items() if tip is not None}
         group.output = solution.output
@@ -326,7 +366,7 @@ class NodeGroups:
             if view.is_nearest and view.node.holds_data:
                 group.candidates[alias] = view.partitions(group.tips[alias])
         group.unready = unready & self._range_keys(group)
-        self._fresh.update(dict.fromkeys(self._waits_of(group)))
+        self._fresh.update(dict.fromkeys(group.unready | self._nearest_keys(group)))
         return True
 
     def _same(self, alias: str, one: Partition, other: Partition) -> bool:
@@ -334,4 +374,7 @@ class NodeGroups:
         return spec.comparable(one) == spec.comparable(other)
 
     def _is_range_checked(self, source: str) -> bool:
-        return any(view.checks_range and self.sources[alias] == source for alias, view in self.node.inputs.items())
+        return any(
+            view.checks_range and view.node.holds_data and self.sources[alias] == source
+            for alias, view in self.node.inputs.items()
+        )

@@ -72,11 +72,16 @@ class PlanClosed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An execution that the router emitted ended without success (success is the node's own event)."""
+    """An execution ended without success (success is the node's own event, whose identity is the execution's id).
+
+    Attributes:
+        execution: The id of the execution.
+    """
 
     position: int
     node: str
     partition: Partition
+    execution: str | None
 
 
 Entry = Event | Turn | PlanOpened | PlanClosed | Ended

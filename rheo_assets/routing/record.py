@@ -1,9 +1,10 @@
-"""The router's state as JSON: one row a node, and a header. A row that no longer fits the declaration loses only itself."""
+"""The router's state as JSON rows. A group that no longer fits the declaration loses only itself."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import StateError
@@ -11,63 +12,104 @@ from rheo_assets.nodes import DataNode
 from rheo_assets.routing.groups import Key, NodeGroups, TriggerGroup
 from rheo_assets.routing.journal import PlanOpened, Trigger
 from rheo_assets.routing.router import Router, readable
+from rheo_assets.routing.shelf import Shelf
 from rheo_assets.topology import Topology
 
+V = TypeVar("V")
 STATE_VERSION = 1
 
 
-def dump_node(state: NodeGroups, topology: Topology, cursor: int) -> str:
-    """Returns a node's row."""
+def dump_node(state: NodeGroups, topology: Topology, cursor: int, whole: bool = False) -> dict[str, str]:
+    """Returns the rows of a node that have changed: its head (named ``) and its later buckets (`g1`, `f2`).
 
-    def keys(found: set[Key]) -> list[list[Any]]:
-        return sorted([source, list(topology[source].spec.render(partition))] for source, partition in found)
+    Args:
+        state: The node's routing state; it counts as saved afterwards.
+        topology: The application's nodes.
+        cursor: The position up to which entries are folded in.
+        whole: Whether to return every row.
+    """
+    groups = _dump_buckets(state.groups, whole, lambda group: _dump_group(state, topology, group))
+    in_flight = _dump_buckets(state.in_flight, whole, lambda trigger: _dump_trigger(state, trigger))
+    head = {
+        "version": STATE_VERSION,
+        "cursor": cursor,
+        "next": state.next_number,
+        "groups": groups.pop(0),
+        "in_flight": in_flight.pop(0),
+        "buckets": [state.groups.buckets, state.in_flight.buckets],
+        "injected": _dump_keys(topology, state.injected),
+        "counts": dict(state.counts),
+    }
+    rows = {"": _text_of(head)}
+    rows.update({f"g{number}": _text_of(items) for number, items in groups.items()})
+    rows.update({f"f{number}": _text_of(items) for number, items in in_flight.items()})
+    return rows
 
-    groups = [
-        {
-            "number": group.number,
-            "created": group.created,
-            "received": {alias: _text(state, alias, partition) for alias, partition in group.received.items()},
-            "identities": group.identities,
-            "unready": keys(group.unready),
-            "found": keys(group.found),
-        }
-        for group in state.groups.values()
-    ]
-    return json.dumps(
-        {
-            "version": STATE_VERSION,
-            "cursor": cursor,
-            "next": state.next_number,
-            "groups": groups,
-            "injected": keys(state.injected),
-            "in_flight": [_dump_trigger(state, trigger) for trigger in state.in_flight.values()],
-            "counts": dict(state.counts),
-        },
-        separators=(",", ":"),
-    )
+
+def _dump_buckets(shelf: Shelf[Any, V], whole: bool, dump: Callable[[V], Any]) -> dict[int, list[Any]]:
+    """Returns the changed buckets; the first one always, for it lies in the head."""
+    numbers = {0, *(range(shelf.buckets) if whole else shelf.dirty)}
+    shelf.dirty.clear()
+    return {number: [dump(item) for item in shelf.bucket(number)] for number in sorted(numbers)}
+
+
+def _text_of(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _dump_keys(topology: Topology, found: set[Key]) -> list[list[Any]]:
+    return sorted([source, list(topology[source].spec.render(partition))] for source, partition in found)
+
+
+def _dump_group(state: NodeGroups, topology: Topology, group: TriggerGroup) -> dict[str, Any]:
+    return {
+        "number": group.number,
+        "created": group.created,
+        "received": {alias: _text(state, alias, partition) for alias, partition in group.received.items()},
+        "identities": group.identities,
+        "unready": _dump_keys(topology, group.unready),
+        "found": _dump_keys(topology, group.found),
+    }
 
 
 def _text(state: NodeGroups, alias: str, partition: Partition) -> list[str]:
     return list(state.node.inputs[alias].node.spec.render(partition))
 
 
-def load_node(node: DataNode, topology: Topology, text: str) -> NodeGroups:
-    """Reads what `dump_node` wrote, under the present declaration of the node."""
-    row = _versioned(text, f"routing state of '{node.id}'")
-    state = NodeGroups(node, row["cursor"])
-    state.counts.update(row["counts"])
-    state.next_number = row["next"]
-    state.injected = _read_keys(topology, row["injected"])
-    for item in row["in_flight"]:
-        trigger = _read_trigger(state, topology, item)
-        if trigger is not None:
-            state.in_flight[trigger.partition] = trigger
-    for item in row["groups"]:
-        group = _read_group(state, topology, item)
-        if group is None:
-            state.counts["dropped"] += 1
-        else:
-            state.restore(group)
+def head_of(node_id: str, text: str) -> dict[str, Any]:
+    """Reads a node's head row.
+
+    Raises:
+        StateError: It is not readable, or of another version.
+    """
+    return _versioned(text, f"routing state of '{node_id}'")
+
+
+def later_buckets(head: dict[str, Any]) -> list[str]:
+    """Returns the names of the rows that belong to a head."""
+    return [f"{letter}{n}" for letter, count in zip("gf", head["buckets"], strict=True) for n in range(1, count)]
+
+
+def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> NodeGroups:
+    """Reads what `dump_node` wrote, under the present declaration of the node.
+
+    Raises:
+        StateError: A row is not readable.
+    """
+    head = head_of(node.id, rows[""])
+    state = NodeGroups(node, head["cursor"])
+    state.counts.update(head["counts"])
+    state.next_number = head["next"]
+    state.injected = _read_keys(topology, head["injected"])
+    for number in range(head["buckets"][1]):
+        items = head["in_flight"] if number == 0 else json.loads(rows[f"f{number}"])
+        triggers = [_read_trigger(state, topology, item) for item in items]
+        state.in_flight.restore(number, [(trigger.partition, trigger) for trigger in triggers if trigger is not None])
+    for number in range(head["buckets"][0]):
+        items = head["groups"] if number == 0 else json.loads(rows[f"g{number}"])
+        groups = [_read_group(state, topology, item) for item in items]
+        state.counts["dropped"] += groups.count(None)
+        state.restore(number, [group for group in groups if group is not None])
     return state
 
 
@@ -93,9 +135,7 @@ def _read_trigger(state: NodeGroups, topology: Topology, item: dict[str, Any]) -
             found[alias] = tip
     if partition is None:
         return None
-    return Trigger(
-        state.node.id, partition, read["tips"], read["nearest"], tuple(item["identities"]), item["turn"]
-    )
+    return Trigger(state.node.id, partition, read["tips"], read["nearest"], tuple(item["identities"]), item["turn"])
 
 
 def _read_group(state: NodeGroups, topology: Topology, item: dict[str, Any]) -> TriggerGroup | None:
@@ -118,8 +158,8 @@ def _read_keys(topology: Topology, rows: list[list[Any]]) -> set[Key]:
     return {(source, partition) for source, partition in keys if partition is not None}
 
 
-def dump_header(router: Router) -> str:
-    """Returns the header row: the cursor, the nodes with groups, the open plans."""
+def dump_plans(router: Router) -> str:
+    """Returns the row of the open plans."""
     plans = {
         name: {
             node_id: [list(router.topology[node_id].spec.render(partition)) for partition in partitions]
@@ -128,22 +168,13 @@ def dump_header(router: Router) -> str:
         }
         for name, plan in router.plans.items()
     }
-    return json.dumps(
-        {
-            "version": STATE_VERSION,
-            "cursor": router.cursor,
-            "active": sorted(router.active),
-            "runnable": sorted(router.runnable),
-            "busy": sorted(router.busy),
-            "plans": plans,
-        },
-        separators=(",", ":"),
-    )
+    positions = {name: plan.position for name, plan in router.plans.items()}
+    return _text_of({"version": STATE_VERSION, "plans": plans, "positions": positions})
 
 
-def load_header(topology: Topology, text: str) -> dict[str, Any]:
-    """Reads what `dump_header` wrote, as the arguments of `Router`: cursor, plans, active, runnable, busy."""
-    row = _versioned(text, "routing state")
+def load_plans(topology: Topology, text: str) -> dict[str, PlanOpened]:
+    """Reads what `dump_plans` wrote."""
+    row = _versioned(text, "open plans")
     plans = {}
     for name, holds in row["plans"].items():
         read = {
@@ -152,8 +183,18 @@ def load_header(topology: Topology, text: str) -> dict[str, Any]:
             )
             for node_id, rows in holds.items()
         }
-        plans[name] = PlanOpened(0, name, read)
-    return {"cursor": row["cursor"], "plans": plans, "active": row["active"], "runnable": row["runnable"], "busy": row["busy"]}
+        plans[name] = PlanOpened(row["positions"][name], name, read)
+    return plans
+
+
+def dump_header(cursor: int) -> str:
+    """Returns the header row."""
+    return _text_of({"version": STATE_VERSION, "cursor": cursor})
+
+
+def load_header(text: str) -> int:
+    """Returns the cursor of a header row."""
+    return int(_versioned(text, "routing state")["cursor"])
 
 
 def _versioned(text: str, what: str) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import heapq
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
@@ -11,6 +14,8 @@ from rheo_assets.nodes import DataNode
 from rheo_assets.routing.groups import Key, NodeGroups
 from rheo_assets.routing.journal import Ended, Entry, Event, PlanClosed, PlanOpened, Trigger, Turn
 from rheo_assets.topology import Topology
+
+_log = logging.getLogger("rheo_assets")
 
 
 class Router:
@@ -21,9 +26,13 @@ class Router:
         load: Returns a node's recorded groups, or None when it has none.
         cursor: The position of the last entry that the recorded state holds.
         plans: The open plans of the recorded state.
-        active: The ids of the nodes with groups in the recorded state.
+
+    Attributes:
+        active: The ids of the nodes with waiting groups.
         runnable: Those of them whose groups the next turn emits.
         busy: The ids of the nodes with emitted executions that have not ended.
+        dirty: The ids of the nodes whose state has changed since it was saved.
+        plans_changed: Whether the open plans have.
     """
 
     def __init__(
@@ -31,31 +40,44 @@ class Router:
         topology: Topology,
         load: Callable[[DataNode], NodeGroups | None] = lambda _node: None,
         cursor: int = 0,
-        plans: dict[str, PlanOpened] | None = None,
-        active: Iterable[str] = (),
-        runnable: Iterable[str] = (),
-        busy: Iterable[str] = (),
+        plans: Mapping[str, PlanOpened] | None = None,
     ) -> None:
         self.topology = topology
         self.cursor = cursor
         self.plans = dict(plans or {})
-        self.active = {node_id for node_id in active if node_id in topology.data_nodes}
-        self.runnable = {node_id for node_id in runnable if node_id in topology.data_nodes}
-        self.busy = {node_id for node_id in busy if node_id in topology.data_nodes}
+        self.plans_changed = False
+        self.active: set[str] = set()
+        self.runnable: set[str] = set()
+        self.busy: set[str] = set()
         self.dirty: set[str] = set()
         self._touched: set[str] = set()
         self._load = load
         self._loaded: dict[str, NodeGroups] = {}
-        self._mortal = [node.id for node in topology.data_nodes.values() if node.ttl is not None]
+        self._expiries: list[tuple[float, str]] = []
+        self._next_expiry: dict[str, float] = {}
 
     def groups(self, node_id: str) -> NodeGroups:
         """Returns a node's routing state, loading it when it is first needed."""
         state = self._loaded.get(node_id)
         if state is None:
             node = self.topology.data_nodes[node_id]
-            state = self._load(node) or NodeGroups(node)
-            self._loaded[node_id] = state
+            recorded = self._load(node)
+            state = self._loaded[node_id] = recorded or NodeGroups(node)
+            if recorded is not None:
+                # A recorded row may be ahead of the cursor: what it holds is never folded again, so it is noted here.
+                self._touched.add(node_id)
+                self._note(state)
         return state
+
+    def _note(self, state: NodeGroups) -> None:
+        node_id = state.node.id
+        (self.active.add if state.groups else self.active.discard)(node_id)
+        (self.runnable.add if state.runnable else self.runnable.discard)(node_id)
+        (self.busy.add if state.in_flight else self.busy.discard)(node_id)
+        expiry = state.next_expiry()
+        if expiry is not None and self._next_expiry.get(node_id) != expiry:
+            self._next_expiry[node_id] = expiry
+            heapq.heappush(self._expiries, (expiry, node_id))
 
     def fold(self, entry: Entry) -> list[Trigger]:
         """Takes in one entry and returns the executions that it asks for."""
@@ -66,11 +88,12 @@ class Router:
             return self._close_turn(entry)
         elif isinstance(entry, PlanOpened):
             self.plans[entry.plan] = entry
+            self.plans_changed = True
         elif isinstance(entry, PlanClosed):
-            self.plans.pop(entry.plan, None)
+            self.plans_changed |= self.plans.pop(entry.plan, None) is not None
         elif isinstance(entry, Ended) and entry.node in self.topology.data_nodes:
             for state in self._touch(entry.node, entry.position):
-                state.ended(entry.partition)
+                state.ended(entry.partition, entry.execution)
         return []
 
     def _touch(self, node_id: str, position: int) -> Iterator[NodeGroups]:
@@ -79,9 +102,7 @@ class Router:
             self.dirty.add(node_id)
             self._touched.add(node_id)
             yield state
-            (self.active.add if state.groups else self.active.discard)(node_id)
-            (self.runnable.add if state.runnable else self.runnable.discard)(node_id)
-            (self.busy.add if state.in_flight else self.busy.discard)(node_id)
+            self._note(state)
 
     def _route(self, event: Event) -> None:
         signal = self.topology.nodes.get(event.node)
@@ -89,7 +110,7 @@ class Router:
             return
         if isinstance(signal, DataNode):
             for state in self._touch(event.node, event.position):
-                state.ended(event.partition)
+                state.ended(event.partition, event.identity)
         if not signal.filter.admits(signal.spec, event.partition):
             return
         for node in self.topology.consumers.get(event.node, ()):
@@ -98,7 +119,12 @@ class Router:
                     state.offer(event)
         for projection in self.topology.projections.get(event.node, ()):
             if projection.source.admits(event.partition):
-                for partition in projection.fan_out(event.partition):
+                try:
+                    branches = list(projection.fan_out(event.partition))
+                except InvalidValue as error:
+                    _log.warning("an event of '%s' is not projected to '%s': %s", event.node, projection.id, error)
+                    continue
+                for partition in branches:
                     self._route(replace(event, node=projection.id, partition=partition))
 
     def _close_turn(self, turn: Turn) -> list[Trigger]:
@@ -110,19 +136,26 @@ class Router:
             for node in self.topology.consumers.get(source, ()):
                 for state in self._touch(node.id, turn.position):
                     state.mark_gone(source, partition)
-        for node_id in self._mortal:
-            if node_id in self.active:
-                for state in self._touch(node_id, turn.position):
-                    state.expire(turn.at)
+        for node_id in self._pop_expired(turn.at):
+            for state in self._touch(node_id, turn.position):
+                state.expire(turn.at)
+            self._note(self.groups(node_id))
         triggers = []
         for node_id in sorted(self.runnable):
             for state in self._touch(node_id, turn.position):
-                triggers += state.emit(turn.position, self._held(node_id))
+                triggers += state.emit(turn.position, partial(self._is_held, node_id))
         return triggers
 
-    def _held(self, node_id: str) -> frozenset[Partition]:
-        held = [plan.holds[node_id] for plan in self.plans.values() if node_id in plan.holds]
-        return frozenset().union(*held) if held else frozenset()
+    def _pop_expired(self, now: float) -> list[str]:
+        expired = []
+        while self._expiries and self._expiries[0][0] <= now:
+            _, node_id = heapq.heappop(self._expiries)
+            self._next_expiry.pop(node_id, None)
+            expired.append(node_id)
+        return expired
+
+    def _is_held(self, node_id: str, partition: Partition) -> bool:
+        return any(partition in plan.holds.get(node_id, ()) for plan in self.plans.values())
 
     # what a driver asks ---------------------------------------------------------------------------------------
 
@@ -132,18 +165,20 @@ class Router:
         self._touched.clear()
         return list(dict.fromkeys(key for node_id in touched for key in self.groups(node_id).take_fresh()))
 
-    def waiting_for(self) -> list[Key]:
-        """Returns every partition that some group waits for."""
-        return list(dict.fromkeys(key for node_id in sorted(self.active) for key in self.groups(node_id).waiting_for()))
+    def waits_for(self, key: Key) -> bool:
+        """Returns whether a group waits for a partition to be seen in storage."""
+        consumers = self.topology.consumers.get(key[0], ())
+        return any(node.id in self.active and self.groups(node.id).waits_for(key) for node in consumers)
 
     def expires_by(self, now: float) -> bool:
         """Returns whether a group outlives its node's time to live by now."""
-        for node_id in self._mortal:
-            if node_id not in self.active:
-                continue
-            state = self.groups(node_id)
-            if state.node.ttl is not None and any(g.created + state.node.ttl <= now for g in state.groups.values()):
+        while self._expiries and self._expiries[0][0] <= now:
+            expiry, node_id = self._expiries[0]
+            if self.groups(node_id).next_expiry() == expiry:
                 return True
+            heapq.heappop(self._expiries)
+            self._next_expiry.pop(node_id, None)
+            self._note(self.groups(node_id))
         return False
 
     def outbox(self) -> list[Trigger]:

@@ -1,0 +1,210 @@
+"""The router's state between processes: a cache of the fold, saved row by row.
+
+Drivers never share rows. Each live one has a seat, and writes below it alone; a new driver starts from whichever seat
+is furthest and copies it once. With shared rows, a slow driver could put an old row under another's new cursor, and
+what lies between the two would never be folded into that row again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol
+
+from rheo_assets.errors import StateError
+from rheo_assets.nodes import DataNode
+from rheo_assets.routing.groups import NodeGroups
+from rheo_assets.routing.record import (
+    dump_header,
+    dump_node,
+    dump_plans,
+    head_of,
+    later_buckets,
+    load_header,
+    load_node,
+    load_plans,
+)
+from rheo_assets.routing.router import Router
+from rheo_assets.topology import Topology
+
+_log = logging.getLogger("rheo_assets")
+
+SEATS: Final = 8
+_TRIES: Final = 50
+_MOST: Final = 3000
+_PLANS, _NODES = "plans", "nodes"
+
+
+class Rows(Protocol):
+    """A key-value store."""
+
+    def rows(self, keys: Iterable[str]) -> Mapping[str, str]:
+        """Returns the rows that there are."""
+
+    def put_rows(self, rows: Mapping[str, str]) -> None:
+        """Writes rows. At a crash only new ones may be there; those that existed before change together."""
+
+
+class Snapshot:
+    """Loads and saves one driver's router.
+
+    Args:
+        topology: The application's nodes.
+        rows: Where the rows lie.
+        seat: This driver's own seat; None: nothing is saved.
+    """
+
+    def __init__(self, topology: Topology, rows: Rows, seat: int | None) -> None:
+        self.topology = topology
+        self.is_new = True
+        self._rows = rows
+        self._seat = seat
+        self._from: int | None = None
+        self._found: dict[str, dict[str, str]] = {}
+        self._others: dict[str, str] = {}
+        self._saved_nodes: set[str] = set()
+        self._saved_cursor = -1
+
+    def _key(self, seat: int | None, *parts: str) -> str:
+        return "/".join([f"rheo/{self.topology.application}/router", str(seat), *parts])
+
+    @staticmethod
+    def _parts(node_id: str, name: str) -> tuple[str, ...]:
+        return ("node", node_id, name) if name else ("node", node_id)
+
+    # loading --------------------------------------------------------------------------------------------------
+
+    def load(self) -> Router:
+        """Returns the router as the furthest driver saved it; a new one where nothing was saved."""
+        for _ in range(_TRIES):
+            headers = self._headers()
+            if not headers:
+                return Router(self.topology)
+            self.is_new = False
+            seat = max(headers, key=lambda number: (headers[number], number == self._seat))
+            if self._read(seat):
+                self._from = seat
+                return self._router(headers[seat])
+        raise StateError("another driver saves its routing state faster than this one can read it")
+
+    def _headers(self) -> dict[int, int]:
+        keys = {self._key(seat): seat for seat in range(SEATS)}
+        found = {}
+        for key, text in self._rows.rows(keys).items():
+            try:
+                found[keys[key]] = load_header(text)
+            except StateError as error:
+                if text:
+                    _log.warning("%s; it is left out", error)
+        return found
+
+    def _read(self, seat: int) -> bool:
+        """Reads a seat's rows; returns whether nobody wrote between the first and the last."""
+        header = self._rows.rows([self._key(seat)])
+        self._others = self._texts({name: self._key(seat, name) for name in (_PLANS, _NODES)})
+        self._saved_nodes = set(json.loads(self._others.get(_NODES, "[]")))
+        ids = [node_id for node_id in self.topology.data_nodes if node_id in self._saved_nodes]
+        heads = self._texts({node_id: self._key(seat, *self._parts(node_id, "")) for node_id in ids})
+        self._found = {node_id: {"": text} for node_id, text in heads.items()}
+        later: dict[tuple[str, str], str] = {}
+        for node_id, text in heads.items():
+            for name in self._later(node_id, text):
+                later[node_id, name] = self._key(seat, *self._parts(node_id, name))
+        for (node_id, name), text in self._texts(later).items():
+            self._found[node_id][name] = text
+        return self._rows.rows([self._key(seat)]) == header
+
+    def _texts(self, keys: Mapping[Any, str]) -> dict[Any, str]:
+        found = self._rows.rows(keys.values()) if keys else {}
+        return {name: found[key] for name, key in keys.items() if found.get(key)}
+
+    @staticmethod
+    def _later(node_id: str, text: str) -> list[str]:
+        try:
+            return later_buckets(head_of(node_id, text))
+        except (StateError, KeyError, TypeError, ValueError):
+            return []
+
+    def _router(self, cursor: int) -> Router:
+        plans = load_plans(self.topology, self._others[_PLANS]) if _PLANS in self._others else {}
+        router = Router(self.topology, self._load_node, cursor, plans)
+        for node_id, rows in self._found.items():
+            if not _is_idle(rows[""]):
+                router.groups(node_id)
+        self._saved_cursor = cursor
+        return router
+
+    def _load_node(self, node: DataNode) -> NodeGroups | None:
+        rows = self._found.get(node.id)
+        if rows is None:
+            return None
+        try:
+            return load_node(node, self.topology, rows)
+        except (StateError, LookupError, TypeError, ValueError) as error:
+            _log.warning("the waiting groups of '%s' are lost: %s", node.id, error)
+            return None
+
+    # saving ---------------------------------------------------------------------------------------------------
+
+    def save(self, router: Router) -> None:
+        """Writes what has changed since the last time; the header goes last."""
+        if self._seat is None or not (router.dirty or router.plans_changed or router.cursor != self._saved_cursor):
+            return
+        batches = [*self._inherited(), *self._changed_nodes(router)]
+        last = self._changed_others(router)
+        last[self._key(self._seat)] = dump_header(router.cursor)
+        for batch in _packed([*batches, last]):
+            self._rows.put_rows(batch)
+        router.dirty.clear()
+        router.plans_changed = False
+        self._from = self._seat
+        self._saved_cursor = router.cursor
+
+    def _changed_nodes(self, router: Router) -> Iterator[dict[str, str]]:
+        for node_id in router.dirty:
+            rows = dump_node(router.groups(node_id), self.topology, router.cursor)
+            yield {self._key(self._seat, *self._parts(node_id, name)): text for name, text in rows.items()}
+
+    def _changed_others(self, router: Router) -> dict[str, str]:
+        rows = {}
+        if router.plans_changed or self._from != self._seat:
+            rows[self._key(self._seat, _PLANS)] = dump_plans(router)
+        if self._saved_nodes != self.topology.data_nodes.keys() or self._from != self._seat:
+            joined = self.topology.data_nodes.keys() - self._saved_nodes - router.dirty
+            for node_id in joined:  # it may have been here before, and taken away
+                rows[self._key(self._seat, *self._parts(node_id, ""))] = ""
+            self._saved_nodes = set(self.topology.data_nodes)
+            rows[self._key(self._seat, _NODES)] = json.dumps(sorted(self._saved_nodes))
+        return rows
+
+    def _inherited(self) -> Iterator[dict[str, str]]:
+        """Yields the rows of the seat that this driver started from, for its own; its own older ones are blanked."""
+        if self._from == self._seat:
+            return
+        own = self._key(self._seat)
+        if self._rows.rows([own]):
+            self._rows.put_rows({own: ""})  # until all is written this seat holds nothing
+        for node_id, rows in self._found.items():
+            yield {self._key(self._seat, *self._parts(node_id, name)): text for name, text in rows.items()}
+        heads = {self._key(self._seat, *self._parts(n, "")) for n in self.topology.data_nodes if n not in self._found}
+        yield from ({key: ""} for key in self._rows.rows(heads))
+
+
+def _packed(batches: Iterable[Mapping[str, str]]) -> Iterator[dict[str, str]]:
+    """Yields larger batches; rows that belong together stay together, and later ones win."""
+    packed: dict[str, str] = {}
+    for batch in batches:
+        if packed and len(packed) + len(batch) > _MOST:
+            yield packed
+            packed = {}
+        packed.update(batch)
+    yield packed
+
+
+def _is_idle(text: str) -> bool:
+    try:
+        head = json.loads(text)
+        return not head["groups"] and not head["in_flight"] and max(head["buckets"]) <= 1
+    except (ValueError, LookupError, TypeError):
+        return False
