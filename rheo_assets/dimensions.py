@@ -4,7 +4,6 @@ A value is `str`, `int` or a naive `datetime` in UTC, already truncated to its d
 tuple of values in spec order.
 """
 
-# ruff: noqa: DTZ001  # naive datetimes mean UTC on this floor
 from __future__ import annotations
 
 import re
@@ -323,11 +322,16 @@ class Dimension:
     def convert(self, value: Value, source: Dimension) -> Value:
         """Returns another dimension's value as one of this dimension, for EQUALS.
 
-        A finer DATETIME is truncated; a coarser one becomes its first moment.
+        A finer DATETIME is truncated; a coarser one becomes its first value here, as a month its first Monday.
 
         Raises:
             InvalidValue: It means nothing here.
         """
+        if self.granularity is not None and source.granularity is not None:
+            converted = self.read(value)
+            if compared_equal(converted, self, value, source):
+                return converted
+            return self.shift(converted, 1)  # the week in which the month begins belongs to the month before
         if self.type is source.type:
             return self.read(value) if self.type is not DimensionType.LONG else value
         return self.read(source.render(value))

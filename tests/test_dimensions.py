@@ -253,3 +253,10 @@ def test_equals_compares_texts_case_and_numbers_as_people_do():
     assert compared_equal("007", plain, 7, dimension(type=LONG))
     assert not compared_equal("seven", plain, 7, dimension(type=LONG))
     assert compared_equal("20211122", plain, datetime(2021, 11, 22), dimension(type=DATETIME))
+
+
+def test_the_first_week_of_a_month_is_the_first_that_starts_in_it():
+    month, week = dimension(type=DATETIME, granularity="MONTH"), dimension(type=DATETIME, granularity="WEEK")
+    assert week.convert(datetime(2021, 9, 1), month) == datetime(2021, 9, 6)
+    assert week.convert(datetime(2021, 3, 1), month) == datetime(2021, 3, 1)
+    assert month.convert(datetime(2021, 8, 30), week) == datetime(2021, 8, 1)
