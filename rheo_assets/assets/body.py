@@ -38,6 +38,7 @@ class Body:
         self.binding = binding
         self.node = node
         self.context = context
+        self.run_id = context.run.run_id
         self.codec = binding.codecs[node.id]
         self.config: Mapping[str, Any] = context.op_execution_context.op_config or {}
         self._looked = time.monotonic()
@@ -120,7 +121,7 @@ class Body:
         while True:
             found = unmet(self.node, tips, self._is_ready)
             if found.are_met:
-                execution_id = str(uuid5(NAMESPACE_URL, f"rheo:{self.context.run_id}|{self.node.id}|{partition!r}"))
+                execution_id = str(uuid5(NAMESPACE_URL, f"rheo:{self.run_id}|{self.node.id}|{partition!r}"))
                 return Request(execution_id, partition, tips, found.nearest)
             if not self.config.get("wait") or time.monotonic() > deadline or self._is_cancelled():
                 raise Contradiction(
@@ -135,7 +136,7 @@ class Body:
     def _is_ours(self, request: Request) -> bool:
         if not self.config.get("executions"):
             return True
-        if self.binding.claims.take(request.id, self.context.run_id):
+        if self.binding.claims.take(request.id, self.run_id):
             return True
         self.context.log.info(f"{self.node.describe(request.partition)} is left to the driver that has claimed it")
         return False
@@ -158,7 +159,7 @@ class Body:
             self.context.log.info,
             self._is_cancelled,
             self.binding.callable_path,
-            self.context.run_id,
+            self.run_id,
         )
         try:
             return run_execution(self.node, request, around)
@@ -167,16 +168,16 @@ class Body:
             return Outcome(self._failed(request.partition, f"{type(error).__name__}: {error}", request.id))
 
     def _failed(self, partition: Partition, error: str, execution_id: str | None = None) -> Execution:
-        identity = execution_id or str(uuid5(NAMESPACE_URL, f"rheo:{self.context.run_id}|{self.node.id}|{partition!r}"))
+        identity = execution_id or str(uuid5(NAMESPACE_URL, f"rheo:{self.run_id}|{self.node.id}|{partition!r}"))
         return Execution(
-            identity, self.node.id, self.node.spec.render(partition), str(Status.FAILED), run_id=self.context.run_id, error=error
+            identity, self.node.id, self.node.spec.render(partition), str(Status.FAILED), run_id=self.run_id, error=error
         )
 
     def _is_cancelled(self) -> bool:
         now = time.monotonic()
         if not self._cancelled and now - self._looked >= _LOOK_EVERY:
             self._looked = now
-            run = self.context.instance.get_run_by_id(self.context.run_id)
+            run = self.context.instance.get_run_by_id(self.run_id)
             self._cancelled = run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}
         return self._cancelled
 

@@ -73,6 +73,17 @@ def run_tags(codec: Codec, partitions: Sequence[Partition]) -> dict[str, str]:
     return tags
 
 
+def _reason(result: dg.ExecuteInProcessResult) -> str:
+    """Returns the innermost error of a run that failed."""
+    for event in result.all_events:
+        error = getattr(event.event_specific_data, "error", None) if event.is_failure else None
+        if error is not None:
+            while error.cause is not None:
+                error = error.cause
+            return str(error.message).strip()
+    return "see the run's log"
+
+
 class LocalRuns:
     """Runs executions in this process.
 
@@ -170,14 +181,15 @@ class LocalRuns:
         if not requests:
             return
         try:
-            if not self.run_now(node, requests):
-                self._on_lost(node, requests, "its run failed outside of the targets; see the run's log")
+            error = self.run_now(node, requests)
+            if error is not None:
+                self._on_lost(node, requests, f"its run failed outside of the targets: {error}")
         except Exception as error:
             _log.exception("a run of '%s' could not be carried out", node.id)
             self._on_lost(node, requests, f"its run could not be carried out: {type(error).__name__}: {error}")
 
-    def run_now(self, node: DataNode, requests: Sequence[Request]) -> bool:
-        """Runs one batch (one composite key, contiguous time) in the calling thread; returns whether all succeeded."""
+    def run_now(self, node: DataNode, requests: Sequence[Request]) -> str | None:
+        """Runs one batch (one composite key, contiguous time) in the calling thread; returns why it failed, if it did."""
         partitions = [request.partition for request in requests]
         codec = self.binding.codecs[node.id]
         codec.register(self.instance, partitions)
@@ -190,7 +202,7 @@ class LocalRuns:
             tags=run_tags(codec, partitions),
             raise_on_error=False,
         )
-        return result.success
+        return None if result.success else _reason(result)
 
     def _job(self, node: DataNode, partitions: Sequence[Partition]) -> dg.JobDefinition:
         """Returns the job of one node, its time partitions widened to hold these: Dagster's list bounds nothing of ours."""
@@ -214,7 +226,7 @@ class LocalRuns:
         since = self.binding.since
         assert isinstance(earliest, datetime)
         if earliest < since:
-            since = datetime(earliest.year, 1, 1)  # noqa: DTZ001  # naive means UTC
+            since = datetime(earliest.year, 1, 1)  # naive means UTC
         today = codec.time.ordinal(codec.time.granularity.truncate(utc_naive(datetime.now(UTC))))  # type: ignore[union-attr]
         ahead = max(codec.time.ordinal(moment) for moment in moments) - today
         return since, max(codec.end_offset, ahead + 2)
