@@ -20,7 +20,7 @@ from rheo_assets.signals import Signal, View
 _KINDS = {"spark": "spark", "pyspark": "pyspark", "scala": "scala", "presto": "presto", "python": "python"}
 CONFIG = {
     "executions": dg.Field(
-        [dg.Permissive()], is_required=False, description="Written by the router: executions with resolved inputs."
+        [dict], is_required=False, description="Written by the router: executions with resolved inputs."
     ),
     "wait": dg.Field(
         bool,
@@ -45,7 +45,7 @@ def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> 
 
     with disable_dagster_warnings():  # backfill policies and code references are marked beta
         definition = (codec or binding.codecs[node.id]).definition
-        return dg.asset(
+        asset: dg.AssetsDefinition = dg.asset(
             key=asset_key(node.application, node.id),
             deps=list(_dependencies(binding, node)) if codec is None else None,
             partitions_def=definition,
@@ -54,6 +54,7 @@ def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> 
             output_required=False,
             **_shown(node),
         )(materialise)
+        return asset
 
 
 def external_spec(binding: Binding, node: Signal) -> dg.AssetSpec:

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 from dagster import DagsterEventType, EventLogRecord, EventRecordsFilter
 
+_NO_CAPTURE = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 _SETTINGS = """\
 # Written by rheo_assets for a local instance. Edit freely; it is never written again.
 telemetry:
@@ -37,8 +38,13 @@ def home(root: Path | None) -> Path:
 
 
 def open_instance(root: Path | None) -> dg.DagsterInstance:
-    """Opens the instance that a daemon on this machine would use."""
-    instance = dg.DagsterInstance.from_config(str(home(root)))
+    """Opens the instance that a daemon on this machine would use.
+
+    Dagster points this process's standard output at a file while a step runs, which several runs at once never undo: a
+    script keeps its output, and what user code prints is in the run's log instead.
+    """
+    reference = InstanceRef.from_dir(str(home(root)), overrides={"compute_logs": _NO_CAPTURE})
+    instance = dg.DagsterInstance.from_ref(reference)
     # Dagster calls logging.config.dictConfig whenever a run starts, even with nothing configured. That closes every
     # handler of the process under logging's own lock, and deadlocks with a run that is logging on another thread.
     configured = instance.get_python_log_dagster_handler_config()
