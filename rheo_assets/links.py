@@ -126,7 +126,8 @@ class Linkage:
         covered = {name for link in output_links for name in [self._add_output_link(link)] if name}
         self._cover_output(covered, auto_output)
         self._careful = [rule for rule in self._rules if not rule.guesses]
-        self._guesses = [rule for rule in self._rules if rule.guesses]
+        # The finest source guesses best: its first moment also lies in the granules of the coarser ones.
+        self._guesses = sorted((rule for rule in self._rules if rule.guesses), key=self._fineness_of_source, reverse=True)
 
     # building -------------------------------------------------------------------------------------------------
 
@@ -208,6 +209,11 @@ class Linkage:
                 and of.granularity.fineness < to.granularity.fineness
             )
             self._rules.append(Rule(target, (source,), None, guesses=coarser))
+
+    def _fineness_of_source(self, rule: Rule) -> int:
+        granularity = self._variables[rule.sources[0]].dimension.granularity
+        assert granularity is not None
+        return granularity.fineness
 
     def _link_by_name(self) -> None:
         aliases = [alias for alias in self.inputs if alias not in self._fixed]
