@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterEventType, EventLogRecord, EventRecordsFilter
+from dagster._core.instance import InstanceRef
 
 _NO_CAPTURE = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 _SETTINGS = """\
