@@ -167,8 +167,8 @@ class NodeGroups:
                 received = {(self.sources[name], p) for name, p in group.received.items()}
                 group.unready |= needed - received
         group.unready -= self.injected
-        self._fresh.update(dict.fromkeys(self._waits_of(group)))
-        self._watch(group)
+        self._fresh.update(dict.fromkeys(group.unready | self._nearest_keys(group)))
+        self._index(group)
 
     def _admits(self, output: Partition) -> bool:
         try:
@@ -177,16 +177,16 @@ class NodeGroups:
             return False
         return self.node.filter.admits(self.node.spec, output)
 
-    def _watch(self, group: TriggerGroup) -> None:
-        for key in self._waits_of(group):
+    def _index(self, group: TriggerGroup) -> None:
+        for key in self._range_keys(group) | self._nearest_keys(group):
             self._waiting.setdefault(key, {})[group.number] = None
+        self._watch(group)
+
+    def _watch(self, group: TriggerGroup) -> None:
         if self._is_satisfied(group):
             self.runnable[group.number] = None
         else:
             self.runnable.pop(group.number, None)
-
-    def _waits_of(self, group: TriggerGroup) -> set[Key]:
-        return group.unready | self._nearest_keys(group)
 
     def _nearest_keys(self, group: TriggerGroup) -> set[Key]:
         return {
@@ -312,7 +312,7 @@ class NodeGroups:
         self.runnable.pop(group.number, None)
         for key in self._group_keys(group):
             self._forget(self._by_key, key, group.number)
-        for waited in self._waits_of(group) | group.found | self._range_keys(group):
+        for waited in self._range_keys(group) | self._nearest_keys(group):
             self._forget(self._waiting, waited, group.number)
 
     def _range_keys(self, group: TriggerGroup) -> set[Key]:
@@ -344,9 +344,7 @@ class NodeGroups:
             for key in self._group_keys(group):
                 self._by_key.setdefault(key, {})[group.number] = None
             if group.tips is not None:
-                for waited in self._range_keys(group):
-                    self._waiting.setdefault(waited, {})[group.number] = None
-                self._watch(group)
+                self._index(group)
 
     def resume(self, group: TriggerGroup, unready: set[Key]) -> bool:
         """Solves a recorded group under the present declaration; returns whether it still stands."""
