@@ -91,7 +91,7 @@ def _window(dimension: Dimension, spelling: slice, where: str) -> Window:
     if not dimension.has_order:
         raise DeclarationError(subject, "a STRING has no order", "Name the value, or use '*'")
     if spelling.step is not None:
-        raise DeclarationError(subject, "a range has no step", "Write [:-7] for the last 7, or [-1:-7] to start one back")
+        raise DeclarationError(subject, "a range has no step", "Write [:-7] for the last 7, [-1:-7] to start one back")
     for end in (spelling.start, spelling.stop):
         if end is not None and (not isinstance(end, int) or isinstance(end, bool)):
             raise DeclarationError(
@@ -146,7 +146,7 @@ class Filter:
 
     @classmethod
     def of(cls, spec: DimensionSpec, declared: Mapping[Any, Any] | None, where: str) -> Filter:
-        """Reads the API's tree: `{"NA": {"*": {}}, "EU": {"*": {}}}`; a branch that stops early leaves the rest open."""
+        """Reads the API's tree: `{"NA": {"*": {}}, "EU": {"*": {}}}`; what is below a branch is open."""
         if not declared:
             return cls.open(spec)
         return cls(tuple(dict.fromkeys(_branches(spec.dimensions, declared, where))))

@@ -127,7 +127,8 @@ class Linkage:
         self._cover_output(covered, auto_output)
         self._careful = [rule for rule in self._rules if not rule.guesses]
         # The finest source guesses best: its first moment also lies in the granules of the coarser ones.
-        self._guesses = sorted((rule for rule in self._rules if rule.guesses), key=self._fineness_of_source, reverse=True)
+        guesses = [rule for rule in self._rules if rule.guesses]
+        self._guesses = sorted(guesses, key=self._fineness_of_source, reverse=True)
 
     # building -------------------------------------------------------------------------------------------------
 
@@ -182,7 +183,9 @@ class Linkage:
                     self._equate_each(target_alias, target.names, source_alias, source.names, link)
                     continue
                 if len(target.names) != 1:
-                    raise DeclarationError(self._subject(link), "a function computes one dimension", "Write one link each")
+                    raise DeclarationError(
+                        self._subject(link), "a function computes one dimension", "Write one link a dimension"
+                    )
                 self._computed.add((target_alias, target.names[0]))
                 self._rules.append(Rule(self._index[target_alias, target.names[0]], sources, function))
 
@@ -200,7 +203,7 @@ class Linkage:
             if to.granularity is not None and of.type is not to.type and of.has_order:
                 raise DeclarationError(
                     f"node '{self.node_id}'",
-                    f"{self._variables[source]} is {of.type} and {self._variables[target]} is {to.type}: not comparable",
+                    f"{self._variables[source]} is {of.type}, {self._variables[target]} is {to.type}: not comparable",
                     "Link them with a function, or switch auto_input_dim_linking_enabled off",
                 )
             coarser = (
@@ -323,7 +326,8 @@ class Linkage:
                 )
             raise DeclarationError(
                 f"node '{self.node_id}'",
-                f"nothing determines dimension '{variable.dimension.name}' of input '{variable.alias}', which waits for no event",
+                f"nothing determines dimension '{variable.dimension.name}' of input '{variable.alias}', "
+                "which waits for no event",
                 f"Pin it to a value, or link it: input_dim_links=[({self.inputs[variable.alias].node.id}"
                 f'("{variable.dimension.name}"), EQUALS, <other input>("<dimension>"))]',
             )
@@ -411,7 +415,9 @@ class Linkage:
         unknown = tuple(str(variable) for index, variable in enumerate(self._variables) if index not in values)
         return Solution(found, self._collect(values, OUTPUT, self.output), unknown)
 
-    def resolve_output(self, output: Partition, given: Mapping[str, Partition] | None = None) -> Mapping[str, Partition]:
+    def resolve_output(
+        self, output: Partition, given: Mapping[str, Partition] | None = None
+    ) -> Mapping[str, Partition]:
         """Returns every input's tip for an output partition.
 
         Raises:

@@ -141,7 +141,9 @@ class View(Subscriptable):
         object.__setattr__(self, "narrowed", narrowed)
         if self.is_nearest and self.checks_range:
             raise DeclarationError(
-                str(self), "is both nearest and range-checked", "nearest waits for one partition, range_check for all: choose"
+                str(self),
+                "is both nearest and range-checked",
+                "nearest waits for one partition, range_check for all: choose",
             )
 
     def _unknown(self) -> Exception:
@@ -190,7 +192,7 @@ class View(Subscriptable):
         return self.is_complete and all(isinstance(constraint, Exactly) for constraint in self.constraints)
 
     def windows(self) -> tuple[Window | None, ...]:
-        """Returns the range on each dimension, None where there is none. A filter's range counts once one is asked for."""
+        """Returns the range on each dimension or None; a filter's range counts once one is asked for."""
         asked = self.constraints + (ANY,) * (len(self.node.spec) - len(self.constraints))
         met = self.narrowed.branches[0]
         return tuple(
@@ -262,5 +264,7 @@ def as_view(signal: object) -> View:
     if isinstance(signal, Signal):
         return View(signal)
     raise DeclarationError(
-        f"{signal!r}", f"is a {type(signal).__name__}, not a node or a view of one", "Use what add_timer, create_data, … return"
+        f"{signal!r}",
+        f"is a {type(signal).__name__}, not a node or a view of one",
+        "Use what add_timer, create_data, … return",
     )
