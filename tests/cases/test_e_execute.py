@@ -98,7 +98,7 @@ def test_execute_does_not_verify_external_data_but_checked_ranges(app: Applicati
 
 def test_a_recursive_execution_refuses_missing_external_data_before_it_runs_anything(app: Application) -> None:
     """E6."""
-    ext, a, b = chain(app)
+    ext, _, b = chain(app)
     with pytest.raises(ValueError, match=r"ext\[1\]\[2022-03-04\]"):
         app.execute(b[1]["2022-03-04"], recursive=True)
     assert app.history() == []
@@ -111,7 +111,7 @@ def test_a_recursive_execution_refuses_missing_external_data_before_it_runs_anyt
     assert app.get_active_routes() == []
 
 
-def test_a_recursive_execution_builds_each_missing_partition_once_and_existing_ones_never_again(app: Application) -> None:
+def test_a_recursive_execution_builds_what_is_missing_once_and_what_exists_never_again(app: Application) -> None:
     """signals.md §6, recursive: what E7 is to E8."""
     ext, a, b = chain(app, 3)
     for day in ("2022-03-02", "2022-03-03", "2022-03-04"):
@@ -260,7 +260,7 @@ def test_a_missing_partition_is_named_in_the_history(app: Application) -> None:
 
 def test_a_plan_absorbs_the_pushes_that_would_start_its_partitions(app: Application) -> None:
     """signals.md §6: a partition that a running plan holds is started by that plan alone."""
-    ext, a, b = chain(app)
+    ext, _, b = chain(app)
     below = node(app, "below", [b])
     file(app, ext[1]["2022-03-04"])
     app.execute(b[1]["2022-03-04"], recursive=True)

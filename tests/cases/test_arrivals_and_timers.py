@@ -1,0 +1,222 @@
+"""signals.md §5.9 to §5.11: timers, arrivals, projections."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rheo_assets import Application, DatetimeGranularity, DimensionType
+from tests.cases.topologies import LONG, S3, cycle, event, file, node, pending, ran, read
+
+
+def settled(app: Application, now: datetime) -> None:
+    app.tick(now=now)
+    app.settle(60)
+
+
+# timers -------------------------------------------------------------------------------------------------------
+
+
+def test_a_rate_fires_one_period_after_activation_and_keeps_its_phase(app: Application) -> None:
+    t = app.add_timer("t", "rate(1 hour)", "time", time_dimension_granularity=DatetimeGranularity.SECOND)
+    n = node(app, "n", [t])
+    before = datetime.now(UTC).replace(microsecond=0)
+    app.activate()
+    after = datetime.now(UTC)
+    app.settle(60)
+    assert app.history(n) == []
+    settled(app, before + timedelta(minutes=59))
+    assert app.history(n) == []
+    settled(app, after + timedelta(hours=1, minutes=40))
+    settled(app, after + timedelta(hours=3, minutes=10))
+    ticks = [datetime.fromisoformat(f"{text}+00:00") for text in sorted(ran(app, n))]
+    assert len(ticks) == 3
+    assert before + timedelta(hours=1) <= ticks[0] <= after + timedelta(hours=1)
+    assert [tick - ticks[0] for tick in ticks] == [timedelta(), timedelta(hours=1), timedelta(hours=2)]
+
+
+def test_a_cron_fires_at_its_times_and_not_at_activation(app: Application) -> None:
+    t = app.add_timer("t", "cron(0 3 * * ? *)", "day")
+    n = node(app, "n", [t])
+    app.activate()
+    app.settle(60)
+    assert app.history(n) == []
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    settled(app, midnight + timedelta(days=2, hours=2))
+    first = ran(app, n)
+    settled(app, midnight + timedelta(days=2, hours=3))
+    assert ran(app, n) == [*first, f"{midnight + timedelta(days=2):%Y-%m-%d}"]
+
+
+def test_after_downtime_a_timer_catches_up_each_tick_once_in_another_session(
+    new_app: Callable[[str], Application],
+) -> None:
+    def declare() -> Application:
+        app = new_app("clock")
+        t = app.add_timer("t", "rate(1 day)", "day")
+        node(app, "n", [t])
+        return app
+
+    app = declare()
+    app.activate()
+    start = datetime.now(UTC)
+    settled(app, start + timedelta(days=2, minutes=1))
+    assert len(app.history("n")) == 2
+    later = declare()
+    later.activate()
+    assert len(later.history("n")) == 2
+    settled(later, start + timedelta(days=6, minutes=1))
+    settled(later, start + timedelta(days=6, minutes=2))
+    days = ran(later, "n")
+    assert len(days) == len(set(days)) == 6
+
+
+def test_a_shifted_timer_tells_another_day(app: Application) -> None:
+    t = app.add_timer("t", "rate(1 day)", "day", time_dimension_shift=-1)
+    n = node(app, "n", [t])
+    app.activate()
+    now = datetime.now(UTC)
+    settled(app, now + timedelta(days=1, seconds=5))
+    assert len(ran(app, n)) == 1
+    assert ran(app, n)[0] in {f"{now:%Y-%m-%d}", f"{now + timedelta(seconds=5):%Y-%m-%d}"}
+
+
+# arrivals -----------------------------------------------------------------------------------------------------
+
+
+def test_files_present_at_the_first_activation_are_ready_but_no_events(app: Application) -> None:
+    x = S3(app, "x", "day")
+    n = node(app, "n", [x[:-2].range_check(True)])
+    file(app, x["2021-03-01"])
+    file(app, x["2021-03-02"])
+    app.activate()
+    cycle(app)
+    assert app.history(n) == []
+    assert pending(app, n) == 0
+    event(app, x["2021-03-02"])
+    assert ran(app, n) == ["2021-03-02"]
+
+
+def test_arrivals_while_nothing_ran_are_events_later(new_app: Callable[[str], Application]) -> None:
+    def declare() -> tuple[Application, object]:
+        app = new_app("app")
+        x = S3(app, "x", "day")
+        node(app, "n", [x])
+        return app, x
+
+    app, x = declare()
+    app.activate()
+    file(app, x["2021-03-01"])
+    later, x = declare()
+    later.activate()
+    cycle(later)
+    assert ran(later, "n") == ["2021-03-01"]
+    cycle(later)
+    assert ran(later, "n") == ["2021-03-01"]
+
+
+def test_a_rewritten_completion_file_is_a_new_event_whatever_its_age(app: Application) -> None:
+    x = S3(app, "x", "day")
+    n = node(app, "n", [x])
+    folder = file(app, x["2011-03-01"])
+    app.activate()
+    cycle(app)
+    assert app.history(n) == []
+    os.utime(folder / "_SUCCESS", ns=(1, 1))
+    cycle(app)
+    assert ran(app, n) == ["2011-03-01"]
+    file(app, x["2011-03-01"])
+    cycle(app)
+    assert ran(app, n) == ["2011-03-01", "2011-03-01"]
+
+
+def test_a_folder_without_its_completion_file_is_no_arrival(app: Application) -> None:
+    x = S3(app, "x", "day")
+    n = node(app, "n", [x])
+    app.activate()
+    (path,) = app.materialize(x["2021-03-01"])
+    folder = Path(path)
+    folder.mkdir(parents=True)
+    (folder / "part-0").write_text("half")
+    cycle(app)
+    assert app.history(n) == []
+    (folder / "_SUCCESS").touch()
+    cycle(app)
+    assert ran(app, n) == ["2021-03-01"]
+
+
+def test_a_completion_file_that_is_gone_makes_its_partition_unready(app: Application) -> None:
+    """§5.2: until storage is seen without the completion file."""
+    x, y = S3(app, "x", "day"), S3(app, "y", "day")
+    n = node(app, "n", [x[:-2].range_check(True), y])
+    app.activate()
+    early = file(app, x["2021-03-01"])
+    file(app, x["2021-03-02"])
+    cycle(app)
+    (early / "_SUCCESS").unlink()
+    cycle(app)
+    event(app, y["2021-03-02"])
+    assert app.history(n) == []
+    assert [group.waiting_for for group in app.pending(n) if not group.missing] == [("x[2021-03-01]",)]
+    (early / "_SUCCESS").touch()
+    cycle(app)
+    assert ran(app, n).count("2021-03-02") == 1
+
+
+def test_a_path_that_is_no_partition_is_not_routed(app: Application, caplog: pytest.LogCaptureFixture) -> None:
+    x = S3(app, "x", hour=LONG)
+    n = node(app, "n", [x])
+    app.activate()
+    (path,) = app.materialize(x[7])
+    for name in ("07", "not-a-number"):
+        folder = Path(path).parent / name
+        folder.mkdir(parents=True)
+        (folder / "_SUCCESS").touch()
+    cycle(app)
+    assert app.history(n) == []
+    assert "digits" in caplog.text
+
+
+def test_an_arrival_is_an_event_even_where_the_partition_was_executed_by_hand(app: Application) -> None:
+    x = S3(app, "x", "day")
+    n = node(app, "n", [x])
+    app.execute(n["2021-03-01"])
+    file(app, x["2021-03-01"])
+    cycle(app)
+    assert ran(app, n) == ["2021-03-01", "2021-03-01"]
+
+
+# projections --------------------------------------------------------------------------------------------------
+
+REGION_DAY = {"region": {"type": DimensionType.STRING, "day": {"type": DimensionType.DATETIME}}}
+
+
+def projected(app: Application):
+    t = app.add_timer("t", "rate(1 day)", "day")
+    p = app.project("p", t, REGION_DAY, {"NA": {"*": {}}, "EU": {"*": {}}})
+    return t, p, node(app, "n", [p])
+
+
+def test_an_event_of_a_projection_fans_out_over_its_branches(app: Application) -> None:
+    t, _, n = projected(app)
+    app.activate()
+    event(app, t["2021-03-01"])
+    assert sorted(ran(app, n)) == ["EU/2021-03-01", "NA/2021-03-01"]
+    assert read(app, n, "p") == [ran(app, n)[-1]]
+
+
+def test_a_consumer_of_a_projection_is_executed_for_its_own_branch_only(app: Application) -> None:
+    _, p, n = projected(app)
+    app.execute(n["EU"]["2021-03-01"], recursive=True)
+    app.settle(60)
+    assert ran(app, n) == ["EU/2021-03-01"]
+    with pytest.raises(ValueError, match="p"):
+        app.execute(p["EU"]["2021-03-01"])
+    with pytest.raises(ValueError, match="p"):
+        app.poll(p["EU"]["2021-03-01"])
+    with pytest.raises(ValueError, match="region"):
+        app.execute(n["XX"]["2021-03-01"])
