@@ -70,10 +70,9 @@ def progress(title: str, ready: Ready) -> Iterator[None]:
 
 def land_days(root: Path, days: list[date]) -> int:
     """Lands days of all three airports; returns how many partitions were new."""
-    new = land(root, days).written
-    count = len(new) if not isinstance(new, int) else new
-    console.print(f"  landed {days[0]} to {days[-1]}: {count} new folders")
-    return count
+    new = len(land(root, days).written)
+    console.print(f"  landed {days[0]} to {days[-1]}: {new} new folders")
+    return new
 
 
 def main() -> int:

@@ -105,10 +105,10 @@ ranged = pairs.flatmap(lambda drawn: st.tuples(st.just(drawn), st.tuples(*[windo
 
 @given(ranged)
 @settings(max_examples=60, deadline=None)
-def test_spreading_reads_what_the_view_reads(drawn):
+def test_spreading_reads_what_the_view_reads_and_can_exist(drawn):
     (spec, tips, _), chosen = drawn
     reading = view(spec, chosen)
-    read = {partition for tip in tips for partition in reading.partitions(tip)}
+    read = {partition for tip in tips for partition in reading.partitions(tip) if spec.can_exist(partition)}
     assert set(PartitionSet.of(spec, tips).spread(chosen)) == read
 
 
