@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 import rheo_assets as flow
+from resources import local
 from rheo_assets import (
     EQUALS,
     DataFormat,
@@ -24,11 +25,10 @@ from rheo_assets import (
     Spark,
     SparkSQL,
 )
-from resources import local
 
 ACCOUNT = "111222333444"
 BUCKET = "nyc-flights"
-FIRST_DAY = datetime(2013, 1, 1)  # noqa: DTZ001  # naive means UTC
+FIRST_DAY = datetime(2013, 1, 1)  # naive means UTC
 SUCCESS = SignalIntegrityProtocol("FILE_CHECK", {"file": "_SUCCESS"})
 ORIGINS: dict[str, Any] = {"EWR": {"*": {}}, "JFK": {"*": {}}, "LGA": {"*": {}}}
 DAY = {"type": DimensionType.DATETIME, "format": "%Y-%m-%d", "min": FIRST_DAY}

@@ -1,6 +1,6 @@
 """Basic backfilling (the user's Example 2, first part): execute a node and everything that it lacks.
 
-    RHEO_PLATFORM=local python examples/backfill.py
+RHEO_PLATFORM=local python examples/backfill.py
 """
 
 import logging

@@ -1,9 +1,10 @@
 """Hello World: one node without inputs, executed by hand.
 
-    python examples/hello_world.py
+python examples/hello_world.py
 """
 
 import logging
+
 import rheo_assets as flow
 from rheo_assets import *
 

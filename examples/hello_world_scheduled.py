@@ -1,6 +1,6 @@
 """The scheduled Hello World: a timer starts the node once a day, and once for each day that was missed.
 
-    python examples/hello_world_scheduled.py
+python examples/hello_world_scheduled.py
 """
 
 import logging

@@ -122,7 +122,9 @@ class Application:
         """Declares a dataset that somebody else writes."""
         folder = getattr(external_data_desc, "folder", "data").rsplit("/", 1)[-1]
         said = {**metadata, "_source": _caller()}
-        node = external_node(self.name, id or folder, external_data_desc, dimension_spec, dimension_filter, protocol, said)
+        node = external_node(
+            self.name, id or folder, external_data_desc, dimension_spec, dimension_filter, protocol, said
+        )
         return self._declare(node)
 
     def glue_table(
@@ -153,8 +155,8 @@ class Application:
             inputs: A list of nodes and views, or a dict by alias.
             **declaration: `input_dim_links`, `output_dimension_spec`, `output_dim_links`, `compute_targets`,
                 `pending_node_expiration_ttl_in_secs`, `auto_input_dim_linking_enabled`,
-                `auto_output_dim_linking_enabled`, `protocol`; `dataset_format`, `header`, `delimiter` say how the output
-                is written; `description`, `owners`, `tags`, `group` and anything else is shown on the asset.
+                `auto_output_dim_linking_enabled`, `protocol`; `dataset_format`, `header`, `delimiter` say how the
+                output is written; `description`, `owners`, `tags`, `group` and anything else is shown on the asset.
 
         Raises:
             ValueError: A declaration that could never work, naming the node and what to change.
@@ -348,7 +350,9 @@ class Application:
             raise UnknownNode(self.name, f"{asked.application}.{asked.id}", self._declared)
         node = self._known(asked.id)
         if not isinstance(node, DataNode):
-            raise DeclarationError(f"{verb}({node.id})", f"is a {type(node).__name__}, not a data node of '{self.name}'")
+            raise DeclarationError(
+                f"{verb}({node.id})", f"is a {type(node).__name__}, not a data node of '{self.name}'"
+            )
         return node
 
     def validate(self, target: Any, inputs: Any = None) -> None:
@@ -495,8 +499,8 @@ def AWSApplication(  # noqa: N802  # RheocerOS's name
     del access_id, access_key, dev_role_account_id
     if os.environ.get("RHEO_PLATFORM") != "local":
         raise CapabilityMissing(
-            f"application '{name}' asks for AWS, which this version does not serve yet. Set RHEO_PLATFORM=local to run the "
-            "same file on this machine"
+            f"application '{name}' asks for AWS, which this version does not serve yet. Set RHEO_PLATFORM=local to run "
+            "the same file on this machine"
         )
     return Application(name, region, **params)
 
@@ -513,8 +517,6 @@ def _caller() -> tuple[str, int] | None:
 
 def _read_since(since: datetime | str | None) -> datetime:
     if since is None:
-        return datetime(datetime.now(UTC).year - _YEARS_LISTED, 1, 1)  # noqa: DTZ001  # naive means UTC
+        return datetime(datetime.now(UTC).year - _YEARS_LISTED, 1, 1)  # naive means UTC
     read = datetime.fromisoformat(since) if isinstance(since, str) else since
     return read.replace(tzinfo=None)
-
-

@@ -158,7 +158,8 @@ class S3Dataset:
         if holes != len(spec):
             raise DeclarationError(
                 where,
-                f"the dataset has {holes} partition placeholders but the spec has {len(spec)} dimensions {list(spec.names)}",
+                f"the dataset has {holes} partition placeholders but the spec has {len(spec)} dimensions "
+                f"{list(spec.names)}",
                 "Give S3Dataset one '{}' per dimension, in the same order",
             )
 
@@ -171,7 +172,9 @@ def check_options(data_format: DataFormat, options: Mapping[str, Any], where: st
     """
     for name in ("delimiter", "header"):
         if name in options and data_format is not DataFormat.CSV:
-            raise DeclarationError(where, f"{name}= is for csv, the format is {data_format}", "Set dataset_format=DataFormat.CSV")
+            raise DeclarationError(
+                where, f"{name}= is for csv, the format is {data_format}", "Set dataset_format=DataFormat.CSV"
+            )
     delimiter = options.get("delimiter")
     if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
         raise DeclarationError(where, f"delimiter {delimiter!r} is not one character")

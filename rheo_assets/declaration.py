@@ -21,7 +21,6 @@ from rheo_assets.nodes import (
     input_links_of,
     read_inputs,
 )
-
 from rheo_assets.signals import as_view
 
 _WRITER_OPTIONS = ("delimiter", "header", "compression")
@@ -113,7 +112,9 @@ def data_node(
         DeclarationError: A declaration that could never work.
     """
     where = f"node '{check_id('node', node_id)}'"
-    declaration = {name: value for name, value in locals().items() if name not in {"application", "bucket", "node_id", "where"}}
+    declaration = {
+        name: value for name, value in locals().items() if name not in {"application", "bucket", "node_id", "where"}
+    }
     declaration.update(declaration.pop("metadata"))
     views = read_inputs(where, inputs)
     for view in views.values():
@@ -121,7 +122,7 @@ def data_node(
             raise DeclarationError(where, f"input '{view.node.id}' belongs to application '{view.node.application}'")
         if view.node.id == node_id:
             raise DeclarationError(where, "reads itself", "A node's inputs are other nodes")
-    spec = _output_spec(where, output_dimension_spec, views)
+    spec = _output_spec(output_dimension_spec, views)
     linkage = Linkage(
         node_id,
         views,
@@ -159,7 +160,7 @@ def data_node(
     )
 
 
-def _output_spec(where: str, declared: object, views: Mapping[str, Any]) -> DimensionSpec:
+def _output_spec(declared: object, views: Mapping[str, Any]) -> DimensionSpec:
     if declared is not None:
         return DimensionSpec.of(declared)  # type: ignore[arg-type]
     first = next(iter(views.values()), None)

@@ -108,9 +108,7 @@ class NotReady(RheoError, RuntimeError):  # noqa: N818
 
     def __init__(self, node: str, partition: str, waiting_for: Sequence[str], remedy: str = "") -> None:
         remedy = remedy or "Land or build them, or call execute(..., recursive=True) to build those that are nodes"
-        super().__init__(
-            f"{node}[{partition}] could not be started: not ready: {listed(waiting_for)}. {remedy}"
-        )
+        super().__init__(f"{node}[{partition}] could not be started: not ready: {listed(waiting_for)}. {remedy}")
         self.node = node
         self.partition = partition
         self.waiting_for = tuple(waiting_for)

@@ -31,7 +31,9 @@ def paths_of(view: View, values: Sequence[object] | None = None) -> list[str]:
     is_material = all(isinstance(constraint, Exactly) for constraint in view.constraints)
     if values is not None:
         if is_material and len(spec):
-            raise DeclarationError(f"materialize({view}, {list(values)!r})", "the view is concrete already", "Leave the values out")
+            raise DeclarationError(
+                f"materialize({view}, {list(values)!r})", "the view is concrete already", "Leave the values out"
+            )
         tip = spec.read(list(values))
         if not view.admits(tip):
             raise Contradiction(f"materialize: {signal.describe(tip)} is not in {view}")

@@ -30,7 +30,9 @@ def check_id(kind: str, name: object) -> str:
         DeclarationError: It cannot stand in keys and paths.
     """
     if not isinstance(name, str) or not _ID.match(name):
-        raise DeclarationError(f"{kind} {name!r}", "is no usable name", "Use letters, digits, '_' and '-'; start with a letter")
+        raise DeclarationError(
+            f"{kind} {name!r}", "is no usable name", "Use letters, digits, '_' and '-'; start with a letter"
+        )
     return name
 
 
@@ -97,7 +99,9 @@ class Projection(Signal):
             elif isinstance(constraint, Exactly):
                 values.append(constraint.value)
             else:
-                raise Contradiction(f"projection '{self.id}' does not tell '{dimension.name}' of '{self.source.node.id}'")
+                raise Contradiction(
+                    f"projection '{self.id}' does not tell '{dimension.name}' of '{self.source.node.id}'"
+                )
         return tuple(values)
 
 
@@ -153,7 +157,9 @@ def read_inputs(where: str, declared: object) -> dict[str, View]:
     for alias, view in pairs:
         if not isinstance(alias, str) or not _ALIAS.match(alias) or alias in _RESERVED:
             raise DeclarationError(
-                where, f"alias {alias!r} is no usable variable name", f"Use an identifier other than {sorted(_RESERVED)}"
+                where,
+                f"alias {alias!r} is no usable variable name",
+                f"Use an identifier other than {sorted(_RESERVED)}",
             )
         if alias in views:
             raise DeclarationError(
@@ -185,6 +191,7 @@ def check_projection(where: str, source: View, spec: DimensionSpec, branches: Se
             if not isinstance(constraint, Exactly) and dimension.name not in source.node.spec:
                 raise DeclarationError(
                     where,
-                    f"dimension '{dimension.name}' is '*' but '{source.node.id}' has only {list(source.node.spec.names)}",
+                    f"dimension '{dimension.name}' is '*' but '{source.node.id}' has only "
+                    f"{list(source.node.spec.names)}",
                     "Give its values in output_dimension_filter",
                 )

@@ -107,7 +107,13 @@ def main() -> int:
 def show_runs(ended: list[Execution], weeks: Counter[str], ready: Ready) -> None:
     """Prints what ran and where the data lies."""
     table = Table(title="What ran")
-    for name, justify in (("node", "left"), ("two weeks", "right"), ("in all", "right"), ("ready", "right"), ("data", "left")):
+    for name, justify in (
+        ("node", "left"),
+        ("two weeks", "right"),
+        ("in all", "right"),
+        ("ready", "right"),
+        ("data", "left"),
+    ):
         table.add_column(name, justify=justify, overflow="fold")
     counts, present = Counter(execution.node for execution in ended), ready.count()
     for node in app.topology.data_nodes.values():
@@ -134,7 +140,9 @@ def report_failures(ended: list[Execution]) -> int:
     """Prints failed executions; returns the exit status."""
     failed = [execution for execution in ended if execution.status != "COMPLETED"]
     for execution in failed[:5]:
-        console.print(f"[red]{execution.node} {'/'.join(execution.partition)} {execution.status}[/red]: {execution.error}")
+        console.print(
+            f"[red]{execution.node} {'/'.join(execution.partition)} {execution.status}[/red]: {execution.error}"
+        )
     return 1 if failed else 0
 
 

@@ -27,7 +27,9 @@ CONFIG = {
         is_required=False,
         description="Wait for range-checked and nearest inputs that are not ready, instead of failing with their list.",
     ),
-    "wait_timeout_seconds": dg.Field(int, is_required=False, description="How long to wait; 3600 unless said otherwise."),
+    "wait_timeout_seconds": dg.Field(
+        int, is_required=False, description="How long to wait; 3600 unless said otherwise."
+    ),
 }
 
 
@@ -83,7 +85,7 @@ def _dependencies(binding: Binding, node: DataNode) -> Iterator[dg.AssetDep]:
     for view in node.inputs.values():
         views.setdefault(view.node.id, []).append(view)
     for parent, used in views.items():
-        edge = lineage(node, used, binding.codecs[node.id], binding.codecs[parent])
+        edge = lineage(used, binding.codecs[node.id], binding.codecs[parent])
         yield dg.AssetDep(asset_key(node.application, parent), partition_mapping=edge.mapping)
 
 
@@ -102,7 +104,9 @@ def _shown(node: Signal) -> dict[str, Any]:
     if isinstance(node, Timer):
         metadata["schedule"] = node.expression
     if isinstance(node, DataNode):
-        metadata["inputs"] = dg.MetadataValue.md("\n".join(f"* `{a}` = `{view}`" for a, view in node.inputs.items()) or "none")
+        metadata["inputs"] = dg.MetadataValue.md(
+            "\n".join(f"* `{a}` = `{view}`" for a, view in node.inputs.items()) or "none"
+        )
         code = [target for target in node.targets if isinstance(target, Batch)]
         if code:
             metadata["code"] = dg.MetadataValue.md("\n\n".join(f"```\n{target.code.strip()}\n```" for target in code))
@@ -111,7 +115,9 @@ def _shown(node: Signal) -> dict[str, Any]:
     if source is not None:
         reference = dg.LocalFileCodeReference(file_path=source[0], line_number=source[1], label=node.id)
         metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(code_references=[reference])
-    metadata.update({name: value for name, value in said.items() if name not in {"description", "owners", "tags", "group"}})
+    metadata.update(
+        {name: value for name, value in said.items() if name not in {"description", "owners", "tags", "group"}}
+    )
     return {
         "description": said.get("description"),
         "owners": said.get("owners"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rheo_assets.assets.binding import Binding
@@ -75,5 +74,3 @@ def record(binding: Binding) -> bool:
         return False
     binding.platform.storage.write(uri, json.dumps(fields, indent=1).encode())
     return True
-
-

@@ -9,7 +9,6 @@ import dagster as dg
 from rheo_assets.assets.partitions import Codec
 from rheo_assets.dimensions import Dimension, Value
 from rheo_assets.filters import Exactly, Window
-from rheo_assets.nodes import DataNode
 from rheo_assets.signals import View
 
 
@@ -29,7 +28,7 @@ class Lineage:
 _APPROXIMATE = Lineage(dg.AllPartitionMapping(), False)
 
 
-def lineage(node: DataNode, views: list[View], downstream: Codec, upstream: Codec) -> Lineage:
+def lineage(views: list[View], downstream: Codec, upstream: Codec) -> Lineage:
     """Returns the edge from a node to one of its parents; several views of one parent are one edge."""
     if upstream.definition is None or downstream.definition is None:
         return Lineage(None, True)
@@ -42,7 +41,9 @@ def lineage(node: DataNode, views: list[View], downstream: Codec, upstream: Code
 def _edge(view: View, downstream: Codec, upstream: Codec) -> Lineage:
     window = _window(view, upstream)
     exact = not view.is_nearest and not any(
-        w is not None and not w.is_tip for d, w in zip(view.node.spec, view.windows(), strict=True) if d is not upstream.time
+        w is not None and not w.is_tip
+        for d, w in zip(view.node.spec, view.windows(), strict=True)
+        if d is not upstream.time
     )
     same_shape = downstream.definition == upstream.definition
     if same_shape and window is None and not _pin(view, upstream):
@@ -94,9 +95,7 @@ def _pin(view: View, upstream: Codec) -> list[str] | None:
     return keys
 
 
-def _multi_to_multi(
-    view: View, downstream: Codec, upstream: Codec, time: dg.PartitionMapping, exact: bool
-) -> Lineage:
+def _multi_to_multi(view: View, downstream: Codec, upstream: Codec, time: dg.PartitionMapping, exact: bool) -> Lineage:
     mappings: dict[str, dg.DimensionPartitionMapping] = {}
     assert upstream.time is not None
     if downstream.time is not None:
@@ -118,7 +117,11 @@ def _one_dimension(view: View, downstream: Codec, upstream: Codec, exact: bool) 
     if _window(view, upstream) is not None or _pin(view, upstream):
         return _APPROXIMATE
     if upstream.time and downstream.time and upstream.time.granularity == downstream.time.granularity:
-        name = upstream.time.name if isinstance(upstream.definition, dg.MultiPartitionsDefinition) else downstream.time.name
+        name = (
+            upstream.time.name
+            if isinstance(upstream.definition, dg.MultiPartitionsDefinition)
+            else downstream.time.name
+        )
         return Lineage(dg.MultiToSingleDimensionPartitionMapping(name), exact)
     return _APPROXIMATE
 

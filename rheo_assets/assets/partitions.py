@@ -123,7 +123,7 @@ class Codec:
 
     @cached_property
     def dynamic_name(self) -> str | None:
-        """The name of the dynamic partitions definition that holds the composite's keys; None where they are declared."""
+        """The name of the dynamic partitions definition of the composite's keys; None where they are declared."""
         if not self.others or self._declared_composites is not None:
             return None
         return f"{self.signal.application}/{self.signal.id}/{self.composite_name}"

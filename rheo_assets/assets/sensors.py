@@ -200,5 +200,3 @@ class _Attempts:
         for mark in marks:
             self._started[mark] = time.monotonic()
             self._started[f"{mark.rsplit('.', 1)[0]}.0"] = time.monotonic()
-
-

@@ -51,7 +51,16 @@ class GlueWorkerType(StrEnum):
 
 
 _HINTS: Final = frozenset(
-    {"GlueVersion", "WorkerType", "NumberOfWorkers", "MaxCapacity", "Timeout", "InstanceConfig", "RuntimeConfig", "SparkCliArgs"}
+    {
+        "GlueVersion",
+        "WorkerType",
+        "NumberOfWorkers",
+        "MaxCapacity",
+        "Timeout",
+        "InstanceConfig",
+        "RuntimeConfig",
+        "SparkCliArgs",
+    }
 )
 
 
@@ -101,20 +110,27 @@ class Batch(Target):
         if not isinstance(self.code, str) or not self.code.strip():
             raise DeclarationError("compute target", f"code is {self.code!r}", "Give the source as text")
         if "MaxCapacity" in self.hints and "WorkerType" in self.hints:
-            raise DeclarationError("compute target", "has both MaxCapacity and WorkerType", "AWS Glue takes one of them")
+            raise DeclarationError(
+                "compute target", "has both MaxCapacity and WorkerType", "AWS Glue takes one of them"
+            )
 
     @property
     def timeout(self) -> float | None:
+        """Seconds until the target is ended; None: no limit."""
         minutes = self.hints.get("Timeout")
         return None if minutes is None else float(minutes) * 60
 
     @property
     def title(self) -> str:
+        """A short name for messages and records."""
         return f"{self.lang} code"
 
     @property
     def kind(self) -> str:
-        return {Lang.PYTHON: "pyspark", Lang.SCALA: "scala", Lang.SPARK_SQL: "spark", Lang.PRESTO_SQL: "presto"}[self.lang]
+        """The kind shown on the asset."""
+        return {Lang.PYTHON: "pyspark", Lang.SCALA: "scala", Lang.SPARK_SQL: "spark", Lang.PRESTO_SQL: "presto"}[
+            self.lang
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +140,7 @@ class StoredCallable:
     digest: str
     name: str
 
-    def __call__(self, inputs: Any, output: Any, params: Any) -> Any:
+    def __call__(self, inputs: Any, output: Any, params: Any) -> Any:  # noqa: ARG002  # the shape of a callable
         """Refuses: it runs in a process of its own."""
         raise TypeError(f"{self.name} is recorded as blob {self.digest}; execute its node to run it")
 
@@ -147,10 +163,12 @@ class Inlined(Target):
 
     @property
     def title(self) -> str:
+        """A short name for messages and records."""
         return f"callable {getattr(self.callable, '__name__', type(self.callable).__name__)!r}"
 
     @property
     def kind(self) -> str:
+        """The kind shown on the asset."""
         return "python"
 
 
@@ -164,10 +182,12 @@ class NoOp(Target):
 
     @property
     def title(self) -> str:
+        """A short name for messages and records."""
         return "no-op"
 
     @property
     def kind(self) -> str:
+        """The kind shown on the asset."""
         return "noop"
 
 
@@ -190,7 +210,8 @@ def BatchCompute(  # noqa: N802  # RheocerOS's name
         abi: `ABI.GLUE_EMBEDDED`.
         extra_permissions: What the job's role may do besides reading inputs and writing its output (AWS only).
         retry_count: How often a failure of the application is retried.
-        **hints: `GlueVersion`, `WorkerType`, `NumberOfWorkers`, `Timeout` (minutes), …; others reach the code as `args`.
+        **hints: `GlueVersion`, `WorkerType`, `NumberOfWorkers`, `Timeout` (minutes), …; others reach the code
+            as `args`.
 
     Raises:
         DeclarationError: A hint that contradicts another, or an unknown language.
@@ -200,7 +221,9 @@ def BatchCompute(  # noqa: N802  # RheocerOS's name
     try:
         language = Lang(str(lang))
     except ValueError:
-        raise DeclarationError("BatchCompute", f"lang is {lang!r}", f"One of {[str(member) for member in Lang]}") from None
+        raise DeclarationError(
+            "BatchCompute", f"lang is {lang!r}", f"One of {[str(member) for member in Lang]}"
+        ) from None
     known = {name: value for name, value in hints.items() if name in _HINTS}
     args = {name: value for name, value in hints.items() if name not in _HINTS}
     text = textwrap.dedent(code).strip("\n") if isinstance(code, str) else code
@@ -248,7 +271,9 @@ def InlinedCompute(  # noqa: N802
 def as_targets(declared: object, where: str) -> tuple[Target, ...]:
     """Returns the targets of a declaration: a target, text (Spark SQL), or a list of them."""
     if declared is None:
-        raise DeclarationError(where, "has no compute_targets", "Give a list, e.g. [SparkSQL('select …')], or NOOPCompute")
+        raise DeclarationError(
+            where, "has no compute_targets", "Give a list, e.g. [SparkSQL('select …')], or NOOPCompute"
+        )
     if isinstance(declared, str):
         return (SparkSQL(declared),)
     if isinstance(declared, Target):
@@ -258,6 +283,8 @@ def as_targets(declared: object, where: str) -> tuple[Target, ...]:
     for target in declared:
         if not isinstance(target, Target):
             raise DeclarationError(
-                where, f"compute target {target!r} is no target", "Wrap code in BatchCompute, a function in InlinedCompute"
+                where,
+                f"compute target {target!r} is no target",
+                "Wrap code in BatchCompute, a function in InlinedCompute",
             )
     return tuple(declared)

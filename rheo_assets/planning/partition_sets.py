@@ -14,8 +14,8 @@ from rheo_assets.filters import Window
 
 _WIDTH: Final = 4096
 _FULL: Final = (1 << _WIDTH) - 1
-_FIRST: Final = datetime(1, 1, 1)  # noqa: DTZ001  # naive means UTC
-_LAST: Final = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001  # naive means UTC
+_FIRST: Final = datetime(1, 1, 1)  # naive means UTC
+_LAST: Final = datetime(9999, 12, 31, 23, 59, 59)  # naive means UTC
 
 Row = Partition
 """The values of every dimension but the axis."""

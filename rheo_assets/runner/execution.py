@@ -134,14 +134,17 @@ def _input(node: DataNode, alias: str, request: Request, readiness: Readiness) -
     spec = signal.spec
     rendered_tip = dict(zip(spec.names, spec.render(tip), strict=True))
     if not isinstance(signal, DataNode | ExternalData):
-        return TaskInput(alias, dimensions=rendered_tip, value="/".join(spec.render(tip)), partitions=(spec.render(tip),))
+        return TaskInput(
+            alias, dimensions=rendered_tip, value="/".join(spec.render(tip)), partitions=(spec.render(tip),)
+        )
     chosen = request.nearest.get(alias)
     partitions = view.partitions(tip) if chosen is None else (chosen,)
     paths = tuple(signal.layout.uri(spec, partition) for partition in partitions)
     absent = tuple(
         path
         for path, partition in zip(paths, partitions, strict=True)
-        if not readiness.is_ready(signal, partition) and not (partition == tip and readiness.has_data(signal, partition))
+        if not readiness.is_ready(signal, partition)
+        and not (partition == tip and readiness.has_data(signal, partition))
     )
     return TaskInput(
         alias,

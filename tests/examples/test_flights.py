@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -55,11 +54,11 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The demo after its first run."""
     made = Demo(tmp_path_factory.mktemp("flights"), "")
     made.printed = made.run()
-    yield made
+    return made
 
 
 def same(found: pd.DataFrame, expected: pd.DataFrame, by: list[str]) -> None:
@@ -80,7 +79,11 @@ def test_every_departure_of_two_weeks_is_there(demo: Demo, origin: str):
 @pytest.mark.parametrize("origin", truth.ORIGINS)
 def test_the_delays_a_carrier_equal_pandas(demo: Demo, origin: str):
     for day in TWO_WEEKS:
-        same(demo.read("delays_by_carrier", origin, day).drop(columns="day"), truth.delays_by_carrier(origin, day), ["carrier"])
+        same(
+            demo.read("delays_by_carrier", origin, day).drop(columns="day"),
+            truth.delays_by_carrier(origin, day),
+            ["carrier"],
+        )
 
 
 @pytest.mark.parametrize("origin", truth.ORIGINS)

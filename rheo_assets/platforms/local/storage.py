@@ -231,7 +231,7 @@ def _find(
     if depth == 0 and names is not None:
         for name in names:
             try:
-                found = os.stat(f"{folder}/{name}")  # noqa: PTH116  # Path costs more than the call
+                found = os.stat(f"{folder}/{name}")  # Path costs more than the call
             except (FileNotFoundError, NotADirectoryError):
                 continue
             yield (*above, name), _identity(found)

@@ -159,7 +159,7 @@ def _merged(
     return columns
 
 
-def _wider(a: Any, b: Any, *, texts: bool) -> Any:  # noqa: PLR0911  # one line a kind
+def _wider(a: Any, b: Any, *, texts: bool) -> Any:  # one line a kind
     """Returns the type that holds both, or None when they are of different kinds."""
     if b in (a, _UNKNOWN):
         return a
