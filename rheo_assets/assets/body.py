@@ -11,6 +11,8 @@ from uuid import NAMESPACE_URL, uuid5
 import dagster as dg
 
 from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.history import History
+from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.keys import EVENT_ENTRY
 from rheo_assets.assets.metadata import describe, execution_entry
 from rheo_assets.compute.targets import NoOp
@@ -125,8 +127,8 @@ class Body:
                 return Request(execution_id, partition, tips, found.nearest)
             if not self.config.get("wait") or time.monotonic() > deadline or self._is_cancelled():
                 raise Contradiction(
-                    f"{text} is not ready to run: waiting for {listed(found.waiting_for(self.node))}. Land or materialise these first, or launch with "
-                    "run config `wait: true` to wait for them"
+                    f"{text} is not ready to run: waiting for {listed(found.waiting_for(self.node))}. "
+                    "Land or materialise these first, or launch with run config `wait: true` to wait for them"
                 )
             time.sleep(_WAIT_EVERY)
 
@@ -137,9 +139,17 @@ class Body:
         if not self.config.get("executions"):
             return True
         if self.binding.claims.take(request.id, self.run_id):
-            return True
+            return not self._has_ended(request)
         self.context.log.info(f"{self.node.describe(request.partition)} is left to the driver that has claimed it")
         return False
+
+    def _has_ended(self, request: Request) -> bool:
+        """Whether the process that had the claim recorded the end and went, while this run stood in a queue."""
+        claim = self.binding.claims.newest(request.id)
+        if claim is None or claim.attempt == 0:
+            return False
+        history = History(self.binding, EventLog(self.context.instance))
+        return bool(history.ended_as(self.node, {request.partition: request.id}))
 
     # running --------------------------------------------------------------------------------------------------
 
@@ -170,7 +180,12 @@ class Body:
     def _failed(self, partition: Partition, error: str, execution_id: str | None = None) -> Execution:
         identity = execution_id or str(uuid5(NAMESPACE_URL, f"rheo:{self.run_id}|{self.node.id}|{partition!r}"))
         return Execution(
-            identity, self.node.id, self.node.spec.render(partition), str(Status.FAILED), run_id=self.run_id, error=error
+            identity,
+            self.node.id,
+            self.node.spec.render(partition),
+            str(Status.FAILED),
+            run_id=self.run_id,
+            error=error,
         )
 
     def _is_cancelled(self) -> bool:
@@ -178,7 +193,10 @@ class Body:
         if not self._cancelled and now - self._looked >= _LOOK_EVERY:
             self._looked = now
             run = self.context.instance.get_run_by_id(self.run_id)
-            self._cancelled = run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}
+            self._cancelled = run is not None and run.status in {
+                dg.DagsterRunStatus.CANCELING,
+                dg.DagsterRunStatus.CANCELED,
+            }
         return self._cancelled
 
     def _record_failure(self, execution: Execution) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from weakref import WeakValueDictionary
 
 from rheo_assets.platforms.capabilities import Storage
@@ -92,9 +92,17 @@ class Claims:
         storage: Where they lie.
         prefix: The URI prefix of the claims.
         owner: Who claims; this process by default.
+        is_dead: Tells whether an owner is known to be gone.
     """
 
-    def __init__(self, storage: Storage, prefix: str, owner: Owner | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        prefix: str,
+        owner: Owner | None = None,
+        is_dead: Callable[[Owner], bool] = Owner.is_dead,
+    ) -> None:
+        self._is_dead = is_dead
         self._storage = storage
         self._prefix = prefix
         self.owner = owner or Owner.this_process()
@@ -116,7 +124,7 @@ class Claims:
     def take(self, execution_id: str, run_id: str) -> bool:
         """Claims an execution for this process; False when another live process or a later attempt has it."""
         present = self.newest(execution_id)
-        if present is not None and not present.owner.is_dead():
+        if present is not None and not self._is_dead(present.owner):
             return False
         attempt = 0 if present is None else present.attempt + 1
         if attempt >= MAX_ATTEMPTS:
@@ -133,7 +141,6 @@ class Seat:
 
 
 _seats_here: WeakValueDictionary[str, Seat] = WeakValueDictionary()
-_seats_lock = Lock()
 
 
 class Seats:
@@ -143,21 +150,31 @@ class Seats:
         storage: Where they are claimed.
         prefix: The URI prefix of the claims.
         owner: Who takes one; this process by default.
+        is_dead: Tells whether an owner is known to be gone.
     """
 
-    def __init__(self, storage: Storage, prefix: str, owner: Owner | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        prefix: str,
+        owner: Owner | None = None,
+        is_dead: Callable[[Owner], bool] = Owner.is_dead,
+    ) -> None:
+        self._is_dead = is_dead
         self._storage = storage
         self._prefix = prefix
         self._owner = owner or Owner.this_process()
 
     def take(self) -> Seat | None:
         """Returns a free seat, None when all are taken."""
-        with _seats_lock:
-            for number in range(SEATS):
-                here = f"{self._storage.location(self._prefix)}/{number}/{self._owner.text()}"
-                if here not in _seats_here and self._claim(number):
-                    seat = _seats_here[here] = Seat(number)
-                    return seat
+        for number in range(SEATS):
+            here = f"{self._storage.location(self._prefix)}/{number}/{self._owner.text()}"
+            seat = Seat(number)
+            if _seats_here.setdefault(here, seat) is not seat:
+                continue  # of another driver of this process
+            if self._claim(number):
+                return seat
+            del _seats_here[here]
         return None
 
     def _claim(self, number: int) -> bool:
@@ -170,7 +187,7 @@ class Seats:
                 return False  # somebody is just taking it
             if owner == self._owner:
                 return True  # of a driver of this process that is gone
-            if not owner.is_dead():
+            if not self._is_dead(owner):
                 return False
         mine = attempts[-1] + 1 if attempts else 0
         if not self._storage.create(f"{prefix}/{mine}", self._owner.text().encode()):

@@ -44,10 +44,11 @@ class Reference:
             if any(view.node is signal for view in node.inputs.values()) and event.route in {None, node.id}:
                 self._offer(node, event)
         for projection in self.topology:
-            if isinstance(projection, Projection) and projection.source.node is signal:
-                if projection.source.admits(event.partition):
-                    for partition in projection.fan_out(event.partition):
-                        self.event(replace(event, node=projection.id, partition=partition))
+            if not isinstance(projection, Projection) or projection.source.node is not signal:
+                continue
+            if projection.source.admits(event.partition):
+                for partition in projection.fan_out(event.partition):
+                    self.event(replace(event, node=projection.id, partition=partition))
 
     def _offer(self, node: DataNode, event: Event) -> None:
         if not event.has_data:
@@ -56,7 +57,8 @@ class Reference:
         untaken = []
         for alias, view in node.inputs.items():
             if view.node.id == event.node and view.needs_event and view.admits(event.partition):
-                if not any([self._take(node, group, alias, event) for group in list(groups)]):
+                taken = [self._take(node, group, alias, event) for group in groups]  # every one is asked
+                if not any(taken):
                     untaken.append(alias)
         self._drop_hopeless(node)
         while untaken:

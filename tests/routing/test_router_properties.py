@@ -8,8 +8,6 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.routing.reference import Reference
-from tests.routing.topologies import APP, random_partition, random_topology
 
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction
@@ -18,6 +16,8 @@ from rheo_assets.routing.journal import Ended, Entry, Event, PlanClosed, PlanOpe
 from rheo_assets.routing.router import Router
 from rheo_assets.routing.snapshot import Snapshot
 from rheo_assets.topology import Topology
+from tests.routing.reference import Reference
+from tests.routing.topologies import APP, random_partition, random_topology
 
 pytestmark = pytest.mark.fast
 PROPERTY = settings(

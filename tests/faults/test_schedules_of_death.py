@@ -1,0 +1,74 @@
+"""Drivers killed at every point between a file's arrival and the run downstream: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from rheo_assets.routing.journal import Event
+from rheo_assets.routing.router import Router
+from tests.faults.world import APP, DAYS, REGIONS, World, wanted
+
+
+def story(seed: int) -> World:
+    """Lets files land and timers tick in a random order while one to three drivers live and die, and settles."""
+    world = World(seed)
+    random = world.random
+    files = [("a", (r, d)) for r in REGIONS for d in DAYS] + [("b", (r, d)) for r in REGIONS for d in DAYS]
+    files += [("y", (d,)) for d in DAYS]
+    files = [file for file in files if random.random() < 0.85]
+    random.shuffle(files)
+    ticks = list(DAYS)
+    drivers = random.choice([1, 2, 2, 3])
+    mortality = random.choice([0.002, 0.01, 0.03])
+    for _ in range(random.choice([150, 300, 500])):
+        if files and random.random() < 0.06:
+            world.land(*files.pop())
+        if ticks and random.random() < 0.02:
+            world.ticked.append(ticks.pop(0))
+        world.now += random.choice([0, 0, 0, 1, 6])
+        alive = world.alive()
+        if len(alive) < drivers:
+            alive.append(world.start())
+        process = random.choice(alive)
+        if random.random() < mortality:
+            world.kill(process)
+        else:
+            world.move(process)
+    for file in files:
+        world.land(*file)
+    world.ticked += ticks
+    world.settle()
+    return world
+
+
+def check(world: World) -> None:
+    succeed, fail = wanted(world)
+    first = [
+        e for e in world.log if isinstance(e, Event) and world.first[e.node, e.partition, e.identity] == e.position
+    ]
+    happened = [(event.node, event.partition) for event in first if event.node in world.topology.data_nodes]
+    assert sorted(happened, key=repr) == sorted(succeed, key=repr)
+    assert set(world.completions.values()) <= {1}
+    assert len(world.completions) == len(succeed)
+    router = Router(world.topology)
+    emitted = []
+    for entry in world.log:
+        if not isinstance(entry, Event) or world.first[entry.node, entry.partition, entry.identity] == entry.position:
+            emitted += router.fold(entry)
+    assert {(t.node, t.partition) for t in emitted} == succeed | fail
+    assert len(emitted) == len(succeed | fail)
+    assert router.outbox() == []
+    assert set(world.failures) <= {trigger.execution_id(APP) for trigger in emitted}
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("decade", range(10))
+def test_a_hundred_schedules_lose_nothing_and_double_nothing(decade):
+    for seed in range(decade * 10, decade * 10 + 10):
+        check(story(seed))
+
+
+@pytest.mark.parametrize("block", range(9))
+def test_a_thousand_schedules_lose_nothing_and_double_nothing(block):
+    for seed in range(100 + block * 100, 200 + block * 100):
+        check(story(seed))
