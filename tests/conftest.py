@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,26 @@ import pytest
 import rheo_assets as flow
 
 
+@pytest.fixture(scope="session")
+def empty_dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Dagster instance that nobody has used; making its tables takes longer than most tests."""
+    from rheo_assets.assets.instance import open_instance
+
+    root = tmp_path_factory.mktemp("empty")
+    os.environ.pop("DAGSTER_HOME", None)
+    with open_instance(root) as instance:
+        instance.get_run_records(limit=1)
+    return root / "dagster"
+
+
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def root(tmp_path: Path, empty_dagster_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh local platform and Dagster instance."""
+    shutil.copytree(empty_dagster_home, tmp_path / "dagster")
     monkeypatch.setenv("RHEO_HOME", str(tmp_path))
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("RHEO_PLATFORM", "local")
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.fixture

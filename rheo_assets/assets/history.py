@@ -120,12 +120,12 @@ class History:
 
     def active(self, node: DataNode, partition: Partition | None = None) -> list[Execution]:
         """Returns the executions that have a run which has not ended; runs whose process is dead do not count."""
-        found = []
-        for record in self._active_runs():
-            for running in self._partitions_of(record.dagster_run, node):
-                if partition is None or running == partition:
-                    found.append(_running(node, running, record))
-        return found
+        return [
+            _running(node, running, record)
+            for record in self._active_runs()
+            for running in self._partitions_of(record.dagster_run, node)
+            if partition is None or running == partition
+        ]
 
     def active_runs(self, node: DataNode, partition: Partition) -> list[DagsterRun]:
         """Returns the runs that are executing a partition."""
@@ -195,7 +195,6 @@ def _running(node: DataNode, partition: Partition, record: RunRecord) -> Executi
         started=started,
         run_id=run.run_id,
     )
-
 
 
 def _routed_ids(run: DagsterRun) -> dict[tuple[str, ...], str]:

@@ -25,7 +25,9 @@ def history(session: Session, node_id: str | None) -> list[Execution]:
     if node_id is not None and node_id not in nodes:
         raise DeclarationError(f"history({node_id})", "is not a data node", "Only data nodes are executed")
     found = [e for node in chosen for e in (*session.history.ended(node), *session.active(node))]
-    return sorted(found, key=lambda e: (e.ended or datetime.max.replace(tzinfo=UTC), e.node)) if len(chosen) > 1 else found
+    return (
+        sorted(found, key=lambda e: (e.ended or datetime.max.replace(tzinfo=UTC), e.node)) if len(chosen) > 1 else found
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,7 @@ def _read_folder(pd: Any, folder: str, data_format: str, options: dict[str, Any]
         f"delim = '{options.get('delimiter', ',')}')",
     }[data_format]
     with duckdb.connect() as connection:
-        return connection.execute(f"select * from {reader}", [source]).df()  # noqa: S608  # fixed texts
+        return connection.execute(f"select * from {reader}", [source]).df()  # fixed texts
 
 
 def _files(folder: str) -> list[str]:

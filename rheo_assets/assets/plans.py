@@ -94,7 +94,9 @@ class PlanRun:
             if node is None:
                 continue
             tips = {
-                node.spec.read(values): {a: node.inputs[a].node.spec.read(t) for a, t in fixed.items() if a in node.inputs}
+                node.spec.read(values): {
+                    a: node.inputs[a].node.spec.read(t) for a, t in fixed.items() if a in node.inputs
+                }
                 for values, fixed in item["tips"]
             }
             stages.append(PlannedStage(node, tuple(node.spec.read(v) for v in item["partitions"]), tips))
@@ -211,7 +213,10 @@ class Plans:
             return None  # somebody else has made it since
         tips = stage.tips.get(partition) or node.linkage.resolve_output(partition)
         conditions = unmet(
-            node, tips, lambda source, p: binding.readiness.is_ready(self._topology[source], p), injected_tips(node, tips)
+            node,
+            tips,
+            lambda source, p: binding.readiness.is_ready(self._topology[source], p),
+            injected_tips(node, tips),
         )
         if conditions.are_met:
             return Request(planned_id(run.id, node, partition), partition, tips, conditions.nearest)

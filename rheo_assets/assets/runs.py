@@ -189,7 +189,7 @@ class LocalRuns:
             self._on_lost(node, requests, f"its run could not be carried out: {type(error).__name__}: {error}")
 
     def run_now(self, node: DataNode, requests: Sequence[Request]) -> str | None:
-        """Runs one batch (one composite key, contiguous time) in the calling thread; returns why it failed, if it did."""
+        """Runs one batch (one composite key, contiguous time) in the calling thread; returns why it failed."""
         partitions = [request.partition for request in requests]
         codec = self.binding.codecs[node.id]
         codec.register(self.instance, partitions)
@@ -205,7 +205,7 @@ class LocalRuns:
         return None if result.success else _reason(result)
 
     def _job(self, node: DataNode, partitions: Sequence[Partition]) -> dg.JobDefinition:
-        """Returns the job of one node, its time partitions widened to hold these: Dagster's list bounds nothing of ours."""
+        """Returns the job of one node, its time partitions widened to hold these."""
         since, end_offset = self._window(node, partitions)
         key = (node.id, since, end_offset)
         with self._lock:

@@ -58,7 +58,7 @@ class Session:
         self.turn(now)
 
     def turn(self, now: datetime | None = None, only: Callable[[Trigger], bool] | None = None) -> None:
-        """Folds what is recorded and starts what may run; looks for no arrivals. A daemon does that where there is one."""
+        """Folds what is recorded and starts what may run, unless a daemon does; looks for no arrivals."""
         if self.is_passive():
             self.driver.fold()
             return
@@ -118,9 +118,9 @@ class Session:
             return
         self._resumed = True
         for run in self.history.orphans():
-            self.instance.report_run_failed(run, "The process that ran it is gone; what it had not finished runs again.")
+            self.instance.report_run_failed(run, "Its process is gone; what it had not finished runs again.")
         for plan in self.plans.abandoned():
-            _log.warning("resuming the plan of a process that is gone: %s executions", sum(len(s.partitions) for s in plan.stages))
+            _log.warning("the process of plan %s is gone: it is carried on here", plan.id)
             self.conclude(plan, plan.stages)
 
     def conclude(self, run: PlanRun, stages: Sequence[PlannedStage], after: Sequence[Future[None]] = ()) -> None:
@@ -209,7 +209,9 @@ class Session:
 
     # by hand --------------------------------------------------------------------------------------------------
 
-    def process(self, signal: Signal, partition: Partition, route: str | None = None, event_id: str | None = None) -> None:
+    def process(
+        self, signal: Signal, partition: Partition, route: str | None = None, event_id: str | None = None
+    ) -> None:
         """Injects an event and waits for the executions that it completed."""
         identity = event_id or f"injected:{uuid.uuid4()}"
         self.resume()

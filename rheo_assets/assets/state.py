@@ -74,7 +74,7 @@ class ApplicationState:
     # what has been seen to arrive -----------------------------------------------------------------------------
 
     def known_arrivals(self, node_id: str) -> dict[str, str] | None:
-        """Returns the versions of completion files that are known, by path below the dataset; None before the first look."""
+        """Returns the known versions of completion files by path below the dataset; None before the first look."""
         fields = read_json(self._storage, f"{self._arrivals}/{node_id}.json")
         return None if fields is None else dict(fields["known"])
 
