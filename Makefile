@@ -28,7 +28,7 @@ dev: $(STAMP) ## Starts the Dagster UI with the code locations of workspace.yaml
 	@DAGSTER_HOME=$(RHEO_HOME)/dagster $(BIN)/dagster dev -w workspace.yaml
 
 test: $(STAMP) ## Runs all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fast: $(STAMP) ## Runs the tests that need no disk and no JVM
 	@$(BIN)/python -m pytest -m fast -q
