@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,18 @@ from rheo_assets.nodes import (
 )
 from rheo_assets.signals import as_view
 
+_LATER = frozenset({"execution_hook", "pending_node_hook"})
+_ARGUMENTS = (
+    "inputs",
+    "input_dim_links",
+    "output_dimension_spec",
+    "output_dim_links",
+    "compute_targets",
+    "pending_node_expiration_ttl_in_secs",
+    "auto_input_dim_linking_enabled",
+    "auto_output_dim_linking_enabled",
+    "protocol",
+)
 _WRITER_OPTIONS = ("delimiter", "header", "compression")
 
 
@@ -116,6 +129,7 @@ def data_node(
         name: value for name, value in locals().items() if name not in {"application", "bucket", "node_id", "where"}
     }
     declaration.update(declaration.pop("metadata"))
+    _check_names(where, metadata)
     views = read_inputs(where, inputs)
     for view in views.values():
         if view.node.application != application:
@@ -158,6 +172,15 @@ def data_node(
         metadata,
         declaration,
     )
+
+
+def _check_names(where: str, metadata: Mapping[str, Any]) -> None:
+    """Refuses what looks like an argument and would vanish among the metadata."""
+    for name in metadata:
+        if name in _LATER:
+            raise DeclarationError(where, f"{name} is not served yet", "Leave it out: hooks come with a later version")
+        if near := difflib.get_close_matches(name, _ARGUMENTS, n=1, cutoff=0.85):
+            raise DeclarationError(where, f"has no argument {name!r}", f"Did you mean {near[0]!r}?")
 
 
 def _output_spec(declared: object, views: Mapping[str, Any]) -> DimensionSpec:

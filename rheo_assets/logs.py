@@ -12,5 +12,6 @@ def init_basic_logging(root_level: int = logging.INFO) -> logging.Logger:
         root_level: The level from which lines are shown.
     """
     logging.basicConfig(level=root_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("py4j").setLevel(logging.WARNING)
+    for chatty in ("py4j", "alembic", "sqlalchemy", "matplotlib"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     return logging.getLogger("rheo_assets")

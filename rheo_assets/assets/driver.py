@@ -14,11 +14,12 @@ import dagster as dg
 
 from rheo_assets.assets.arrivals import Watcher
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import Seats
+from rheo_assets.assets.claims import MAX_ATTEMPTS, Seats
 from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.journal import Journal
 from rheo_assets.assets.state import ApplicationState
 from rheo_assets.assets.ticks import record_ticks
+from rheo_assets.executions import Execution, Status
 from rheo_assets.routing.groups import Key
 from rheo_assets.routing.journal import Trigger
 from rheo_assets.routing.loop import Loop
@@ -56,6 +57,19 @@ class Driver:
         return self.loop.router
 
     # turns ----------------------------------------------------------------------------------------------------
+
+    def give_up(self, trigger: Trigger) -> None:
+        """Ends an execution whose every attempt died with its process."""
+        node = self.binding.topology.data_nodes[trigger.node]
+        execution = Execution(
+            trigger.execution_id(self.binding.application),
+            node.id,
+            node.spec.render(trigger.partition),
+            str(Status.FAILED),
+            error=f"given up: {MAX_ATTEMPTS} processes died while they ran it",
+            ended=datetime.now(UTC),
+        )
+        self.journal.failed(execution, trigger.partition)
 
     def activate(self, now: datetime) -> None:
         """Marks every node as activated; what lies in storage now is known and no event."""

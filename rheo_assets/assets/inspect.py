@@ -89,7 +89,7 @@ class Reason:
 
     Attributes:
         partition: `n[NA][2021-03-18]`.
-        status: `COMPLETED`, `FAILED`, `KILLED`, `QUEUED`, `RUNNING`, `WAITING`, or `NOT_TRIGGERED`.
+        status: `COMPLETED`, `FAILED`, `KILLED`, `QUEUED`, `RUNNING`, `WAITING`, `NOT_TRIGGERED` or `NEVER`.
         sentences: The explanation.
         executions: What ran.
         groups: What waits.
@@ -127,13 +127,18 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
     for group in groups:
         sentences += _waits(group)
     unready = _unready(session, node, partition)
-    if not active and not groups and (not ended or ended[-1].status != Status.COMPLETED):
+    impossible = _impossible(node, partition)
+    if not active and not groups and impossible is None and (not ended or ended[-1].status != Status.COMPLETED):
         needed = [f"an event of {view}" for view in node.inputs.values() if view.needs_event]
         if needed and not ended:
             sentences.append(f"it starts with {' and '.join(needed)}; none of them has come")
         sentences += [f"execute() would wait for {text}" for text in unready]
+    if impossible is not None:
+        sentences, unready = [*sentences, f"it will never run: {impossible}"], ()
     if active:
         status = active[-1].status
+    elif impossible is not None and not ended:
+        status = "NEVER"
     elif groups:
         status = "WAITING"
     else:
@@ -164,6 +169,21 @@ def _waits(group: PendingGroup) -> list[str]:
     return sentences or ["a trigger group is complete and runs with the next turn"]
 
 
+def _impossible(node: DataNode, partition: Partition) -> str | None:
+    """Returns why the partition can never run, None when it can."""
+    try:
+        tips = node.linkage.resolve_output(partition)
+    except Undetermined:
+        return None
+    except Contradiction as error:
+        return str(error)
+    for alias, view in node.inputs.items():
+        before = [p for p in view.partitions(tips[alias]) if view.checks_range and not view.node.spec.can_exist(p)]
+        if before:
+            return f"input '{alias}' needs {view.node.describe(before[0])}, which lies before the first there is"
+    return None
+
+
 def _unready(session: Session, node: DataNode, partition: Partition) -> tuple[str, ...]:
     topology = session.binding.topology
     try:
@@ -184,7 +204,7 @@ class _Reader:
 
 
 def load_data(platform: Platform, view: View) -> Any:
-    """Returns the data of a concrete view or range as a pandas DataFrame; absent partitions of a range are left out.
+    """Returns the data of one partition as a pandas DataFrame.
 
     Raises:
         CapabilityMissing: pandas is not installed.

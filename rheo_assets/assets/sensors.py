@@ -10,6 +10,7 @@ import dagster as dg
 from dagster import RunsFilter
 
 from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.claims import MAX_ATTEMPTS
 from rheo_assets.assets.daemon import router_sensor_name
 from rheo_assets.assets.declared import check_capabilities, record
 from rheo_assets.assets.driver import Driver
@@ -24,7 +25,6 @@ from rheo_assets.runner.execution import Request
 _ARRIVALS_EVERY = 30
 _ROUTER_EVERY = 5
 _TIME_BOX = 20.0
-_MAX_ATTEMPTS = 5
 
 
 class DaemonDriver:
@@ -169,6 +169,7 @@ class _Attempts:
 
     def __init__(self, binding: Binding, driver: Driver) -> None:
         self._binding = binding
+        self._driver = driver
         self._instance = driver.instance
         self._started: dict[str, float] = driver.started
         self._history = History(binding, driver.log)
@@ -180,11 +181,17 @@ class _Attempts:
         if claim is not None:
             run = self._instance.get_run_by_id(claim.run_id)
             is_over = claim.owner.is_dead() or (run is not None and run.is_finished)
-            return claim.attempt + 1 if is_over and claim.attempt + 1 < _MAX_ATTEMPTS else None
+            return self._after(trigger, claim.attempt) if is_over else None
         since = self._started.get(f"{identity}.0")
         if since is None:
             return 0
         return self._after_silence(identity, since)
+
+    def _after(self, trigger: Trigger, attempt: int) -> int | None:
+        if attempt + 1 < MAX_ATTEMPTS:
+            return attempt + 1
+        self._driver.give_up(trigger)
+        return None
 
     def _after_silence(self, identity: str, since: float) -> int | None:
         """A run that never claimed: it failed before its body, or its request was lost with the tick."""
@@ -193,7 +200,7 @@ class _Attempts:
         records = self._instance.get_run_records(RunsFilter(tags={TRIGGER_TAG: identity}))
         if any(not record.dagster_run.is_finished for record in records):
             return None
-        return len(records) if len(records) < _MAX_ATTEMPTS else None
+        return len(records) if len(records) < MAX_ATTEMPTS else None
 
     def started(self, marks: Sequence[str]) -> None:
         """Takes note of what has been asked for."""

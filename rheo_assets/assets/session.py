@@ -86,9 +86,7 @@ class Session:
         if claim is None:
             return False
         if claim.owner.is_dead() and claim.attempt + 1 >= MAX_ATTEMPTS:
-            node = self.binding.topology.data_nodes[trigger.node]
-            error = f"given up: {MAX_ATTEMPTS} processes died while they ran it"
-            self.end(node, trigger.partition, identity, Status.FAILED, error)
+            self.driver.give_up(trigger)
             return True
         return not claim.owner.is_dead()
 

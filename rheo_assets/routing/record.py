@@ -28,29 +28,28 @@ def dump_node(state: NodeGroups, topology: Topology, cursor: int, whole: bool = 
         cursor: The position up to which entries are folded in.
         whole: Whether to return every row.
     """
-    groups = _dump_buckets(state.groups, whole, lambda group: _dump_group(state, topology, group))
-    in_flight = _dump_buckets(state.in_flight, whole, lambda trigger: _dump_trigger(state, trigger))
+    groups = _dump_buckets(state.groups, whole, lambda group: _text_of(_dump_group(state, topology, group)))
+    in_flight = _dump_buckets(state.in_flight, whole, lambda trigger: _text_of(_dump_trigger(state, trigger)))
     head = {
         "version": STATE_VERSION,
         "cursor": cursor,
         "next": state.next_number,
-        "groups": groups.pop(0),
-        "in_flight": in_flight.pop(0),
         "buckets": [state.groups.buckets, state.in_flight.buckets],
         "injected": _dump_keys(topology, state.injected),
         "counts": dict(state.counts),
     }
-    rows = {"": _text_of(head)}
-    rows.update({f"g{number}": _text_of(items) for number, items in groups.items()})
-    rows.update({f"f{number}": _text_of(items) for number, items in in_flight.items()})
+    first = f',"groups":{groups.pop(0)},"in_flight":{in_flight.pop(0)}}}'
+    rows = {"": _text_of(head)[:-1] + first}
+    rows.update({f"g{number}": text for number, text in groups.items()})
+    rows.update({f"f{number}": text for number, text in in_flight.items()})
     return rows
 
 
-def _dump_buckets(shelf: Shelf[Any, V], whole: bool, dump: Callable[[V], Any]) -> dict[int, list[Any]]:
+def _dump_buckets(shelf: Shelf[Any, V], whole: bool, dump: Callable[[V], str]) -> dict[int, str]:
     """Returns the changed buckets; the first one always, for it lies in the head."""
     numbers = {0, *(range(shelf.buckets) if whole else shelf.dirty)}
     shelf.dirty.clear()
-    return {number: [dump(item) for item in shelf.bucket(number)] for number in sorted(numbers)}
+    return {number: f"[{','.join(shelf.texts(number, dump))}]" for number in sorted(numbers)}
 
 
 def _text_of(value: object) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-BUCKET = 32
+BUCKET = 16
 
 
 class Shelf(MutableMapping[K, V]):
@@ -18,6 +18,7 @@ class Shelf(MutableMapping[K, V]):
     def __init__(self) -> None:
         self.dirty: set[int] = set()
         self._items: dict[K, V] = {}
+        self._texts: dict[K, str] = {}
         self._places: dict[K, int] = {}
         self._buckets: list[dict[K, None]] = []
         self._free: list[int] = []
@@ -43,16 +44,19 @@ class Shelf(MutableMapping[K, V]):
             self._places[key] = place
             self._buckets[place // BUCKET][key] = None
         self._items[key] = value
+        self._texts.pop(key, None)
         self.dirty.add(place // BUCKET)
 
     def touch(self, key: K) -> None:
         """Takes note that a value has changed inside."""
         place = self._places.get(key)
         if place is not None:
+            self._texts.pop(key, None)
             self.dirty.add(place // BUCKET)
 
     def __delitem__(self, key: K) -> None:
         del self._items[key]
+        self._texts.pop(key, None)
         place = self._places.pop(key)
         bucket = place // BUCKET
         del self._buckets[bucket][key]
@@ -70,11 +74,14 @@ class Shelf(MutableMapping[K, V]):
         """The number of buckets."""
         return len(self._buckets)
 
-    def bucket(self, number: int) -> list[V]:
-        """Returns what one bucket holds."""
+    def texts(self, number: int, dump: Callable[[V], str]) -> list[str]:
+        """Returns what one bucket holds as text; what has not changed since the last time is not dumped again."""
         if number >= len(self._buckets):
             return []
-        return [self._items[key] for key in self._buckets[number]]
+        for key in self._buckets[number]:
+            if key not in self._texts:
+                self._texts[key] = dump(self._items[key])
+        return [self._texts[key] for key in self._buckets[number]]
 
     def restore(self, number: int, items: Iterable[tuple[K, V]]) -> None:
         """Puts the recorded values of one bucket back where they were."""

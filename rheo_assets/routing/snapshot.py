@@ -64,6 +64,7 @@ class Snapshot:
         self._found: dict[str, dict[str, str]] = {}
         self._others: dict[str, str] = {}
         self._saved_nodes: set[str] = set()
+        self._nodes_are_saved = False
         self._saved_cursor = -1
 
     def _key(self, seat: int | None, *parts: str) -> str:
@@ -104,6 +105,7 @@ class Snapshot:
         header = self._rows.rows([self._key(seat)])
         self._others = self._texts({name: self._key(seat, name) for name in (_PLANS, _NODES)})
         self._saved_nodes = set(json.loads(self._others.get(_NODES, "[]")))
+        self._nodes_are_saved = self._saved_nodes == self.topology.data_nodes.keys()
         ids = [node_id for node_id in self.topology.data_nodes if node_id in self._saved_nodes]
         heads = self._texts({node_id: self._key(seat, *self._parts(node_id, "")) for node_id in ids})
         self._found = {node_id: {"": text} for node_id, text in heads.items()}
@@ -170,11 +172,12 @@ class Snapshot:
         rows = {}
         if router.plans_changed or self._from != self._seat:
             rows[self._key(self._seat, _PLANS)] = dump_plans(router)
-        if self._saved_nodes != self.topology.data_nodes.keys() or self._from != self._seat:
+        if not self._nodes_are_saved or self._from != self._seat:
             joined = self.topology.data_nodes.keys() - self._saved_nodes - router.dirty
             for node_id in joined:  # it may have been here before, and taken away
                 rows[self._key(self._seat, *self._parts(node_id, ""))] = ""
             self._saved_nodes = set(self.topology.data_nodes)
+            self._nodes_are_saved = True
             rows[self._key(self._seat, _NODES)] = json.dumps(sorted(self._saved_nodes))
         return rows
 

@@ -78,8 +78,7 @@ class LocalPlatform:
     def save_private(self, uri: str, content: bytes) -> None:
         """Writes an object that only its owner can read."""
         if self.storage.version(uri) is None:
-            self.storage.write(uri, content)
-            self.storage.path(uri).chmod(0o600)
+            self.storage.write(uri, content, private=True)
 
     def params(self) -> Mapping[str, Any]:
         """Returns what callables get in `params` besides `dimensions`."""

@@ -116,8 +116,13 @@ class LocalStorage:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise FileNotFoundError(errno.ENOENT, "there is no object", uri) from None
 
-    def write(self, uri: str, content: bytes) -> None:
+    def write(self, uri: str, content: bytes, *, private: bool = False) -> None:
         """Writes the object whole: a reader sees the old content or the new, never a part.
+
+        Args:
+            uri: The object.
+            content: All of it.
+            private: Whether only its owner may read it, from the first byte on.
 
         Raises:
             OSError: The disk is full, or the key is taken by a prefix (or the other way round); the old content stays.
@@ -128,7 +133,7 @@ class LocalStorage:
         temporary = path.parent / f".tmp-{uuid.uuid4().hex}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("xb") as file:
+            with open(temporary, "xb", opener=_open_private if private else None) as file:  # the opener
                 file.write(content)
                 if self._fsync:
                     file.flush()
@@ -211,6 +216,10 @@ class LocalStorage:
         if isinstance(error, IsADirectoryError):
             return type(error)(error.errno, f"{uri!r} cannot be written: it is already a prefix with objects below it")
         return error
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _discard(temporary: Path) -> None:
