@@ -9,7 +9,7 @@ from typing import TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
-BUCKET = 16
+BUCKET = 8
 
 
 class Shelf(MutableMapping[K, V]):
