@@ -106,19 +106,14 @@ def main() -> int:
 
 def show_runs(ended: list[Execution], weeks: Counter[str], ready: Ready) -> None:
     """Prints what ran and where the data lies."""
-    table = Table(title="What ran")
-    for name, justify in (
-        ("node", "left"),
-        ("two weeks", "right"),
-        ("in all", "right"),
-        ("ready", "right"),
-        ("data", "left"),
-    ):
-        table.add_column(name, justify=justify, overflow="fold")
+    root = Path(app.platform.storage.location(f"s3://{app.platform.bucket(app.name)}/internal_data"))
+    table = Table(title="What ran", caption=f"The data lies under {root}")
+    for name in ("node", "two weeks", "in all", "ready", "folder"):
+        table.add_column(name, justify="left" if name in {"node", "folder"} else "right", no_wrap=True)
     counts, present = Counter(execution.node for execution in ended), ready.count()
     for node in app.topology.data_nodes.values():
-        where = app.platform.storage.location(node.layout.root)
-        table.add_row(node.id, str(weeks[node.id]), str(counts[node.id]), str(present[node.id]), where)
+        folder = Path(app.platform.storage.location(node.layout.root)).relative_to(root)
+        table.add_row(node.id, str(weeks[node.id]), str(counts[node.id]), str(present[node.id]), f"{folder}/")
     console.print(table)
 
 

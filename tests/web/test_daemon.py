@@ -1,0 +1,151 @@
+"""The real daemon and web server: arrivals start runs by themselves, and a backfill from the UI obeys readiness."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rheo_assets as flow
+from rheo_assets.assets.instance import home
+
+pytestmark = pytest.mark.web
+
+DEFINITIONS = """
+from rheo_assets import *
+
+app = Application("shop", since="2024-01-01")
+orders = app.marshal_external_data(
+    S3Dataset("111222333444", "landing", "orders", "{}", "{}"),
+    id="orders",
+    dimension_spec={"region": {"type": "STRING", "day": {"type": "DATETIME"}}},
+    dimension_filter={"NA": {"*": {}}, "EU": {"*": {}}},
+    protocol=SignalIntegrityProtocol("FILE_CHECK", {"file": "_SUCCESS"}),
+)
+pairs = app.create_data("pairs", inputs=[orders["*"][:-2].range_check(True)], compute_targets=[NOOPCompute])
+last = app.create_data("last", inputs=[pairs], compute_targets=[NOOPCompute])
+defs = app.definitions()
+"""
+BACKFILL = """
+mutation Launch($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+
+
+class Deployment:
+    """A running `dagster dev`."""
+
+    def __init__(self, root: Path, port: int) -> None:
+        self.root = root
+        self.port = port
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Returns the data of a GraphQL answer."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            data: dict[str, Any] = json.load(answer)["data"]
+            return data
+
+    def land(self, region: str, day: str) -> None:
+        """Writes a partition of the landing bucket, `_SUCCESS` last."""
+        folder = self.root / "s3" / "landing" / "orders" / region / day
+        folder.mkdir(parents=True)
+        (folder / "part-0.json").write_text('{"id": 1}\n')
+        (folder / "_SUCCESS").touch()
+
+
+def until(condition: Callable[[], Any], seconds: float = 150.0) -> Any:
+    """Returns what the condition gives once it is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(1)
+    raise AssertionError(f"not within {seconds} s: {condition}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """`dagster dev` on a fresh root; it has ticked once, so that what lands later is an event."""
+    root = tmp_path_factory.mktemp("deployment")
+    (root / "shop.py").write_text(DEFINITIONS)
+    patch = pytest.MonkeyPatch()
+    patch.delenv("DAGSTER_HOME", raising=False)
+    patch.setenv("RHEO_HOME", str(root))
+    environment = {**os.environ, "DAGSTER_HOME": str(home(root)), "RHEO_PLATFORM": "local"}
+    port = free_port()
+    log = (root / "dev.log").open("wb")
+    command = [Path(sys.executable).parent / "dagster", "dev", "-f", "shop.py", "-p", str(port)]
+    process = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until(lambda: (root / "s3" / "rheo-shop" / "state" / "arrivals" / "orders.json").exists())
+        yield Deployment(root, port)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+        log.close()
+        patch.undo()
+
+
+def executions(deployment: Deployment, node: str) -> dict[tuple[str, ...], flow.Execution]:
+    """Returns the last ended execution of each partition, as another session sees it."""
+    app = flow.Application("shop", platform=flow.LocalPlatform(deployment.root))
+    return {e.partition: e for e in app.history(node) if e.ended is not None or e.error is not None}
+
+
+def test_files_that_arrive_start_the_nodes_that_need_them_once(deployment: Deployment):
+    deployment.land("NA", "2024-03-01")
+    deployment.land("NA", "2024-03-02")
+    until(lambda: ("NA", "2024-03-02") in executions(deployment, "last"))
+    app = flow.Application("shop", platform=flow.LocalPlatform(deployment.root))
+    ran = [(e.partition, e.status) for e in app.history("pairs")]
+    assert ran == [(("NA", "2024-03-02"), "COMPLETED")]
+    (waiting,) = app.pending("pairs")
+    assert waiting.waiting_for == ("orders[NA][2024-02-29]",)
+
+
+def test_a_backfill_from_the_ui_fails_at_once_with_what_is_not_ready(deployment: Deployment):
+    keys = ["2024-04-01|EU", "2024-04-02|EU"]
+    params = {"assetSelection": [{"path": ["shop", "pairs"]}], "partitionNames": keys, "title": "too early"}
+    answer = deployment.ask(BACKFILL, params=params)["launchPartitionBackfill"]
+    assert answer["__typename"] == "LaunchBackfillSuccess", answer
+    failed = until(lambda: executions(deployment, "pairs").get(("EU", "2024-04-02")))
+    assert failed.status == "FAILED"
+    assert "orders[EU][2024-04-02]" in failed.error
+    assert "orders[EU][2024-04-01]" in failed.error
+
+
+def test_a_script_beside_the_daemon_executes_and_its_run_is_in_the_ui(deployment: Deployment):
+    deployment.land("EU", "2024-05-01")
+    deployment.land("EU", "2024-05-02")
+    app = flow.Application("shop", platform=flow.LocalPlatform(deployment.root))
+    app.execute(app["pairs"]["EU"]["2024-05-02"])
+    until(lambda: ("EU", "2024-05-02") in executions(deployment, "last"))
+    (run_id,) = {e.run_id for e in app.history("pairs") if e.partition == ("EU", "2024-05-02")}
+    shown = deployment.ask("query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id)
+    assert shown["runOrError"]["status"] == "SUCCESS"
