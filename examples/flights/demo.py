@@ -107,13 +107,12 @@ def main() -> int:
 def show_runs(ended: list[Execution], weeks: Counter[str], ready: Ready) -> None:
     """Prints what ran and where the data lies."""
     root = Path(app.platform.storage.location(f"s3://{app.platform.bucket(app.name)}/internal_data"))
-    table = Table(title="What ran", caption=f"The data lies under {root}")
-    for name in ("node", "two weeks", "in all", "ready", "folder"):
-        table.add_column(name, justify="left" if name in {"node", "folder"} else "right", no_wrap=True)
+    table = Table(title="What ran", caption=f"The data lies in {root}/<node>")
+    for name in ("node", "two weeks", "in all", "ready"):
+        table.add_column(name, justify="left" if name == "node" else "right", no_wrap=True)
     counts, present = Counter(execution.node for execution in ended), ready.count()
-    for node in app.topology.data_nodes.values():
-        folder = Path(app.platform.storage.location(node.layout.root)).relative_to(root)
-        table.add_row(node.id, str(weeks[node.id]), str(counts[node.id]), str(present[node.id]), f"{folder}/")
+    for node_id in app.topology.data_nodes:
+        table.add_row(node_id, str(weeks[node_id]), str(counts[node_id]), str(present[node_id]))
     console.print(table)
 
 

@@ -103,7 +103,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     command = [Path(sys.executable).parent / "dagster", "dev", "-f", "shop.py", "-p", str(port)]
     process = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        until(lambda: (root / "s3" / "rheo-shop" / "state" / "arrivals" / "orders.json").exists())
+        until((root / "s3" / "rheo-shop" / "state" / "arrivals" / "orders.json").exists)
         yield Deployment(root, port)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
