@@ -76,7 +76,7 @@ class Target:
 
     def __post_init__(self) -> None:
         if not isinstance(self.retry_count, int) or self.retry_count < 0:
-            raise DeclarationError("compute target", f"retry_count is {self.retry_count!r}", "A number from 0")
+            raise DeclarationError(self.title, f"retry_count is {self.retry_count!r}", "A whole number from 0")
 
     @property
     def title(self) -> str:
@@ -87,6 +87,11 @@ class Target:
     def kind(self) -> str:
         """The engine-independent kind shown on the asset."""
         raise NotImplementedError
+
+
+def _check_limit(where: str, name: str, value: object, unit: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise DeclarationError(where, f"{name} is {value!r}", f"A number of {unit} above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +112,13 @@ class Batch(Target):
     args: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        Target.__post_init__(self)
         if not isinstance(self.code, str) or not self.code.strip():
-            raise DeclarationError("compute target", f"code is {self.code!r}", "Give the source as text")
+            raise DeclarationError(self.title, f"code is {self.code!r}", "Give the source as text")
         if "MaxCapacity" in self.hints and "WorkerType" in self.hints:
-            raise DeclarationError(
-                "compute target", "has both MaxCapacity and WorkerType", "AWS Glue takes one of them"
-            )
+            raise DeclarationError(self.title, "has both MaxCapacity and WorkerType", "AWS Glue takes one of them")
+        if self.hints.get("Timeout") is not None:
+            _check_limit(self.title, "Timeout", self.hints["Timeout"], "minutes")
 
     @property
     def timeout(self) -> float | None:
@@ -160,6 +166,10 @@ class Inlined(Target):
 
     callable: Callable[..., Any]
     timeout: float = 900.0
+
+    def __post_init__(self) -> None:
+        Target.__post_init__(self)
+        _check_limit(self.title, "timeout", self.timeout, "seconds")
 
     @property
     def title(self) -> str:
@@ -269,22 +279,20 @@ def InlinedCompute(  # noqa: N802
 
 
 def as_targets(declared: object, where: str) -> tuple[Target, ...]:
-    """Returns the targets of a declaration: a target, text (Spark SQL), or a list of them."""
+    """Returns the targets of a declaration: a target, text (Spark SQL), or a list of these."""
     if declared is None:
         raise DeclarationError(
             where, "has no compute_targets", "Give a list, e.g. [SparkSQL('select …')], or NOOPCompute"
         )
-    if isinstance(declared, str):
-        return (SparkSQL(declared),)
-    if isinstance(declared, Target):
-        return (declared,)
-    if not isinstance(declared, list | tuple) or not declared:
+    listed = [declared] if isinstance(declared, str | Target) else declared
+    if not isinstance(listed, list | tuple) or not listed:
         raise DeclarationError(where, f"compute_targets is {declared!r}", "Give a list of compute targets")
-    for target in declared:
+    targets = tuple(SparkSQL(target) if isinstance(target, str) else target for target in listed)
+    for target in targets:
         if not isinstance(target, Target):
             raise DeclarationError(
                 where,
                 f"compute target {target!r} is no target",
                 "Wrap code in BatchCompute, a function in InlinedCompute",
             )
-    return tuple(declared)
+    return targets
