@@ -21,7 +21,7 @@ from tests.routing.topologies import APP, random_partition, random_topology
 
 pytestmark = pytest.mark.fast
 PROPERTY = settings(
-    max_examples=400, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 Key = tuple[str, Partition]
 
