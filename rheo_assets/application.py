@@ -57,6 +57,10 @@ class Application:
     ) -> None:
         self.name = check_id("application", name)
         self.region = region
+        if isinstance(platform, str):
+            raise DeclarationError(
+                f"application '{name}'", f"platform is {platform!r}", "Give a LocalPlatform(), or set RHEO_PLATFORM"
+            )
         self._platform = platform
         self._since = _read_since(since)
         self._declared: dict[str, Signal] = {}
@@ -266,7 +270,9 @@ class Application:
 
         if not allow_concurrent_executions and self._session is not None:
             self._session.settle()
-        self._session = open_session(self.topology, self.platform, self._since, records=bool(self._unrecorded))
+        self._session = open_session(
+            self.topology, self.platform, self._since, records=bool(self._unrecorded), extends=self._attached
+        )
         self._unrecorded.clear()
         self._viewer = None
         self.__dict__.pop("_recorded", None)
@@ -518,5 +524,8 @@ def _caller() -> tuple[str, int] | None:
 def _read_since(since: datetime | str | None) -> datetime:
     if since is None:
         return datetime(datetime.now(UTC).year - _YEARS_LISTED, 1, 1)  # naive means UTC
-    read = datetime.fromisoformat(since) if isinstance(since, str) else since
+    try:
+        read = datetime.fromisoformat(since) if isinstance(since, str) else since
+    except ValueError:
+        raise DeclarationError("application", f"since is {since!r}", "A date, such as '2024-01-01'") from None
     return read.replace(tzinfo=None)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from rheo_assets.assets.authors import check_author
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.instance import open_instance
 from rheo_assets.assets.session import Session
 from rheo_assets.assets.state import declaration_uri, read_json
 from rheo_assets.compute.targets import NoOp
+from rheo_assets.errors import StateError
 from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.recording import dump_topology, fingerprint, load_topology
 from rheo_assets.runner.blobs import load_callable
 from rheo_assets.topology import Topology
+
+_log = logging.getLogger("rheo_assets")
+_REPAIR = "Activate the application again from its source"
 
 
 def recorded_topology(application: str, platform: Platform) -> Topology | None:
@@ -24,7 +30,7 @@ def recorded_topology(application: str, platform: Platform) -> Topology | None:
         StateError: The record cannot be read.
     """
     uri = declaration_uri(platform, application)
-    fields = read_json(platform.storage, uri)
+    fields = read_json(platform.storage, uri, _REPAIR)
     if fields is None:
         return None
     prefix = f"s3://{platform.bucket(application)}/blobs"
@@ -35,7 +41,9 @@ def recorded_topology(application: str, platform: Platform) -> Topology | None:
     return load_topology(fields, load)
 
 
-def open_session(topology: Topology, platform: Platform, since: datetime, records: bool) -> Session:
+def open_session(
+    topology: Topology, platform: Platform, since: datetime, records: bool, extends: bool = False
+) -> Session:
     """Activates an application and returns the session that drives it.
 
     Args:
@@ -43,15 +51,17 @@ def open_session(topology: Topology, platform: Platform, since: datetime, record
         platform: Where data lies and code runs.
         since: The first day that Dagster lists.
         records: Whether the declaration is this session's own, to be recorded.
+        extends: Whether it adds to the recorded one instead of replacing it.
 
     Raises:
         CapabilityMissing: A target that nothing here can run.
         DeclarationError: Something that cannot be recorded.
+        KeyTaken: A live process declares another application of this name.
     """
     binding = Binding(topology, platform, since)
     if records:
         check_capabilities(topology, platform)
-        record(binding)
+        record(binding, extends)
     session = Session(binding, open_instance(getattr(platform, "root", None)))
     session.driver.activate(datetime.now(UTC))
     return session
@@ -65,12 +75,24 @@ def check_capabilities(topology: Topology, platform: Platform) -> None:
                 platform.engine(target)
 
 
-def record(binding: Binding) -> bool:
-    """Records the declaration if it is new; returns whether it was."""
+def record(binding: Binding, extends: bool = False) -> bool:
+    """Records the declaration if it is new; returns whether it was.
+
+    Raises:
+        KeyTaken: A live process declares another application of this name.
+    """
+    storage = binding.platform.storage
     fields = dump_topology(binding.topology, binding.store_callable)
     uri = declaration_uri(binding.platform, binding.application)
-    known = read_json(binding.platform.storage, uri)
+    try:
+        known = read_json(storage, uri, "")
+    except StateError as error:
+        aside = f"{uri}.damaged"
+        storage.write(aside, storage.read(uri))
+        _log.warning("%sThis activation replaces it; what it held is kept as %s", error, aside)
+        known = None
     if known is not None and fingerprint(known) == fingerprint(fields):
         return False
-    binding.platform.storage.write(uri, json.dumps(fields, indent=1).encode())
+    check_author(binding, extends=extends or known is None)
+    storage.write(uri, json.dumps(fields, indent=1).encode())
     return True

@@ -12,6 +12,10 @@ from rheo_assets.errors import StateError
 from rheo_assets.platforms.capabilities import Platform, Storage
 
 STATE_VERSION = 1
+_REPAIR = (
+    "It holds when nodes were first activated, and whether the application is paused. Put a copy back, or delete it "
+    "and activate again: timers then count from now"
+)
 
 
 def declaration_uri(platform: Platform, application: str) -> str:
@@ -19,8 +23,14 @@ def declaration_uri(platform: Platform, application: str) -> str:
     return f"s3://{platform.bucket(application)}/state/declaration.json"
 
 
-def read_json(storage: Storage, uri: str) -> dict[str, Any] | None:
+def read_json(storage: Storage, uri: str, remedy: str, *required: str) -> dict[str, Any] | None:
     """Returns a recorded JSON object, None when there is none.
+
+    Args:
+        storage: Where it lies.
+        uri: The object.
+        remedy: What to do about one that is damaged, for the message.
+        *required: Fields whose values are JSON objects and without which it is damaged, too.
 
     Raises:
         StateError: It is not readable.
@@ -32,9 +42,12 @@ def read_json(storage: Storage, uri: str) -> dict[str, Any] | None:
     try:
         fields = json.loads(content)
     except ValueError:
-        raise StateError(f"{uri} is not readable JSON. Activate the application again from its source") from None
+        raise StateError(f"{uri} is damaged: it is not readable JSON. {remedy}") from None
     if not isinstance(fields, dict):
-        raise StateError(f"{uri} holds no JSON object. Activate the application again from its source")
+        raise StateError(f"{uri} is damaged: it holds no JSON object. {remedy}")
+    for name in required:
+        if not isinstance(fields.get(name), dict):
+            raise StateError(f"{uri} is damaged: it has no {name!r}. {remedy}")
     return fields
 
 
@@ -52,9 +65,14 @@ class ApplicationState:
 
     def fields(self) -> dict[str, Any]:
         """Returns `activated` (epoch seconds of each node's first activation), `paused` and `since`."""
-        found = read_json(self._storage, self._uri) or {"version": STATE_VERSION, "activated": {}, "paused": False}
+        found = read_json(self._storage, self._uri, _REPAIR, "activated")
+        if found is None:
+            return {"version": STATE_VERSION, "activated": {}, "paused": False}
         if found.get("version") != STATE_VERSION:
-            raise StateError(f"{self._uri} has version {found.get('version')}; this library reads {STATE_VERSION}")
+            raise StateError(
+                f"{self._uri} has version {found.get('version')!r}; this rheo-assets reads {STATE_VERSION}. "
+                "Use the version that wrote it"
+            )
         return found
 
     def change(self, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -75,7 +93,11 @@ class ApplicationState:
 
     def known_arrivals(self, node_id: str) -> dict[str, str] | None:
         """Returns the known versions of completion files by path below the dataset; None before the first look."""
-        fields = read_json(self._storage, f"{self._arrivals}/{node_id}.json")
+        remedy = (
+            f"It holds the completion files of '{node_id}' that are known. Put a copy back, or delete it: what lies "
+            f"there then counts as known, and app.process(view) reports what arrived since the last look"
+        )
+        fields = read_json(self._storage, f"{self._arrivals}/{node_id}.json", remedy, "known")
         return None if fields is None else dict(fields["known"])
 
     def arrivals_version(self, node_id: str) -> str | None:
