@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from rheo_assets.dimensions import Partition
@@ -9,21 +10,30 @@ from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.signals import Signal
 
+_log = logging.getLogger("rheo_assets")
+
 
 class Readiness:
     """Looks at the storage. A node's completion file is its recorded success: it is written last, removed first."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._refused: set[str] = set()
 
     def is_ready(self, signal: Signal, partition: Partition) -> bool:
         """Returns whether the partition is complete; timers, alarms, metrics and projections always are."""
         if not isinstance(signal, DataNode | ExternalData):
             return True
         folder = signal.layout.uri(signal.spec, partition)
-        if signal.protocol is None:
-            return self._storage.has_objects(folder)
-        return any(self._storage.version(f"{folder}/{name}") is not None for name in signal.protocol.files)
+        try:
+            if signal.protocol is None:
+                return self._storage.has_objects(folder)
+            return any(self._storage.version(f"{folder}/{name}") is not None for name in signal.protocol.files)
+        except ValueError as error:  # a link that leaves the storage: one folder must not stop everything else
+            if folder not in self._refused:
+                self._refused.add(folder)
+                _log.warning("a partition of '%s' is never ready: %s", signal.id, error)
+            return False
 
     def has_data(self, signal: Signal, partition: Partition) -> bool:
         """Returns whether there is anything to read, complete or not."""

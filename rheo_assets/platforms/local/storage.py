@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 # One match accepts the common URI; whatever it does not accept is looked at part by part for the message.
@@ -18,6 +19,7 @@ _SCHEME = re.compile(r"s3[an]?://")
 _ENCODED = re.compile(r"%(?:25)*(?:2e|2f|5c|00)", re.IGNORECASE)
 _LONGEST_NAME = 255  # bytes, on every common file system
 _KNOWN_FOLDERS = 4096
+_log = logging.getLogger("rheo_assets")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -43,6 +45,7 @@ class LocalStorage:
         self._base = str(self.root / "s3")
         self._fsync = fsync
         self._folders_inside: set[str] = set()
+        self._told: set[str] = set()
 
     def path(self, uri: str) -> Path:
         """Returns where the object or prefix lies.
@@ -103,7 +106,7 @@ class LocalStorage:
 
     def find(self, prefix: str, depth: int, names: Sequence[str] | None) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yields (path segments below the prefix, version) of the objects exactly `depth` folders below it."""
-        yield from _find(self._checked(prefix), depth, names, ())
+        yield from _find(self._checked(prefix), depth, names, (), self._leaves)
 
     def read(self, uri: str) -> bytes:
         """Returns the object's content.
@@ -207,6 +210,16 @@ class LocalStorage:
             self._folders_inside.add(folder)
         return path
 
+    def _leaves(self, link: str) -> bool:
+        """Returns whether a symbolic link leads outside the root: then it is no object, and people are told once."""
+        real = os.path.realpath(link)
+        if real.startswith(self._base + "/"):
+            return False
+        if link not in self._told:
+            self._told.add(link)
+            _log.warning("%r is not read: it is a symbolic link that leads outside the storage root, to %r", link, real)
+        return True
+
     def _explained(self, error: OSError, uri: str) -> OSError:
         if error.errno in _FULL:
             text = f"the disk under {str(self.root)!r} is full; {uri!r} keeps its old content: "
@@ -235,12 +248,17 @@ def _identity(found: os.stat_result) -> str:
 
 
 def _find(
-    folder: str, depth: int, names: Sequence[str] | None, above: tuple[str, ...]
+    folder: str, depth: int, names: Sequence[str] | None, above: tuple[str, ...], leaves: Callable[[str], bool]
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     if depth == 0 and names is not None:
         for name in names:
+            path = f"{folder}/{name}"
             try:
-                found = os.stat(f"{folder}/{name}")  # Path costs more than the call
+                found = os.lstat(path)  # Path costs more than the call
+                if stat.S_ISLNK(found.st_mode):
+                    if leaves(path):
+                        continue
+                    found = os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             yield (*above, name), _identity(found)
@@ -251,8 +269,10 @@ def _find(
     except (FileNotFoundError, NotADirectoryError):
         return
     for entry in listed:
+        if entry.is_symlink() and leaves(entry.path):
+            continue
         if depth > 0 and entry.is_dir():
-            yield from _find(entry.path, depth - 1, names, (*above, entry.name))
+            yield from _find(entry.path, depth - 1, names, (*above, entry.name), leaves)
         elif depth == 0 and not entry.is_dir():
             yield (*above, entry.name), _identity(entry.stat())
 
