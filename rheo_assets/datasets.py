@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,15 @@ from rheo_assets.errors import DeclarationError, InvalidValue
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}\Z")
 _PLACEHOLDER = "{}"
 SUCCESS_FILE = "_SUCCESS"
+_WRITE_FILE = 'Write {"file": "_SUCCESS"}'
+_UNSAFE = re.compile(r"[/\\\0]|%(?:25)*(?:2e|2f|5c|00)", re.IGNORECASE)
+_LONGEST_NAME = 255  # bytes, on every common file system
+_READER_OPTIONS = ("dataset_format", "delimiter", "header", "compression")
+
+
+def is_one_name(name: str) -> bool:
+    """Returns whether the text stays one name of a path, also for a reader that decodes percent signs."""
+    return name not in {"", ".", ".."} and not _UNSAFE.search(name) and len(name.encode()) <= _LONGEST_NAME
 
 
 class DataFormat(StrEnum):
@@ -47,13 +57,14 @@ class SignalIntegrityProtocol:
     def __post_init__(self) -> None:
         if self.type != "FILE_CHECK":
             raise DeclarationError(f"protocol {self.type!r}", "is not known", 'Write "FILE_CHECK"')
-        for name in self.files:
-            if not isinstance(name, str) or not name or "/" in name or name in {".", ".."}:
-                raise DeclarationError(
-                    "protocol FILE_CHECK", f"file {name!r} is no file name", 'Write {"file": "_SUCCESS"}'
-                )
+        if not isinstance(self.args, Mapping):
+            raise DeclarationError("protocol FILE_CHECK", f"its arguments are {self.args!r}", _WRITE_FILE)
+        named = self.args.get("file", ())
+        for name in named if isinstance(named, list | tuple | set) else (named,):
+            if not isinstance(name, str) or not is_one_name(name):
+                raise DeclarationError("protocol FILE_CHECK", f"file {name!r} is no file name", _WRITE_FILE)
         if not self.files:
-            raise DeclarationError("protocol FILE_CHECK", "names no file", 'Write {"file": "_SUCCESS"}')
+            raise DeclarationError("protocol FILE_CHECK", "names no file", _WRITE_FILE)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -135,16 +146,19 @@ class S3Dataset:
         **options: Any,
     ) -> None:
         where = f"S3Dataset {bucket}/{folder}"
-        if not _BUCKET.match(str(bucket)) or ".." in str(bucket):
-            raise DeclarationError(where, f"{bucket!r} is no bucket name")
-        parts = str(folder).strip("/").split("/")
-        if any(part in {"", ".", ".."} or "\\" in part or "\0" in part or "%2e" in part.lower() for part in parts):
+        if not isinstance(bucket, str) or not _BUCKET.match(bucket) or ".." in bucket:
+            raise DeclarationError(where, f"{bucket!r} is no bucket name", "Letters, digits, '.', '_' and '-'")
+        parts = folder.strip("/").split("/") if isinstance(folder, str) else [""]
+        if not all(is_one_name(part) for part in parts):
             raise DeclarationError(where, f"folder {folder!r} is no key prefix", "Write names between '/', no '..'")
-        segments = tuple(
-            segment for pattern in partition_format for segment in str(pattern).strip("/").split("/") if segment
-        )
-        if any(segment in {".", ".."} for segment in segments):
-            raise DeclarationError(where, f"partition format {partition_format!r} leaves the folder")
+        segments: tuple[str, ...] = ()
+        for pattern in partition_format:
+            named = [part for part in pattern.strip("/").split("/") if part] if isinstance(pattern, str) else [""]
+            if not all(is_one_name(part) for part in named):
+                raise DeclarationError(
+                    where, f"partition format {pattern!r} is no path", "Write names with one '{}' a dimension, no '..'"
+                )
+            segments += tuple(named)
         self.account_id = str(account_id)
         self.bucket = str(bucket)
         self.folder = "/".join(parts)
@@ -170,6 +184,9 @@ def check_options(data_format: DataFormat, options: Mapping[str, Any], where: st
     Raises:
         DeclarationError: One that the format does not have.
     """
+    for name in options:
+        if name not in _READER_OPTIONS and (near := difflib.get_close_matches(name, _READER_OPTIONS, n=1, cutoff=0.8)):
+            raise DeclarationError(where, f"has no option {name!r}", f"Did you mean {near[0]!r}?")
     for name in ("delimiter", "header"):
         if name in options and data_format is not DataFormat.CSV:
             raise DeclarationError(

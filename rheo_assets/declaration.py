@@ -9,7 +9,7 @@ from typing import Any
 from rheo_assets.compute.targets import as_targets
 from rheo_assets.datasets import SUCCESS, DataFormat, Layout, S3Dataset, SignalIntegrityProtocol, check_options
 from rheo_assets.dimensions import DatetimeGranularity, DimensionSpec, DimensionType
-from rheo_assets.errors import DeclarationError
+from rheo_assets.errors import DeclarationError, InvalidValue
 from rheo_assets.filters import Filter
 from rheo_assets.links import Linkage
 from rheo_assets.nodes import (
@@ -52,11 +52,15 @@ def timer_node(
     check_id("timer", node_id)
     from rheo_assets.schedules import parse_schedule
 
-    schedule = parse_schedule(expression)
+    try:
+        schedule = parse_schedule(expression)
+    except ValueError as error:
+        raise DeclarationError(f"timer '{node_id}'", str(error)) from None
     if shift is not None and (not isinstance(shift, int) or isinstance(shift, bool)):
         raise DeclarationError(f"timer '{node_id}'", f"time_dimension_shift is {shift!r}", "A number of steps, e.g. -1")
     level: dict[str, Any] = {"type": DimensionType.DATETIME, "format": time_format, "granularity": granularity}
-    spec = DimensionSpec.of({dimension_id: {name: value for name, value in level.items() if value is not None}})
+    level = {name: value for name, value in level.items() if value is not None}
+    spec = _spec_of({dimension_id: level}, f"timer '{node_id}'")
     return Timer(node_id, application, spec, Filter.open(spec), expression, schedule, shift or 0)
 
 
@@ -73,8 +77,9 @@ def external_node(
     where = f"external data '{check_id('external data', node_id)}'"
     if not isinstance(dataset, S3Dataset):
         raise DeclarationError(where, f"the description is {dataset!r}", "Give an S3Dataset(...)")
-    spec = DimensionSpec.of(dimension_spec)
+    spec = _spec_of(dimension_spec, where)
     dataset.check_spec(spec, where)
+    _check_protocol(protocol, where)
     return ExternalData(
         node_id,
         application,
@@ -98,7 +103,7 @@ def projection_node(
     """Returns a projection of one signal over known values."""
     where = f"projection '{check_id('projection', node_id)}'"
     view = as_view(source)
-    spec = DimensionSpec.of(output_dimension_spec)
+    spec = _spec_of(output_dimension_spec, where)
     fanned = _filter_of(spec, output_dimension_filter, where)
     check_projection(where, view, spec, fanned.branches)
     return Projection(node_id, application, spec, fanned, view)
@@ -136,7 +141,7 @@ def data_node(
             raise DeclarationError(where, f"input '{view.node.id}' belongs to application '{view.node.application}'")
         if view.node.id == node_id:
             raise DeclarationError(where, "reads itself", "A node's inputs are other nodes")
-    spec = _output_spec(output_dimension_spec, views)
+    spec = _output_spec(output_dimension_spec, views, where)
     linkage = Linkage(
         node_id,
         views,
@@ -150,6 +155,7 @@ def data_node(
         linkage.check_determined()
     if protocol is None:
         raise DeclarationError(where, "has no protocol", "A data node always writes a completion file: leave it out")
+    _check_protocol(protocol, where)
     ttl = pending_node_expiration_ttl_in_secs
     if ttl is not None and (not isinstance(ttl, int | float) or ttl <= 0):
         raise DeclarationError(where, f"pending_node_expiration_ttl_in_secs is {ttl!r}", "A number of seconds above 0")
@@ -183,12 +189,37 @@ def _check_names(where: str, metadata: Mapping[str, Any]) -> None:
             raise DeclarationError(where, f"has no argument {name!r}", f"Did you mean {near[0]!r}?")
 
 
-def _output_spec(declared: object, views: Mapping[str, Any]) -> DimensionSpec:
+def _output_spec(declared: object, views: Mapping[str, Any], where: str) -> DimensionSpec:
     if declared is not None:
-        return DimensionSpec.of(declared)  # type: ignore[arg-type]
+        return _spec_of(declared, where)
     first = next(iter(views.values()), None)
     return first.node.spec if first is not None else DimensionSpec()
 
 
+def _spec_of(declared: object, where: str) -> DimensionSpec:
+    """Reads a spec; an error in it names whose it is."""
+    if declared is not None and not isinstance(declared, DimensionSpec | Mapping):
+        raise DeclarationError(
+            where, f"the dimension spec is {declared!r}", 'Write {"day": {"type": DimensionType.DATETIME}}'
+        )
+    try:
+        return DimensionSpec.of(declared)
+    except InvalidValue as error:
+        raise DeclarationError(where, str(error)) from None
+    except DeclarationError as error:
+        raise DeclarationError(f"{where}: {error.subject}", error.problem, error.remedy) from None
+
+
+def _check_protocol(protocol: object, where: str) -> None:
+    if protocol is not None and not isinstance(protocol, SignalIntegrityProtocol):
+        raise DeclarationError(
+            where, f"protocol is {protocol!r}", 'Write SignalIntegrityProtocol("FILE_CHECK", {"file": "_SUCCESS"})'
+        )
+
+
 def _filter_of(spec: DimensionSpec, declared: Filter | Mapping[Any, Any] | None, where: str) -> Filter:
+    if declared is not None and not isinstance(declared, Filter | Mapping):
+        raise DeclarationError(
+            where, f"the dimension filter is {declared!r}", 'Write {"NA": {"*": {}}}, a dict a level'
+        )
     return declared if isinstance(declared, Filter) else Filter.of(spec, declared, where)

@@ -172,8 +172,14 @@ class Dimension:
             raise DeclarationError(
                 f"dimension '{self.name}'", f"is {self.type} and takes no datetime format, granularity or min"
             )
-        if self.digits is not None and (self.type is not DimensionType.LONG or self.digits < 1):
-            raise DeclarationError(f"dimension '{self.name}'", "`digits` is a positive number on a LONG")
+        if self.digits is not None and (
+            self.type is not DimensionType.LONG or not isinstance(self.digits, int) or self.digits < 1
+        ):
+            raise DeclarationError(
+                f"dimension '{self.name}'",
+                f"`digits` is {self.digits!r} on a {self.type}",
+                "It is a positive number, and for a LONG only",
+            )
         if self.insensitive and self.type is not DimensionType.STRING:
             raise DeclarationError(f"dimension '{self.name}'", "`insensitive` is for STRING only")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 from rheo_assets.compute.targets import Target
@@ -139,6 +140,13 @@ class DataNode(Signal):
         return tuple({view.node.id: view.node for view in self.inputs.values()}.values())
 
 
+def _input(signal: object, where: str) -> View:
+    try:
+        return as_view(signal)
+    except DeclarationError as error:
+        raise DeclarationError(f"{where}: input {error.subject}", error.problem, error.remedy) from None
+
+
 def read_inputs(where: str, declared: object) -> dict[str, View]:
     """Returns views by alias from a list or dict of inputs.
 
@@ -149,17 +157,19 @@ def read_inputs(where: str, declared: object) -> dict[str, View]:
     if declared is None:
         return views
     if isinstance(declared, Mapping):
-        pairs = [(alias, as_view(signal)) for alias, signal in declared.items()]
+        pairs = [(alias, _input(signal, where)) for alias, signal in declared.items()]
     elif isinstance(declared, Sequence) and not isinstance(declared, str):
-        pairs = [(as_view(signal).node.id.replace("-", "_"), as_view(signal)) for signal in declared]
+        listed = [_input(signal, where) for signal in declared]
+        pairs = [(view.node.id.replace("-", "_"), view) for view in listed]
     else:
-        pairs = [(as_view(declared).node.id.replace("-", "_"), as_view(declared))]
+        view = _input(declared, where)
+        pairs = [(view.node.id.replace("-", "_"), view)]
     for alias, view in pairs:
-        if not isinstance(alias, str) or not _ALIAS.match(alias) or alias in _RESERVED:
+        if not isinstance(alias, str) or not _ALIAS.match(alias) or alias in _RESERVED or iskeyword(alias):
             raise DeclarationError(
                 where,
                 f"alias {alias!r} is no usable variable name",
-                f"Use an identifier other than {sorted(_RESERVED)}",
+                f"Use an identifier that is no keyword of Python and none of {sorted(_RESERVED)}",
             )
         if alias in views:
             raise DeclarationError(

@@ -190,6 +190,8 @@ def parse_schedule(expression: str) -> Schedule:
     Raises:
         ValueError: The expression, or a field of it, is not of the accepted form; the message says how to write it.
     """
+    if not isinstance(expression, str):
+        raise ValueError(f"the schedule {expression!r} is no text: write rate(5 minutes) or cron(0 10 * * ? *)")  # noqa: TRY004
     text = expression.strip()
     if text.startswith("rate("):
         return _rate(text)

@@ -26,6 +26,8 @@ class DimensionsOf:
     def __str__(self) -> str:
         return f"{self.node.id}({', '.join(self.names)})"
 
+    __repr__ = __str__
+
 
 class Subscriptable:
     """The verbs that nodes and views share; each returns a new view."""
@@ -74,6 +76,8 @@ class Subscriptable:
 
     def range_check(self, enabled: bool = True) -> View:
         """Returns the view whose execution waits until every partition of the range is ready."""
+        if not isinstance(enabled, bool):
+            raise DeclarationError(f"{self._view()}.range_check({enabled!r})", "is neither True nor False")
         return self._view().with_flags(checks_range=enabled)
 
     def check_range(self) -> View:
