@@ -46,7 +46,10 @@ def make_table(given: TaskInput, store: Store, connection: Any, *, with_path: bo
     if not filled:
         where = ", ".join(given.paths[:_SHOWN]) or "no partition"
         what = "is absent here (it is optional)" if given.optional and not found else "has no data"
-        raise Refusal(f"the input '{given.alias}' {what}, and the query reads it: {where}")
+        raise Refusal(
+            f"the input '{given.alias}' {what}, and the query reads it: {where}. Its files are absent or empty: write "
+            "the partition again"
+        )
     keys = folder_keys(filled[0], store)
     for partition in filled[1:]:
         if folder_keys(partition, store) != keys:
@@ -88,7 +91,8 @@ def _csv_source(given: TaskInput, filled: Sequence[Partition], connection: Any) 
             if names and found != names:
                 raise Refusal(
                     f"the columns of the input '{given.alias}' differ between files: {names} before {partition.label}, "
-                    f"{found} in {file.name} of {partition.label}"
+                    f"{found} in {file.name} of {partition.label}. Write the older partition again with today's "
+                    "columns, or read a range that does not cross the change"
                 )
             names = found
     if len({name.lower() for name in names}) < len(names) or not all(names):

@@ -21,6 +21,7 @@ _MESSAGE = re.compile(
     re.S,
 )
 _FILE = re.compile(r"""['"]?((?:s3://)[^'"\s]+)['"]?""")
+_ADVICE = re.compile(r"\n\s*Possible (?:fixes|solutions):.*|\n\n  file = .*", re.S)  # settings that users cannot reach
 _SEEN = re.compile(r"\n\s*LINE \d+:.*", re.S)
 
 
@@ -65,6 +66,7 @@ def _reason(text: str, query: Query | None, columns: Sequence[str]) -> str:
     if "MALFORMED" in text.upper() and "JSON" in text and not _FILE.search(text):
         return f"the query reads text that is not JSON: {short}"
     if (hit := _FILE.search(text)) and "Permission" not in text:
+        short = _ADVICE.sub("", short).strip().replace("\n", "; ").rstrip(".")
         return f"the file {hit.group(1).rstrip('.,')} cannot be read and may be damaged: {short}. Write it again"
     return f"the query fails: {short}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def of_json(given: TaskInput, found: Sequence[Partition], connection: Any) -> di
         columns = json.loads(structure)
         if not isinstance(columns, dict):
             raise Refusal(
-                f"the partition {partition.label} of the input '{given.alias}' holds JSON but not one object a line"
+                f"the partition {partition.label} of the input '{given.alias}' holds JSON but not one object a line. "
+                "Write it again as one object a line"
             )
         per_partition.append((partition, {name: _json_type(kind) for name, kind in columns.items()}))
     return {name: _json_sql(kind) for name, kind in _merged(given, per_partition).items()}
@@ -91,8 +93,11 @@ def has_header(options: Mapping[str, Any]) -> bool:
 def csv_header(file: Path, delimiter: str, header: bool) -> list[str]:
     """Returns the column names of one file: those of its first line, or `_c0`, `_c1` and so on."""
     read = gzip.open if file.suffix == ".gz" else open
-    with read(file, "rt", encoding="utf-8-sig") as lines:
-        first = next(csv.reader(lines, delimiter=delimiter), [])
+    try:
+        with read(file, "rt", encoding="utf-8-sig") as lines:
+            first = next(csv.reader(lines, delimiter=delimiter), [])
+    except (ValueError, EOFError, csv.Error, gzip.BadGzipFile, zlib.error) as error:
+        raise Refusal(f"the file {file} is no csv in UTF-8 and may be damaged: {error}. Write it again") from None
     return [name.strip() for name in first] if header else [f"_c{index}" for index in range(len(first))]
 
 
