@@ -1,15 +1,20 @@
-"""Fixtures of all tests: a root of one's own, and an application on it."""
+"""Fixtures of all tests: a root of one's own, an application on it, and the Spark worker that they share."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import rheo_assets as flow
+
+# A busy machine is no reason to fail: nothing here is a test of speed.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +49,13 @@ def new_app(root: Path) -> Callable[[str], flow.Application]:
 def app(new_app: Callable[[str], flow.Application]) -> flow.Application:
     """An application on the fresh root."""
     return new_app("app")
+
+
+@pytest.fixture(scope="session")
+def spark_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of one worker for the whole session; it also ends by itself soon after."""
+    home = tmp_path_factory.getbasetemp() / "spark-home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RHEO_SPARK_HOME", str(home))
+        patch.setenv("RHEO_SPARK_IDLE_SECONDS", "60")
+        yield home

@@ -1,21 +1,10 @@
-"""The Spark worker that the tests of this folder share with those of `tests/platforms/local`."""
+"""An engine on the Spark worker that all tests share."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rheo_assets.platforms.local.spark import SparkEngine
-
-
-@pytest.fixture(scope="session")
-def spark_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of one worker for the whole session; it also ends by itself soon after."""
-    home = tmp_path_factory.getbasetemp() / "spark-home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RHEO_SPARK_HOME", str(home))
-        patch.setenv("RHEO_SPARK_IDLE_SECONDS", "60")
-        yield home
 
 
 @pytest.fixture
