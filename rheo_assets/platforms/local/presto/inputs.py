@@ -87,7 +87,9 @@ def _csv_source(given: TaskInput, filled: Sequence[Partition], connection: Any) 
     names: list[str] = []
     for partition in filled:
         for file in partition.files:
-            found = schemas.csv_header(file, delimiter, header)
+            found = schemas.csv_header(
+                file, delimiter, header, f"the file {file.name} in {partition.uri} of the input '{given.alias}'"
+            )
             if names and found != names:
                 raise Refusal(
                     f"the columns of the input '{given.alias}' differ between files: {names} before {partition.label}, "

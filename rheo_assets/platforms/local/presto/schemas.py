@@ -90,14 +90,18 @@ def has_header(options: Mapping[str, Any]) -> bool:
     return str(options.get("header", True)).strip().lower() not in {"false", "0", "no", ""}
 
 
-def csv_header(file: Path, delimiter: str, header: bool) -> list[str]:
-    """Returns the column names of one file: those of its first line, or `_c0`, `_c1` and so on."""
+def csv_header(file: Path, delimiter: str, header: bool, where: str) -> list[str]:
+    """Returns the column names of one file: those of its first line, or `_c0`, `_c1` and so on.
+
+    Raises:
+        Refusal: It is no text; `where` says whose file it is.
+    """
     read = gzip.open if file.suffix == ".gz" else open
     try:
         with read(file, "rt", encoding="utf-8-sig") as lines:
             first = next(csv.reader(lines, delimiter=delimiter), [])
     except (ValueError, EOFError, csv.Error, gzip.BadGzipFile, zlib.error) as error:
-        raise Refusal(f"the file {file} is no csv in UTF-8 and may be damaged: {error}. Write it again") from None
+        raise Refusal(f"{where} is no csv in UTF-8 and may be damaged: {error}. Write it again") from None
     return [name.strip() for name in first] if header else [f"_c{index}" for index in range(len(first))]
 
 
