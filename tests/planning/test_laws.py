@@ -116,7 +116,8 @@ class Model:
                 self.supply(view, tips[alias], self.planned[node.id, partition])
 
     def supply(self, view, tip, reads):
-        source, read = view.node, view.partitions(tip)
+        source = view.node
+        read = [p for p in view.partitions(tip) if source.spec.can_exist(p)]  # nothing else can be built
         reads |= {(source.id, p) for p in read}
         is_own = source.id in self.app.topology.data_nodes
         if view.is_nearest:
@@ -201,7 +202,7 @@ def touched(node, output):
     found = set()
     for alias, tip in node.linkage.resolve_output(output).items():
         view = node.inputs[alias]
-        found |= {(view.node.id, p) for p in view.partitions(tip)}
+        found |= {(view.node.id, p) for p in view.partitions(tip) if view.node.spec.can_exist(p)}
         found |= {(view.node.id, tip)} if view.needs_event else set()
     return found
 
