@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 
 import rheo_assets as flow
 
-# A busy machine is no reason to fail: nothing here is a test of speed. CI looks at the same examples every time, so that
-# a landing fails for what it changes; new examples are looked for on people's machines.
+# A busy machine is no reason to fail: nothing here is a test of speed. CI looks at the same examples every time, so
+# that a landing fails for what it changes; new examples are looked for on people's machines.
 settings.register_profile(
     "rheo", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
 )
