@@ -112,7 +112,7 @@ _FORMAT_FIELDS: tuple[tuple[DatetimeGranularity, frozenset[str]], ...] = (
     (DatetimeGranularity.YEAR, frozenset("YyG")),
 )
 _FORBIDDEN_TEXT = re.compile(r"[/\\\x00-\x1f\x7f]")
-_ESCAPE = re.compile(r"%(2e|2f|5c|00)", re.IGNORECASE)
+_ESCAPE = re.compile(r"%(?:25)*(?:2e|2f|5c|00)", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _ATTRIBUTES = frozenset({"type", "format", "granularity", "min", "digits", "insensitive"})
 
