@@ -338,28 +338,24 @@ class Linkage:
         Raises:
             DeclarationError: None at all: the node could never run.
         """
-        partial: list[dict[int, Value]] = [dict(self._constants)]
+        constants = dict(self._constants)
+        partial = [(constants, self._consistent(constants) or {})]
         for alias, view in self.inputs.items():
             choices = self._choices(alias, view)
             if len(choices) * len(partial) > _BRANCH_BUDGET:
                 continue
-            partial = [
-                {**known, **choice} for known in partial for choice in choices if self._compatible(known, choice)
+            chosen = [
+                {**known, **choice} for known, _ in partial for choice in choices if self._compatible(known, choice)
             ]
-            partial = [known for known in partial if self._consistent(known)]
+            partial = [(known, solved) for known in chosen if (solved := self._consistent(known)) is not None]
             if not partial:
                 raise DeclarationError(
                     f"node '{self.node_id}'", f"can never run: the values of input '{alias}' contradict the others"
                 )
-        branches = []
-        for known in partial:
-            values = self._fixpoint(dict(known), allow_guesses=False)
-            branches.append(
-                tuple(
-                    Exactly(values[self._index[OUTPUT, name]]) if self._index[OUTPUT, name] in values else ANY
-                    for name in self.output.names
-                )
-            )
+        outputs = [self._index[OUTPUT, name] for name in self.output.names]
+        branches = [
+            tuple(Exactly(solved[index]) if index in solved else ANY for index in outputs) for _, solved in partial
+        ]
         unique = tuple(dict.fromkeys(branches))
         return Filter(unique) if unique else Filter.open(self.output)
 
@@ -371,16 +367,26 @@ class Linkage:
         ]
         return [dict(pairs) for pairs in dict.fromkeys(tuple(choice.items()) for choice in choices)]
 
-    @staticmethod
-    def _compatible(known: Mapping[int, Value], choice: Mapping[int, Value]) -> bool:
-        return all(known.get(index, value) == value for index, value in choice.items())
-
-    def _consistent(self, known: Mapping[int, Value]) -> bool:
-        try:
-            self._fixpoint(dict(known), allow_guesses=False)
-        except Contradiction:
+    def _compatible(self, known: Mapping[int, Value], choice: Mapping[int, Value]) -> bool:
+        """Returns whether two sets of values agree at first sight, so that few need the whole inference."""
+        if not all(known.get(index, value) == value for index, value in choice.items()):
             return False
-        return True
+        return all(
+            self._agrees(rule, choice[rule.target], known[rule.sources[0]])
+            for rule in self._rules
+            if rule.function is None and rule.target in choice and rule.sources[0] in known
+        )
+
+    def _agrees(self, rule: Rule, found: Value, source: Value) -> bool:
+        target, other = self._variables[rule.target].dimension, self._variables[rule.sources[0]].dimension
+        return (found == source and target is other) or compared_equal(found, target, source, other)
+
+    def _consistent(self, known: Mapping[int, Value]) -> dict[int, Value] | None:
+        """Returns everything that the values determine, None where they contradict each other."""
+        try:
+            return self._fixpoint(dict(known), allow_guesses=False)
+        except Contradiction:
+            return None
 
     # solving --------------------------------------------------------------------------------------------------
 
@@ -513,8 +519,7 @@ class Linkage:
         target = self._variables[rule.target]
         found = values[rule.target]
         if rule.function is None:
-            source = self._variables[rule.sources[0]]
-            agrees = compared_equal(found, target.dimension, values[rule.sources[0]], source.dimension)
+            agrees = self._agrees(rule, found, values[rule.sources[0]])
         else:
             wanted = self._apply(rule, values)
             agrees = target.dimension.comparable(found) == target.dimension.comparable(wanted)

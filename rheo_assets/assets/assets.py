@@ -18,7 +18,7 @@ from rheo_assets.nodes import DataNode, ExternalData, Projection, Timer
 from rheo_assets.signals import Signal, View
 
 _KINDS = {"spark": "spark", "pyspark": "pyspark", "scala": "scala", "presto": "presto", "python": "python"}
-CONFIG = {
+_CONFIG_FIELDS = {
     "executions": dg.Field(
         [dict], is_required=False, description="Written by the router: executions with resolved inputs."
     ),
@@ -31,6 +31,7 @@ CONFIG = {
         int, is_required=False, description="How long to wait; 3600 unless said otherwise."
     ),
 }
+CONFIG = dg.Field(_CONFIG_FIELDS)  # one object for all nodes, read by Dagster once
 
 
 def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> dg.AssetsDefinition:

@@ -17,6 +17,7 @@ from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.topology import Topology
 
 _BRANCH_JOBS = 50
+_JOB_BUDGET = 5_000  # Dagster resolves all assets anew for each job: branches x nodes
 
 
 def definitions(topology: Topology, platform: Platform, since: datetime) -> dg.Definitions:
@@ -43,7 +44,9 @@ def _jobs(binding: Binding) -> Iterator[UnresolvedAssetJob]:
     nodes = topology.data_nodes
     yield from _jobs_of(binding, "everything", list(nodes))
     last = [node_id for node_id in nodes if not topology.consumers.get(node_id)]
-    for node_id in last[:_BRANCH_JOBS]:
+    if len(last) > _BRANCH_JOBS or len(last) * len(nodes) > _JOB_BUDGET:
+        return  # nobody picks from such a list: a branch is selected in the asset graph instead
+    for node_id in last:
         branch = topology.ancestors(node_id) | {node_id}
         yield from _jobs_of(binding, f"branch__{node_id}", [other for other in nodes if other in branch])
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from rheo_assets.assets.partitions import Codec
-from rheo_assets.dimensions import Dimension, Value
-from rheo_assets.filters import Exactly, Window
+from rheo_assets.filters import Window
 from rheo_assets.signals import View
 
 
@@ -78,21 +77,9 @@ def _time_mapping(window: Window | None, upstream: Codec, downstream: Codec) -> 
 
 
 def _pin(view: View, upstream: Codec) -> list[str] | None:
-    """Returns the composite keys that a view's literals pin, None where they are open."""
-    if not upstream.others:
-        return None
-    keys = []
-    for branch in view.narrowed.branches:
-        values: list[tuple[Dimension, Value]] = []
-        for dimension, constraint in zip(view.node.spec, branch, strict=True):
-            if dimension in upstream.others:
-                if not isinstance(constraint, Exactly):
-                    return None
-                values.append((dimension, constraint.value))
-        keys.append("~".join(upstream.composite_text(values)))
-    if view.narrowed == view.node.filter:
-        return None
-    return keys
+    """Returns the composite keys that a view's literals pin, None where they are open or all that are declared."""
+    keys = upstream.composites(view.narrowed)
+    return None if keys is None or keys == upstream.composites(view.node.filter) else list(keys)
 
 
 def _multi_to_multi(view: View, downstream: Codec, upstream: Codec, time: dg.PartitionMapping, exact: bool) -> Lineage:

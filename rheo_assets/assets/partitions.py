@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from urllib.parse import quote, unquote
 
 import dagster as dg
 
-from rheo_assets.dimensions import DatetimeGranularity, Dimension, Partition, Value
-from rheo_assets.filters import Exactly
+from rheo_assets.dimensions import DatetimeGranularity, Dimension, Partition
+from rheo_assets.filters import Exactly, Filter
 from rheo_assets.signals import Signal
 
 _CRON = {
@@ -32,6 +32,27 @@ UNPARTITIONED = ""
 
 def _encode(text: str) -> str:
     return quote(text, safe=_SAFE).replace(_JOINER, "%7E")
+
+
+# Equal definitions are one object: Dagster compares, hashes and describes each object anew, and an application has
+# thousands of nodes with the same few shapes.
+@lru_cache(maxsize=1024)
+def _time_definition(start: datetime, cron: str, end_offset: int) -> dg.TimeWindowPartitionsDefinition:
+    return dg.TimeWindowPartitionsDefinition(
+        start=start, fmt=_TIME_FORMAT, cron_schedule=cron, timezone="UTC", end_offset=end_offset
+    )
+
+
+@lru_cache(maxsize=1024)
+def _composite_definition(declared: tuple[str, ...] | None, dynamic_name: str | None) -> dg.PartitionsDefinition:
+    if declared is not None:
+        return dg.StaticPartitionsDefinition(list(declared))
+    return dg.DynamicPartitionsDefinition(name=dynamic_name)
+
+
+@lru_cache(maxsize=1024)
+def _multi_definition(dimensions: tuple[tuple[str, dg.PartitionsDefinition], ...]) -> dg.MultiPartitionsDefinition:
+    return dg.MultiPartitionsDefinition(dict(dimensions))
 
 
 @dataclass(frozen=True)
@@ -107,11 +128,6 @@ class Codec:
     def _time_name(self) -> str:
         return self.time.name if self.time is not None else ""
 
-    @staticmethod
-    def composite_text(values: Sequence[tuple[Dimension, Value]]) -> list[str]:
-        """Returns the encoded texts of values."""
-        return [_encode(dimension.render(value)) for dimension, value in values]
-
     def composite_key(self, partition: Partition) -> str | None:
         """Returns the composite part of the partition's key, None without one."""
         if not self.others:
@@ -130,15 +146,18 @@ class Codec:
 
     @cached_property
     def _declared_composites(self) -> tuple[str, ...] | None:
+        return self.composites(self.signal.filter)
+
+    def composites(self, among: Filter) -> tuple[str, ...] | None:
+        """Returns the composite keys that a filter of the signal names; None where it leaves one open."""
         names = self.signal.spec.names
+        positions = [(dimension, names.index(dimension.name)) for dimension in self.others]
         keys: dict[str, None] = {}
-        for branch in self.signal.filter.branches:
-            texts = []
-            for dimension in self.others:
-                constraint = branch[names.index(dimension.name)]
-                if not isinstance(constraint, Exactly):
-                    return None
-                texts.append(_encode(dimension.render(constraint.value)))
+        for branch in among.branches:
+            values = [(dimension, branch[position]) for dimension, position in positions]
+            texts = [_encode(d.render(c.value)) for d, c in values if isinstance(c, Exactly)]
+            if len(texts) != len(values):
+                return None
             keys[_JOINER.join(texts)] = None
         return tuple(keys)
 
@@ -147,25 +166,14 @@ class Codec:
         """Dagster's partitions definition; None for a signal without dimensions."""
         dimensions: dict[str, dg.PartitionsDefinition] = {}
         if self.time is not None:
-            dimensions[self.time.name] = self._time_definition(self.time)
+            start = self.time.granularity.truncate(self.time.min or self.since)  # type: ignore[union-attr]
+            cron = _CRON[self.time.granularity]  # type: ignore[index]
+            dimensions[self.time.name] = _time_definition(start, cron, self.end_offset)
         if self.others:
-            dimensions[self.composite_name] = self._composite_definition()
+            dimensions[self.composite_name] = _composite_definition(self._declared_composites, self.dynamic_name)
         if len(dimensions) == 2:
-            return dg.MultiPartitionsDefinition(dimensions)
+            return _multi_definition(tuple(dimensions.items()))
         return next(iter(dimensions.values()), None)
-
-    def _time_definition(self, dimension: Dimension) -> dg.TimeWindowPartitionsDefinition:
-        assert dimension.granularity is not None
-        start = dimension.granularity.truncate(dimension.min or self.since)
-        cron = _CRON[dimension.granularity]
-        return dg.TimeWindowPartitionsDefinition(
-            start=start, fmt=_TIME_FORMAT, cron_schedule=cron, timezone="UTC", end_offset=self.end_offset
-        )
-
-    def _composite_definition(self) -> dg.PartitionsDefinition:
-        if self._declared_composites is not None:
-            return dg.StaticPartitionsDefinition(list(self._declared_composites))
-        return dg.DynamicPartitionsDefinition(name=self.dynamic_name)
 
     def register(self, instance: dg.DagsterInstance, partitions: Sequence[Partition]) -> None:
         """Adds the dynamic keys of partitions that are about to be recorded or run."""
