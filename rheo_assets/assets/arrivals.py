@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import dagster as dg
@@ -49,7 +48,7 @@ class Watcher:
     def remember(self) -> None:
         """Takes what lies there now as known: files present at the first activation are ready, but no events."""
         if self._load() is None:
-            self._state.know_arrivals(self.node.id, dict(self._found()))
+            self._state.know_arrivals(self.node.id, self._found())
 
     def look(self, journal: Journal) -> list[Key]:
         """Records every arrival since the last look as an event; returns partitions that are no longer complete."""
@@ -57,7 +56,7 @@ class Watcher:
         if known is None:
             self.remember()
             return []
-        found = dict(self._found())
+        found = self._found()
         if found == known:
             return []
         for path, version in found.items():
@@ -74,11 +73,11 @@ class Watcher:
             self._read_version = version
         return self._known
 
-    def _found(self) -> Iterator[tuple[str, str]]:
+    def _found(self) -> dict[str, str]:
         layout = self.node.layout
         names = self.node.protocol.files if self.node.protocol is not None else None
-        for segments, version in self._storage.find(layout.root, len(layout.segments), names):
-            yield "/".join(segments), version
+        found = self._storage.find(layout.root, len(layout.segments), names)
+        return {"/".join(segments): version for segments, version in found}
 
     def _partition(self, path: str) -> Partition | None:
         segments = tuple(path.split("/")[:-1])

@@ -251,17 +251,7 @@ def _find(
     folder: str, depth: int, names: Sequence[str] | None, above: tuple[str, ...], leaves: Callable[[str], bool]
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     if depth == 0 and names is not None:
-        for name in names:
-            path = f"{folder}/{name}"
-            try:
-                found = os.lstat(path)  # Path costs more than the call
-                if stat.S_ISLNK(found.st_mode):
-                    if leaves(path):
-                        continue
-                    found = os.stat(path)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            yield (*above, name), _identity(found)
+        yield from _named(folder, names, above, leaves)
         return
     try:
         with os.scandir(folder) as entries:
@@ -271,10 +261,31 @@ def _find(
     for entry in listed:
         if entry.is_symlink() and leaves(entry.path):
             continue
-        if depth > 0 and entry.is_dir():
+        if depth == 1 and names is not None and entry.is_dir():
+            yield from _named(entry.path, names, (*above, entry.name), leaves)
+        elif depth > 0 and entry.is_dir():
             yield from _find(entry.path, depth - 1, names, (*above, entry.name), leaves)
         elif depth == 0 and not entry.is_dir():
             yield (*above, entry.name), _identity(entry.stat())
+
+
+def _named(
+    folder: str, names: Sequence[str], above: tuple[str, ...], leaves: Callable[[str], bool]
+) -> list[tuple[tuple[str, ...], str]]:
+    # A list, as a generator for each watched key would cost as much as the look at it.
+    present = []
+    for name in names:
+        path = f"{folder}/{name}"
+        try:
+            found = os.lstat(path)  # Path costs more than the call
+            if stat.S_ISLNK(found.st_mode):
+                if leaves(path):
+                    continue
+                found = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        present.append(((*above, name), _identity(found)))
+    return present
 
 
 def _any_data(folder: str) -> bool:
