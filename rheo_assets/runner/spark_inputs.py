@@ -78,7 +78,7 @@ def malformed_partition(spark: Any, items: Sequence[TaskInput]) -> str:
                 frame = read.option("inferSchema", item.format == "csv").option("mode", "FAILFAST").load(path)
                 frame.write.format("noop").mode("append").save()
             except Exception:
-                return f" from its input {item.alias!r}, which has a corrupt line in {path}"
+                return f" from its input {item.alias!r}, which has a corrupt line in {path} (write it again)"
     return ""
 
 
@@ -167,11 +167,11 @@ def _unreadable(node: str, item: TaskInput, path: str, name: str, error: Excepti
     if "PATH_NOT_FOUND" in text or "NoSuchBucket" in text:
         told = f"partition {name} of its input {item.alias!r} does not exist: {path}"
     elif "UNABLE_TO_INFER_SCHEMA" in text:
-        told = f"its input {item.alias!r} has no {item.format} files in partition {name}: {path}"
+        told = f"its input {item.alias!r} has no {item.format} files in partition {name}: {path}; write it again"
     else:
         told = (
             f"its input {item.alias!r} has a corrupt or empty file in partition {name} ({path}), "
-            f"or its files are not {item.format}: {text}"
+            f"or its files are not {item.format}: {text}. Write the partition again"
         )
     raise TaskFailure("user", f"{node!r}: {told}") from error
 

@@ -53,7 +53,8 @@ def explain(
         raise OutOfMemory(str(error)) from None
     except duckdb.Error as error:
         text = store.in_uris(str(error))
-        detail = f"{text}\n\n{sql}" if sql else text
+        short = _ADVICE.sub("", text)
+        detail = f"{short}\n\n{sql}" if sql else short
         raise Refusal(_reason(text, query, columns), detail) from None
 
 
@@ -66,7 +67,7 @@ def _reason(text: str, query: Query | None, columns: Sequence[str]) -> str:
     if "MALFORMED" in text.upper() and "JSON" in text and not _FILE.search(text):
         return f"the query reads text that is not JSON: {short}"
     if (hit := _FILE.search(text)) and "Permission" not in text:
-        short = _ADVICE.sub("", short).strip().replace("\n", "; ").rstrip(".")
+        short = _ADVICE.sub("", short).replace("\n", "; ").rstrip(". ")
         return f"the file {hit.group(1).rstrip('.,')} cannot be read and may be damaged: {short}. Write it again"
     return f"the query fails: {short}"
 
