@@ -64,6 +64,8 @@ class Watcher:
                 self._record(journal, path, version)
         gone = self._gone([path for path in known if path not in found])
         self._state.know_arrivals(self.node.id, found)
+        # Where another driver wrote in between, the next look repeats what it saw: identities make that harmless.
+        self._known, self._read_version = found, self._state.arrivals_version(self.node.id)
         return gone
 
     def _load(self) -> dict[str, str] | None:
