@@ -158,11 +158,16 @@ def _lines(nodes: object) -> Iterator[str]:
 
     for node in nodes:  # type: ignore[attr-defined]
         if node.asset_key.path[-1].startswith(("node_", "x")):
-            edges = sorted((edge.parent_asset_key.path, repr(edge.partition_mapping)) for edge in node.parent_edges)
+            edges = sorted((edge.parent_asset_key.path, _text(edge.partition_mapping)) for edge in node.parent_edges)
             partitions = dg.serialize_value(node.partitions)
             shown = (node.description, node.group_name, str(node.backfill_policy), sorted(node.tags or {}))
             entries = [(name, name in node.metadata) for name in ("dagster/uri", "format", "inputs")]
             yield f"{node.asset_key.path} {edges} {partitions} {shown} {entries}"
+
+
+def _text(mapping: object) -> str:
+    by_dimension = getattr(mapping, "downstream_mappings_by_upstream_dimension", None)
+    return repr(mapping if by_dimension is None else sorted(by_dimension.items(), key=lambda item: str(item[0])))
 
 
 def compare(count: int) -> bool:
