@@ -44,7 +44,8 @@ format: $(STAMP) ## Formats the code
 	@$(BIN)/ruff format .
 
 bench: $(STAMP) ## Runs the benchmarks
-	@for file in benchmarks/p*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@missed=; for file in benchmarks/p*.py; do echo "== $$file"; $(BIN)/python $$file || missed="$$missed $$file"; done; \
+	if [ -n "$$missed" ]; then echo "missed its reach:$$missed"; exit 1; fi
 
 clean: ## Removes the virtual environment and caches
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
