@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import dagster as dg
+from dagster._utils.warnings import disable_dagster_warnings
 
 from rheo_assets.assets.partitions import Codec
 from rheo_assets.filters import Window
@@ -31,10 +32,11 @@ def lineage(views: list[View], downstream: Codec, upstream: Codec) -> Lineage:
     """Returns the edge from a node to one of its parents; several views of one parent are one edge."""
     if upstream.definition is None or downstream.definition is None:
         return Lineage(None, True)
-    edges = [_edge(view, downstream, upstream) for view in views]
-    if len(edges) == 1 or all(edge == edges[0] for edge in edges[1:]):
-        return edges[0]
-    return _covering(views, downstream, upstream)
+    with disable_dagster_warnings():  # mappings of two dimensions and of windows are marked beta
+        edges = [_edge(view, downstream, upstream) for view in views]
+        if len(edges) == 1 or all(edge == edges[0] for edge in edges[1:]):
+            return edges[0]
+        return _covering(views, downstream, upstream)
 
 
 def _edge(view: View, downstream: Codec, upstream: Codec) -> Lineage:

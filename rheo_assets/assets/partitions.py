@@ -98,7 +98,7 @@ class Codec:
         if self.others:
             parts[self.composite_name] = _JOINER.join(_encode(d.render(by_name[d.name])) for d in self.others)
         if self.time is not None:
-            parts[self.time.name] = by_name[self.time.name].strftime(_TIME_FORMAT)  # type: ignore[union-attr]
+            parts[self.time.name] = by_name[self.time.name].date().isoformat()  # type: ignore[union-attr]
         return "|".join(parts[name] for name in sorted(parts))
 
     def decode(self, key: str) -> Partition:
