@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -447,10 +447,6 @@ class DimensionSpec:
     def comparable(self, partition: Partition) -> Partition:
         """Returns what two partitions are compared by."""
         return tuple(d.comparable(value) for d, value in zip(self.dimensions, partition, strict=True))
-
-    def renamed(self, old: str, new: str) -> DimensionSpec:
-        """Returns the spec with one dimension under another name."""
-        return DimensionSpec(tuple(replace(d, name=new) if d.name == old else d for d in self.dimensions))
 
 
 def _levels(tree: Mapping[str, Any]) -> Iterator[Dimension]:

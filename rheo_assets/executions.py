@@ -18,11 +18,6 @@ class Status(StrEnum):
     FAILED = "FAILED"
     KILLED = "KILLED"
 
-    @property
-    def is_active(self) -> bool:
-        """Whether it has not ended."""
-        return self in {Status.QUEUED, Status.RUNNING}
-
 
 @dataclass(frozen=True, slots=True)
 class ComputeRecord:

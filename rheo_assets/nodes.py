@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rheo_assets.compute.targets import Target
 from rheo_assets.datasets import DataFormat, Layout, SignalIntegrityProtocol
 from rheo_assets.dimensions import DimensionSpec, Partition
-from rheo_assets.errors import Contradiction, DeclarationError
+from rheo_assets.errors import DeclarationError
 from rheo_assets.filters import Branch, Exactly
 from rheo_assets.links import Linkage
 from rheo_assets.signals import Signal, View, as_view
@@ -87,23 +87,6 @@ class Projection(Signal):
                     index = spec.index(dimension.name)
                     values.append(dimension.convert(tip[index], spec.dimensions[index]))
             yield tuple(values)
-
-    def source_tip(self, partition: Partition) -> Partition:
-        """Returns the source's partition whose event emits this one."""
-        spec = self.source.node.spec
-        values = []
-        for position, dimension in enumerate(spec):
-            constraint = self.source.narrowed.branches[0][position]
-            if dimension.name in self.spec:
-                own = self.spec.index(dimension.name)
-                values.append(dimension.convert(partition[own], self.spec.dimensions[own]))
-            elif isinstance(constraint, Exactly):
-                values.append(constraint.value)
-            else:
-                raise Contradiction(
-                    f"projection '{self.id}' does not tell '{dimension.name}' of '{self.source.node.id}'"
-                )
-        return tuple(values)
 
 
 @dataclass(frozen=True, eq=False)

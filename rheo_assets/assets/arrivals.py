@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 import dagster as dg
 
@@ -16,15 +15,6 @@ from rheo_assets.nodes import ExternalData
 from rheo_assets.routing.groups import Key
 
 _log = logging.getLogger("rheo_assets")
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A new or rewritten completion file (or, without a protocol, object)."""
-
-    path: str
-    version: str
-    partition: Partition
 
 
 class Watcher:

@@ -12,6 +12,7 @@ from typing import Any
 from rheo_assets.assets.claims import Claims
 from rheo_assets.assets.partitions import Codec
 from rheo_assets.compute.targets import Inlined, StoredCallable
+from rheo_assets.dimensions import Partition
 from rheo_assets.nodes import DataNode
 from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.readiness import Readiness
@@ -43,6 +44,10 @@ class Binding:
     def readiness(self) -> Readiness:
         """What the storage shows."""
         return Readiness(self.platform.storage)
+
+    def is_ready(self, node_id: str, partition: Partition) -> bool:
+        """Returns whether a node's partition is complete, as the storage shows it."""
+        return self.readiness.is_ready(self.topology[node_id], partition)
 
     @cached_property
     def home(self) -> str:

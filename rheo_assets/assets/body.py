@@ -121,7 +121,7 @@ class Body:
             raise Contradiction(f"{text} cannot be executed by its partition alone: {error}") from None
         deadline = time.monotonic() + float(self.config.get("wait_timeout_seconds", 3600))
         while True:
-            found = unmet(self.node, tips, self._is_ready)
+            found = unmet(self.node, tips, self.binding.is_ready)
             if found.are_met:
                 execution_id = str(uuid5(NAMESPACE_URL, f"rheo:{self.run_id}|{self.node.id}|{partition!r}"))
                 return Request(execution_id, partition, tips, found.nearest)
@@ -131,9 +131,6 @@ class Body:
                     "Land or materialise these first, or launch with run config `wait: true` to wait for them"
                 )
             time.sleep(_WAIT_EVERY)
-
-    def _is_ready(self, node_id: str, partition: Partition) -> bool:
-        return self.binding.readiness.is_ready(self.binding.topology[node_id], partition)
 
     def _is_ours(self, request: Request) -> bool:
         if not self.config.get("executions"):

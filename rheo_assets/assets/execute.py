@@ -93,8 +93,6 @@ def plan_of(
 
 
 def _check_ready(binding: Binding, node: DataNode, partition: Partition, tips: Tips) -> None:
-    conditions = unmet(
-        node, tips, lambda source, p: binding.readiness.is_ready(binding.topology[source], p), injected_tips(node, tips)
-    )
+    conditions = unmet(node, tips, binding.is_ready, injected_tips(node, tips))
     if not conditions.are_met:
         raise NotReady(node.id, "/".join(node.spec.render(partition)), conditions.waiting_for(node))

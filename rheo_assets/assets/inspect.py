@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -185,22 +185,15 @@ def _impossible(node: DataNode, partition: Partition) -> str | None:
 
 
 def _unready(session: Session, node: DataNode, partition: Partition) -> tuple[str, ...]:
-    topology = session.binding.topology
     try:
         tips = node.linkage.resolve_output(partition)
     except (Undetermined, Contradiction) as error:
         return (str(error),)
-    conditions = unmet(node, tips, lambda s, p: session.binding.readiness.is_ready(topology[s], p))
+    conditions = unmet(node, tips, session.binding.is_ready)
     return tuple(conditions.waiting_for(node))
 
 
 # data ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    function: str
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 def load_data(platform: Platform, view: View) -> Any:

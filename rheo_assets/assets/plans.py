@@ -215,7 +215,7 @@ class Plans:
         conditions = unmet(
             node,
             tips,
-            lambda source, p: binding.readiness.is_ready(self._topology[source], p),
+            binding.is_ready,
             injected_tips(node, tips),
         )
         if conditions.are_met:

@@ -61,7 +61,7 @@ def op_name(node: DataNode) -> str:
 def run_tags(codec: Codec, partitions: Sequence[Partition]) -> dict[str, str]:
     """Returns the tags that say what a run of this library is about."""
     signal = codec.signal
-    tags = {APPLICATION_TAG: signal.application, NODE_TAG: signal.id, OWNER_TAG: Owner.this_process().text()}
+    tags = {APPLICATION_TAG: signal.application, NODE_TAG: signal.id}
     keys = [codec.encode(partition) for partition in partitions]
     if len(keys) > 1:
         tags[RANGE_START_TAG], tags[RANGE_END_TAG] = keys[0], keys[-1]
@@ -199,7 +199,7 @@ class LocalRuns:
             run_id=str(uuid.uuid4()),
             partition_key=keys[0] if len(keys) == 1 and codec.is_partitioned else None,
             run_config={"ops": {op_name(node): {"config": request_config(node, requests)}}, **_QUIET},
-            tags=run_tags(codec, partitions),
+            tags={**run_tags(codec, partitions), OWNER_TAG: Owner.this_process().text()},
             raise_on_error=False,
         )
         return None if result.success else _reason(result)

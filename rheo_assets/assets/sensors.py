@@ -150,14 +150,8 @@ def _node_requests(
             partition_key=codec.encode(partitions[0]) if len(partitions) == 1 and codec.is_partitioned else None,
             asset_selection=[asset_key(node.application, node.id)],
             run_config={"ops": {op_name(node): {"config": request_config(node, requests)}}},
-            tags={**_without_owner(run_tags(codec, partitions)), TRIGGER_TAG: requests[0].id},
+            tags={**run_tags(codec, partitions), TRIGGER_TAG: requests[0].id},
         )
-
-
-def _without_owner(tags: dict[str, str]) -> dict[str, str]:
-    from rheo_assets.assets.keys import OWNER_TAG
-
-    return {name: value for name, value in tags.items() if name != OWNER_TAG}
 
 
 def _request(binding: Binding, trigger: Trigger) -> Request:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from rheo_assets.compute.targets import Batch, Inlined, NoOp, Target
 from rheo_assets.datasets import SUCCESS_FILE
@@ -233,11 +232,3 @@ def _run_target(
                 failures += 1
                 continue
             return record(Status.FAILED, None, failure), None
-
-
-def summary(outcome: Outcome) -> dict[str, Any]:
-    """Returns plain facts about an outcome for a table or log line."""
-    execution = outcome.execution
-    rows = next((result.rows for result in reversed(outcome.results) if result.rows is not None), None)
-    seconds = (execution.ended - execution.started).total_seconds() if execution.ended and execution.started else 0.0
-    return {"node": execution.node, "partition": "/".join(execution.partition), "rows": rows, "seconds": seconds}
