@@ -224,6 +224,19 @@ class View(Subscriptable):
             columns.append(column)
         return tuple(itertools.product(*columns))
 
+    def tip_reading(self, first: Partition) -> Partition:
+        """Returns the tip for which `first` is the first partition that is read.
+
+        Raises:
+            InvalidValue: There is no such date.
+        """
+        if not self.node.holds_data:
+            return first
+        return tuple(
+            value if window is None else dimension.shift(value, -window.shift)
+            for dimension, window, value in zip(self.node.spec, self.windows(), first, strict=True)
+        )
+
     @property
     def is_range(self) -> bool:
         """Whether more or other than the tip is read."""

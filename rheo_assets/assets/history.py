@@ -25,7 +25,10 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
+from rheo_assets.planning.plan import Tips
+from rheo_assets.planning.reading import recorded_tips
 
+_Readers = dict[tuple[str, Partition], Tips]
 _PARTITION_TAG = "dagster/partition"
 _KEYS_A_QUERY = 500
 _ACTIVE = [
@@ -86,36 +89,37 @@ class History:
                     found[wanted[execution.id]] = execution
         return found
 
-    def readers(self) -> Callable[[str, Partition], list[tuple[str, Partition]]]:
-        """Returns a function that tells which recorded executions read a partition of a node.
+    def readers(self) -> Callable[[str, Partition], _Readers]:
+        """Returns a function that tells which recorded executions read a partition of a node, and their tips.
 
         It knows the last success of each output partition, and reads a consumer's records once, when first asked.
         """
-        known: dict[str, dict[tuple[str, tuple[str, ...]], list[tuple[str, Partition]]]] = {}
+        known: dict[str, dict[tuple[str, tuple[str, ...]], _Readers]] = {}
 
-        def readers_of(node_id: str, partition: Partition) -> list[tuple[str, Partition]]:
+        def readers_of(node_id: str, partition: Partition) -> _Readers:
             source = self.binding.topology[node_id]
-            found: dict[tuple[str, Partition], None] = {}
+            found: _Readers = {}
             for consumer in self.binding.topology.consumers.get(node_id, ()):
                 if consumer.id not in known:
                     known[consumer.id] = self._reads_of(consumer)
-                found.update(dict.fromkeys(known[consumer.id].get((node_id, source.spec.render(partition)), ())))
-            return list(found)
+                found.update(known[consumer.id].get((node_id, source.spec.render(partition)), {}))
+            return found
 
         return readers_of
 
-    def _reads_of(self, node: DataNode) -> dict[tuple[str, tuple[str, ...]], list[tuple[str, Partition]]]:
+    def _reads_of(self, node: DataNode) -> dict[tuple[str, tuple[str, ...]], _Readers]:
         latest = {e.partition: e for e in self.ended(node) if e.status == Status.COMPLETED}
-        reads: dict[tuple[str, tuple[str, ...]], list[tuple[str, Partition]]] = {}
+        reads: dict[tuple[str, tuple[str, ...]], _Readers] = {}
         for rendered, execution in latest.items():
             try:
                 output = node.spec.read(rendered)
             except InvalidValue:  # recorded under another declaration
                 continue
+            tips = recorded_tips(node, execution.inputs)
             for alias, partitions in execution.inputs.items():
                 if alias in node.inputs:
                     for partition in partitions:
-                        reads.setdefault((node.inputs[alias].node.id, partition), []).append((node.id, output))
+                        reads.setdefault((node.inputs[alias].node.id, partition), {})[node.id, output] = tips
         return reads
 
     def active(self, node: DataNode, partition: Partition | None = None) -> list[Execution]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from rheo_assets.dimensions import Partition
@@ -55,6 +55,23 @@ def tips_for(node: DataNode, output: Partition, given: Tips | None = None) -> Ti
         return node.linkage.resolve_output(output, given)
     except (Contradiction, Undetermined) as error:
         raise type(error)(f"{node.describe(output)} cannot be executed: {error}") from None
+
+
+def recorded_tips(node: DataNode, inputs: Mapping[str, Sequence[Sequence[str]]]) -> Tips:
+    """Returns the tips that the plain inputs of a recorded execution had; every other tip follows from them.
+
+    Args:
+        node: The node.
+        inputs: What each input was resolved to, values as text, the tip's side first.
+    """
+    tips = {}
+    for alias, view in node.inputs.items():
+        if view.needs_event and inputs.get(alias):
+            try:
+                tips[alias] = view.tip_reading(view.node.spec.read(inputs[alias][0]))
+            except InvalidValue:  # recorded under another declaration
+                continue
+    return tips
 
 
 def check_declared(signal: Signal, partitions: PartitionSet) -> None:

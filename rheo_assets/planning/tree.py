@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction
@@ -14,8 +14,8 @@ from rheo_assets.planning.recursive import Exists, Needs, TipSets
 from rheo_assets.signals import Signal, View
 from rheo_assets.topology import Topology
 
-Readers = Callable[[str, Partition], Iterable[Execution]]
-"""The recorded executions that read a partition."""
+Readers = Callable[[str, Partition], Mapping[Execution, Tips]]
+"""The recorded executions that read a partition, each with the tips that it had, as far as the record tells them."""
 
 
 def plan_tree(
@@ -30,7 +30,7 @@ def plan_tree(
     """Plans one output partition and everything that is made of it.
 
     That is: the downstream partitions whose tip it is, whether or not they ever ran, and the recorded executions that
-    read it. Each runs once, after its parents in the plan.
+    read it. Each runs once, after its parents in the plan. A recorded one runs with the tips that it had.
 
     Args:
         topology: The application's nodes.
@@ -92,10 +92,10 @@ class _Tree:
             for alias, view in consumer.inputs.items():
                 if view.node.id == source.id and view.admits(partition):
                     self._add_anchored(consumer, alias, view, partition)
-        for node_id, output in self._readers(source.id, partition):
+        for (node_id, output), recorded in self._readers(source.id, partition).items():
             reader = self._topology.data_nodes.get(node_id)
             if reader is not None and any(parent.id == source.id for parent in reader.parents):
-                self._add_recorded(reader, output)
+                self._add_recorded(reader, output, recorded)
         for projection in self._topology.projections.get(source.id, ()):
             if projection.source.admits(partition):
                 for branch in projection.fan_out(partition):
@@ -112,22 +112,38 @@ class _Tree:
             check_partition(consumer, solution.output)
         except Contradiction:
             return
-        tips = {name: found for name, found in solution.tips.items() if found is not None}
+        tips = _known(solution.tips)
         if view.needs_event or _anchors(consumer, tips).get(alias) == tip:
-            self._add(consumer, solution.output, tips if _implied(consumer, solution.output) != tips else None)
+            self._add(consumer, solution.output, tips)
 
-    def _add_recorded(self, reader: DataNode, output: Partition) -> None:
-        try:
-            check_partition(reader, output)
-            _implied(reader, output)
-        except Contradiction:  # recorded under another declaration: there is no such execution any more
+    def _add_recorded(self, reader: DataNode, output: Partition, recorded: Tips) -> None:
+        """Adds an execution with the tips that its record, else its output, tells; an anchored one has others."""
+        if output in self._found.get(reader.id, ()):
             return
-        self._add(reader, output, None)
+        tips = _recorded_tips(reader, output, recorded)
+        if tips is not None:
+            self._add(reader, output, tips)
 
     def _add(self, node: DataNode, output: Partition, tips: Tips | None) -> None:
         self._found.setdefault(node.id, {})[output] = None
-        if tips is not None:
+        if tips is None or tips == _implied(node, output):
+            self.inputs.pop((node.id, output), None)
+        else:
             self.inputs[node.id, output] = tips
+
+
+def _recorded_tips(node: DataNode, output: Partition, recorded: Tips) -> Tips | None:
+    """Returns the tips of a recorded execution; None: the node has no such execution any more."""
+    for given in (recorded, {}):
+        try:
+            check_partition(node, output)
+            solution = node.linkage.solve(given, output)
+        except Contradiction:  # recorded under another declaration
+            continue
+        tips = _known(solution.tips)
+        if len(tips) == len(node.inputs):
+            return tips
+    return None
 
 
 def _anchors(node: DataNode, tips: Mapping[str, Partition]) -> Tips:

@@ -139,3 +139,15 @@ def test_a_given_input_holds_for_the_root_of_a_tree(app: Application) -> None:
     app.execute(a[day(4)], inputs=[z["2019-05-05"]], update_dependency_tree=True)
     assert app.history(a)[-1].inputs["z"] == [("2019-05-05",)]
     assert ran(app, b) == [day(4)]
+
+
+def test_a_recorded_execution_runs_again_with_the_inputs_that_its_output_does_not_tell(app: Application) -> None:
+    x, z = S3(app, "x", "day"), S3(app, "z", "other")
+    a = node(app, "a", [x])
+    b = node(app, "b", [a, z[:-2]])
+    app.activate()
+    event(app, x[day(4)])
+    event(app, z["2019-05-05"])
+    app.execute(a[day(4)], update_dependency_tree=True)
+    assert ran(app, b) == [day(4), day(4)]
+    assert [e.inputs["z"][0] for e in app.history(b)] == [("2019-05-05",)] * 2

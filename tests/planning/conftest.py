@@ -43,12 +43,13 @@ class App:
     def project(self, name, source, dimensions, branches):
         return self._add(projection_node("app", name, source, spec_of(*dimensions), branches))
 
-    def node(self, name, inputs=(), out=None, links=(), output_links=()):
+    def node(self, name, inputs=(), out=None, links=(), output_links=(), auto_inputs=True):
         declared = {
             "input_dim_links": links,
             "output_dimension_spec": spec_of(*out) if out is not None else None,
             "output_dim_links": output_links,
             "compute_targets": NOOPCompute,
+            "auto_input_dim_linking_enabled": auto_inputs,
         }
         return self._add(data_node("app", "internal", name, inputs, **declared))
 

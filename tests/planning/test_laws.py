@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rheo_assets.errors import Contradiction, DeclarationError, MissingInput, UnknownPartition
+from rheo_assets.errors import Contradiction, DeclarationError, MissingInput, Undetermined, UnknownPartition
 from rheo_assets.planning.partition_sets import PartitionSet
 from rheo_assets.planning.reading import tips_of, tips_one_by_one
 from rheo_assets.planning.recursive import plan_recursive
@@ -197,10 +197,29 @@ def test_a_row_of_outputs_has_the_tips_that_single_outputs_have(new_app, data):
         assert tips_or_error(tips_of, node, outputs) == tips_or_error(tips_one_by_one, node, outputs)
 
 
-def touched(node, output):
+def some_tips(node, output):
+    """Returns the tips of one execution of an output: what the output does not tell was what there is first."""
+    tips = {}
+    while True:
+        try:
+            return node.linkage.resolve_output(output, tips)
+        except Undetermined:
+            solution = node.linkage.solve(tips, output)
+            alias = next(alias for alias, tip in solution.tips.items() if tip is None)
+            tips[alias] = next(p for p in everything(node.inputs[alias].node) if fits(node, output, tips, alias, p))
+
+
+def fits(node, output, tips, alias, tip):
+    with contextlib.suppress(Contradiction):
+        node.linkage.solve({**tips, alias: tip}, output)
+        return True
+    return False
+
+
+def touched(node, tips):
     """Returns what an execution reads, and the tips whose events would start it."""
     found = set()
-    for alias, tip in node.linkage.resolve_output(output).items():
+    for alias, tip in tips.items():
         view = node.inputs[alias]
         found |= {(view.node.id, p) for p in view.partitions(tip) if view.node.spec.can_exist(p)}
         found |= {(view.node.id, tip)} if view.needs_event else set()
@@ -208,21 +227,22 @@ def touched(node, output):
 
 
 def history_of(app):
-    """Returns every execution that there can be, with what it touches."""
-    history = {}
+    """Returns one execution of every output that there can be: its tips, and what it touches."""
+    tips, history = {}, {}
     for node in app.topology.data_nodes.values():
         for output in everything(node):
             if node.filter.admits(node.spec, output):
-                with contextlib.suppress(Contradiction):
-                    history[node.id, output] = touched(node, output)
-    return history
+                with contextlib.suppress(Contradiction, StopIteration):
+                    tips[node.id, output] = some_tips(node, output)
+                    history[node.id, output] = touched(node, tips[node.id, output])
+    return tips, history
 
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_a_tree_is_everything_that_a_full_history_says_was_made_of_it(new_app, data):
     app, _ = data.draw(applications(new_app))
-    history = history_of(app)
+    tips, history = history_of(app)
     assume(history)
     target = data.draw(st.sampled_from(sorted(history)))
     tree, size = {target}, 0
@@ -231,10 +251,14 @@ def test_a_tree_is_everything_that_a_full_history_says_was_made_of_it(new_app, d
         tree |= {execution for execution, reads in history.items() if reads & tree}
 
     def readers(node_id, partition):
-        return [execution for execution, reads in history.items() if (node_id, partition) in reads]
+        return {execution: tips[execution] for execution, reads in history.items() if (node_id, partition) in reads}
 
-    order = list(plan_tree(app.topology, app.nodes[target[0]], target[1], readers))
+    plan = plan_tree(app.topology, app.nodes[target[0]], target[1], readers, tips=tips[target])
+    order = list(plan)
     assert set(order) == tree
     assert len(order) == len(tree)
+    for execution in order:
+        node = app.nodes[execution[0]]
+        assert node.linkage.resolve_output(execution[1], plan.inputs.get(execution)) == tips[execution]
     position = {execution: number for number, execution in enumerate(order)}
     assert all(position[read] < position[each] for each in order for read in history[each] if read in position)

@@ -3,6 +3,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from rheo_assets.errors import Contradiction, MissingInput
+from rheo_assets.planning.reading import recorded_tips
 from rheo_assets.planning.tree import plan_tree
 
 pytestmark = pytest.mark.fast
@@ -10,7 +11,7 @@ pytestmark = pytest.mark.fast
 
 @pytest.fixture
 def records():
-    """Recorded executions: (source, partition) -> those that read it."""
+    """Recorded executions: (source, partition) -> those that read it, with their tips."""
     return {}
 
 
@@ -18,7 +19,7 @@ def records():
 def plan(app, records):
     def planned(node, *values, recursive=False, tips=None):
         def readers(node_id, partition):
-            return records.get((node_id, partition), ())
+            return records.get((node_id, partition), {})
 
         exists = app.exists if recursive else None
         return plan_tree(app.topology, node, node.spec.read(values), readers, exists=exists, tips=tips)
@@ -30,10 +31,11 @@ def plan(app, records):
 def read(records):
     """Records that an execution read partitions of a node."""
 
-    def recorded(reader, output, source, *partitions):
+    def recorded(reader, output, source, *partitions, inputs=None):
         for partition in partitions:
             key = (source.id, source.spec.read(partition))
-            records.setdefault(key, []).append((reader.id, reader.spec.read(output)))
+            tips = recorded_tips(reader, inputs) if inputs else {}
+            records.setdefault(key, {})[reader.id, reader.spec.read(output)] = tips
 
     return recorded
 
@@ -144,6 +146,35 @@ def test_the_tip_of_a_finer_plain_input_is_kept_in_the_plan(app, plan, shown):
     assert found.inputs == {
         ("daily", (datetime(2022, 3, 4),)): {"tick": (datetime(2022, 3, 4),), "hourly": (datetime(2022, 3, 4, 5),)}
     }
+
+
+def test_a_recorded_reader_runs_again_with_the_tips_that_its_output_does_not_tell(app, plan, read, shown):
+    a, y = app.node("a", [app.s3("x", "day")]), app.s3("y", "n", "day")
+    b = app.node("b", {"a": a, "y": y[7][-1:-2]}, out=["day"], auto_inputs=False)
+    read_by_y = [("7", "2022-03-01"), ("7", "2022-02-28")]
+    read(b, ("2022-03-04",), a, ("2022-03-04",), inputs={"a": [("2022-03-04",)], "y": read_by_y})
+    found = plan(a, "2022-03-04")
+    assert shown(app, found) == ["a[2022-03-04]", "b[2022-03-04]"]
+    assert found.inputs == {
+        ("b", b.spec.read(["2022-03-04"])): {"a": a.spec.read(["2022-03-04"]), "y": y.spec.read((7, "2022-03-02"))}
+    }
+
+
+def test_a_recorded_reader_keeps_its_finer_tip(app, plan, read):
+    a, x = app.node("a", [app.s3("w", "day")]), app.s3("x", ("day", {"granularity": "HOUR"}))
+    daily = app.node("daily", [a[:-3], x])
+    read(daily, ("2022-03-04",), a, ("2022-03-03",), inputs={"a": [("2022-03-04",)], "x": [("2022-03-04 05",)]})
+    found = plan(a, "2022-03-03")
+    assert found.inputs == {
+        ("daily", (datetime(2022, 3, 4),)): {"a": (datetime(2022, 3, 4),), "x": (datetime(2022, 3, 4, 5),)}
+    }
+
+
+def test_a_recorded_reader_of_which_nothing_tells_an_input_is_left_out(app, plan, read, shown):
+    a, b = app.node("a", [app.s3("x", "day")]), app.s3("y", "day")
+    free = app.node("free", {"a": a, "b": b}, out=["day"], auto_inputs=False)
+    read(free, ("2022-03-04",), a, ("2022-03-04",), inputs={"a": [("2022-03-04",)]})
+    assert shown(app, plan(a, "2022-03-04")) == ["a[2022-03-04]"]
 
 
 def test_links_that_compute_are_followed_forwards(app, plan, shown):
