@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rheo_assets.application import Application, AWSApplication
-    from rheo_assets.compute.targets import (
-        ABI,
-        BatchCompute,
-        GlueVersion,
-        GlueWorkerType,
-        InlinedCompute,
-        Lang,
-        NOOPCompute,
-        PrestoSQL,
-        Spark,
-        SparkSQL,
-    )
+    from rheo_assets.compute.code import python_module, scala_module, scala_script, sql_module
+    from rheo_assets.compute.permissions import Permission
+    from rheo_assets.compute.targets import NOOPCompute
+    from rheo_assets.compute.vocabulary import ABI, GlueVersion, GlueWorkerType, Lang
+    from rheo_assets.compute.wrappers import EMR, BatchCompute, Glue, InlinedCompute, PrestoSQL, Spark, SparkSQL
     from rheo_assets.datasets import DataFormat, S3Dataset, SignalIntegrityProtocol
     from rheo_assets.dimensions import DatetimeGranularity, DimensionSpec, DimensionType
     from rheo_assets.executions import ComputeRecord, Execution
@@ -30,35 +23,43 @@ if TYPE_CHECKING:
     from rheo_assets.platforms.local.platform import LocalPlatform
 
 _HOME = {
-    "ABI": "compute.targets",
+    "ABI": "compute.vocabulary",
     "AWSApplication": "application",
     "Application": "application",
-    "BatchCompute": "compute.targets",
+    "BatchCompute": "compute.wrappers",
     "ComputeRecord": "executions",
     "DataFormat": "datasets",
     "DatetimeGranularity": "dimensions",
     "DimensionSpec": "dimensions",
     "DimensionType": "dimensions",
+    "EMR": "compute.wrappers",
     "EQUALS": "links",
     "Execution": "executions",
-    "GlueVersion": "compute.targets",
-    "GlueWorkerType": "compute.targets",
-    "InlinedCompute": "compute.targets",
+    "Glue": "compute.wrappers",
+    "GlueVersion": "compute.vocabulary",
+    "GlueWorkerType": "compute.vocabulary",
+    "InlinedCompute": "compute.wrappers",
     "LOWER": "links",
-    "Lang": "compute.targets",
+    "Lang": "compute.vocabulary",
     "LocalPlatform": "platforms.local.platform",
     "NOOPCompute": "compute.targets",
-    "PrestoSQL": "compute.targets",
+    "Permission": "compute.permissions",
+    "PrestoSQL": "compute.wrappers",
     "S3Dataset": "datasets",
     "SignalIntegrityProtocol": "datasets",
-    "Spark": "compute.targets",
-    "SparkSQL": "compute.targets",
+    "Spark": "compute.wrappers",
+    "SparkSQL": "compute.wrappers",
     "UPPER": "links",
     "init_basic_logging": "logs",
+    "python_module": "compute.code",
+    "scala_module": "compute.code",
+    "scala_script": "compute.code",
+    "sql_module": "compute.code",
 }
 
 __all__ = [
     "ABI",
+    "EMR",
     "EQUALS",
     "LOWER",
     "UPPER",
@@ -71,18 +72,24 @@ __all__ = [
     "DimensionSpec",
     "DimensionType",
     "Execution",
+    "Glue",
     "GlueVersion",
     "GlueWorkerType",
     "InlinedCompute",
     "Lang",
     "LocalPlatform",
     "NOOPCompute",
+    "Permission",
     "PrestoSQL",
     "S3Dataset",
     "SignalIntegrityProtocol",
     "Spark",
     "SparkSQL",
     "init_basic_logging",
+    "python_module",
+    "scala_module",
+    "scala_script",
+    "sql_module",
 ]
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rheo_assets.compute.engines import read_kinds
 from rheo_assets.datasets import S3Dataset, SignalIntegrityProtocol
 from rheo_assets.declaration import data_node, external_node, projection_node, timer_node
 from rheo_assets.dimensions import DimensionSpec, Partition
@@ -42,6 +43,8 @@ class Application:
         region: The AWS region.
         platform: Where data lies and code runs; what `RHEO_PLATFORM` says otherwise (`local` unless set).
         since: The first day that Dagster lists for time dimensions; a dimension's own `min` goes before it.
+        engines: The names of the engines that its nodes may use, in order of preference: `["emr", "athena"]`. All
+            that there are otherwise, in the order of `rheo_assets.compute.engines.PREFERENCE`.
 
     Raises:
         DeclarationError: The name cannot stand in keys and paths.
@@ -54,8 +57,10 @@ class Application:
         *,
         platform: Platform | None = None,
         since: datetime | str | None = None,
+        engines: Sequence[str] | None = None,
     ) -> None:
         self.name = check_id("application", name)
+        self._kinds = read_kinds(engines, f"application '{name}'")
         self.region = region
         if isinstance(platform, str):
             raise DeclarationError(
@@ -189,7 +194,7 @@ class Application:
         said = {"_source": _caller(), **declaration}
         if inputs is not None:
             said["inputs"] = inputs
-        return data_node(self.name, self.platform.bucket(self.name), node_id, **said)
+        return data_node(self.name, self.platform.bucket(self.name), node_id, kinds=self._kinds, **said)
 
     def project(
         self,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rheo_assets.compute.targets import as_targets
+from rheo_assets.compute.engines import EngineKind
+from rheo_assets.compute.wrappers import as_targets
 from rheo_assets.datasets import SUCCESS, DataFormat, Layout, S3Dataset, SignalIntegrityProtocol, check_options
 from rheo_assets.dimensions import DatetimeGranularity, DimensionSpec, DimensionType
 from rheo_assets.errors import DeclarationError, InvalidValue
@@ -122,17 +123,19 @@ def data_node(
     auto_input_dim_linking_enabled: bool = True,
     auto_output_dim_linking_enabled: bool = True,
     protocol: SignalIntegrityProtocol | None = SUCCESS,
+    kinds: Sequence[EngineKind] | None = None,
     **metadata: Any,
 ) -> DataNode:
     """Returns a data node; see `Application.create_data` for the arguments.
+
+    `kinds` are the engines that its targets may have, in order of preference; all that there are otherwise.
 
     Raises:
         DeclarationError: A declaration that could never work.
     """
     where = f"node '{check_id('node', node_id)}'"
-    declaration = {
-        name: value for name, value in locals().items() if name not in {"application", "bucket", "node_id", "where"}
-    }
+    ours = {"application", "bucket", "node_id", "where", "kinds"}
+    declaration = {name: value for name, value in locals().items() if name not in {*ours, "ours"}}
     declaration.update(declaration.pop("metadata"))
     _check_names(where, metadata)
     views = read_inputs(where, inputs)
@@ -169,7 +172,7 @@ def data_node(
         linkage.output_filter(),
         views,
         linkage,
-        as_targets(compute_targets, where),
+        as_targets(compute_targets, where, kinds),
         layout,
         data_format,
         check_options(data_format, options, where),

@@ -12,17 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rheo_assets.compute.targets import (
-    BatchCompute,
-    GlueVersion,
-    GlueWorkerType,
-    Inlined,
-    InlinedCompute,
-    NoOp,
-    NOOPCompute,
-    PrestoSQL,
-    StoredCallable,
-)
+from rheo_assets.compute.code import scala_script
+from rheo_assets.compute.permissions import Permission
+from rheo_assets.compute.targets import Inlined, NoOp, NOOPCompute, StoredCallable
+from rheo_assets.compute.vocabulary import GlueVersion, GlueWorkerType
+from rheo_assets.compute.wrappers import BatchCompute, InlinedCompute, PrestoSQL
 from rheo_assets.datasets import DataFormat, S3Dataset, SignalIntegrityProtocol
 from rheo_assets.declaration import data_node, external_node, projection_node, timer_node
 from rheo_assets.dimensions import DimensionSpec
@@ -339,7 +333,7 @@ def test_inlined_callables_stay_closed():
     blobs = Blobs()
     _, again = through_json(topology(made("n", None, [InlinedCompute(report, retry_count=2, timeout=5)])), blobs)
     (target,) = again["n"].targets
-    assert target == Inlined(StoredCallable(next(iter(blobs.kept)), "report"), 5, retry_count=2)
+    assert target == Inlined(StoredCallable(next(iter(blobs.kept)), "report"), 5, retry_count=2, engine="lambda")
     assert target.title == "callable 'report'"
     assert blobs.opened == []
 
@@ -398,6 +392,24 @@ def test_a_link_names_itself_when_its_blob_is_gone():
 # targets and plain values -------------------------------------------------------------------------------------
 
 
+def test_engines_libraries_requirements_and_permissions_come_back():
+    reads_models = Permission(["arn:aws:s3:::models/*"], ["s3:GetObject"])
+    scala = scala_script("orders.limit(1)", external_library_paths=["s3://jars/features.jar"])
+    targets = [
+        BatchCompute(scala, extra_permissions=[reads_models], engine="emr", RuntimeConfig="emr-7.5.0"),
+        InlinedCompute(print, [reads_models], requirements=["requests==2.32.3"], engine="process"),
+    ]
+    declared = made("n", None, targets)
+    batch, inlined = loaded(declared)["n"].targets
+    assert batch == declared.targets[0]
+    assert (batch.engine, batch.libraries) == ("emr", ("s3://jars/features.jar",))
+    assert (inlined.engine, inlined.requirements, inlined.permissions) == (
+        "process",
+        ("requests==2.32.3",),
+        (reads_models,),
+    )
+
+
 def test_hints_and_arguments_become_text_numbers_and_lists():
     code = BatchCompute(
         "output = x",
@@ -415,7 +427,7 @@ def test_hints_and_arguments_become_text_numbers_and_lists():
     assert first.hints == {"GlueVersion": "4.0", "WorkerType": "G.1X", "Timeout": 30}
     assert first.args == {"days": [1, 2], "since": "2021-01-01", "where": "a/b", "regions": ["EU", "NA"]}
     assert (first.lang, first.code, first.retry_count, first.timeout) == (code.lang, code.code, 3, 1800)
-    assert (second, third, fourth) == (PrestoSQL("select 1"), NOOPCompute, NoOp(retry_count=1))
+    assert (second, third, fourth) == (PrestoSQL("select 1", engine="athena"), NOOPCompute, NoOp(retry_count=1))
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), b"bytes", {1: "a"}, [{"deep": lambda: None}], "\ud800"])

@@ -27,7 +27,7 @@ def plain(value: object, where: str, key: str) -> Any:
     Raises:
         DeclarationError: It is anything else; the message names the node and the key.
 
-    >>> from rheo_assets.compute.targets import GlueVersion
+    >>> from rheo_assets.compute.vocabulary import GlueVersion
     >>> plain({"GlueVersion": GlueVersion.VERSION_4_0, "days": (1, 2)}, "node 'n'", "hints")
     {'GlueVersion': '4.0', 'days': [1, 2]}
     """

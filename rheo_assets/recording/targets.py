@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rheo_assets.compute.targets import Batch, Inlined, Lang, NoOp, NOOPCompute, StoredCallable, Target
+from rheo_assets.compute.permissions import Permission
+from rheo_assets.compute.targets import Batch, Inlined, NoOp, NOOPCompute, StoredCallable, Target
+from rheo_assets.compute.vocabulary import Lang
 from rheo_assets.errors import DeclarationError, StateError
 from rheo_assets.recording.functions import Store, dump_blob
 from rheo_assets.recording.plain import plain
@@ -25,6 +27,8 @@ def dump_target(target: Target, node_id: str, store: Store) -> dict[str, Any]:
             "target": "inlined",
             **dump_blob(target.callable, node_id, store),
             "timeout": plain(target.timeout, where, "timeout of InlinedCompute"),
+            "requirements": list(target.requirements),
+            **_common(target),
         }
     elif isinstance(target, Batch):
         fields = {
@@ -33,6 +37,8 @@ def dump_target(target: Target, node_id: str, store: Store) -> dict[str, Any]:
             "code": plain(target.code, where, "code"),
             "hints": {name: plain(value, where, f"hint {name}") for name, value in target.hints.items()},
             "args": {name: plain(value, where, f"argument {name}") for name, value in target.args.items()},
+            "libraries": list(target.libraries),
+            **_common(target),
         }
     else:
         raise DeclarationError(where, f"{target.title} is a {type(target).__name__}, which cannot be recorded")
@@ -49,7 +55,41 @@ def load_target(fields: Mapping[str, Any]) -> Target:
     if kind == "noop":
         return NoOp(retry_count=retries) if retries else NOOPCompute
     if kind == "inlined":
-        return Inlined(StoredCallable(fields["blob"], fields["callable"]), fields["timeout"], retry_count=retries)
+        return Inlined(
+            StoredCallable(fields["blob"], fields["callable"]),
+            fields["timeout"],
+            _permissions(fields),
+            tuple(fields["requirements"]),
+            fields["engine"],
+            retry_count=retries,
+        )
     if kind == "batch":
-        return Batch(fields["code"], Lang(fields["lang"]), fields["hints"], fields["args"], retry_count=retries)
+        return Batch(
+            fields["code"],
+            _language(fields["lang"]),
+            fields["hints"],
+            fields["args"],
+            tuple(fields["libraries"]),
+            _permissions(fields),
+            fields["engine"],
+            retry_count=retries,
+        )
     raise StateError(f"compute target {kind!r} is not known")
+
+
+def _common(target: Batch | Inlined) -> dict[str, Any]:
+    return {
+        "engine": target.engine,
+        "permissions": [
+            {"resource": list(permission.resource), "action": list(permission.action)}
+            for permission in target.permissions
+        ],
+    }
+
+
+def _permissions(fields: Mapping[str, Any]) -> tuple[Permission, ...]:
+    return tuple(Permission(each["resource"], each["action"]) for each in fields["permissions"])
+
+
+def _language(text: str) -> str:
+    return Lang(text) if text in {str(member) for member in Lang} else text

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-TASK_VERSION = 1
+TASK_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,25 @@ class TaskInput:
 
 @dataclass(frozen=True, slots=True)
 class TaskOutput:
-    """Where and how the result is written: `path` is the partition's own folder, replaced as a whole."""
+    """Where and how the result is written.
+
+    Attributes:
+        path: The folder that the target writes, replaced as a whole; a temporary one within an execution.
+        format: `parquet`, `json`, `csv` or `orc`.
+        options: Writer options, as the reader's of `TaskInput`.
+        partition: The partition's own folder, which `path` becomes when all targets have succeeded; empty if it is
+            `path` itself.
+    """
 
     path: str
     format: str = "parquet"
     options: Mapping[str, Any] = field(default_factory=dict)
+    partition: str = ""
+
+    @property
+    def final(self) -> str:
+        """The URI under which people and other nodes find the result."""
+        return self.partition or self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,12 @@ class Task:
         args: The target's own keyword arguments.
         params: What a callable gets as `params` besides `dimensions` (`platform`, `AWS_REGION`, …).
         timeout: Seconds until the task is ended with `TaskFailure("timeout")`; None for no limit.
+        application: The user's application, for the names of what an engine provisions.
+        position: Which target of the node it is, from 0.
+        hints: What the target asks of its engine, in the words of the engine's API.
+        libraries: Jars, or Python zips and wheels: URIs or paths.
+        requirements: Pinned packages that an inlined callable needs, as pip reads them.
+        token: The identity of this attempt. An engine that finds a job of the same token goes on with that job.
     """
 
     node: str
@@ -80,6 +100,12 @@ class Task:
     params: Mapping[str, Any] = field(default_factory=dict)
     runtime_platform: str = "local"
     timeout: float | None = None
+    application: str = ""
+    position: int = 0
+    hints: Mapping[str, Any] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    token: str = ""
 
     def to_json(self) -> str:
         """Returns the task as versioned JSON."""
@@ -107,6 +133,8 @@ class Task:
             )
             for item in fields.pop("inputs")
         )
+        for name in ("libraries", "requirements"):
+            fields[name] = tuple(fields[name])
         return cls(inputs=inputs, output=TaskOutput(**fields.pop("output")), **fields)
 
 
@@ -158,13 +186,15 @@ class TaskFailure(Exception):  # noqa: N818  # the record is called FAILED; "Tas
         kind: `user` (their code or data), `platform` (ours or the machine's: may be retried), `timeout`, `cancelled`.
         message: One paragraph that names the user's node and what to do.
         detail: The user's traceback or the engine's own text, without our frames.
+        unresolved: Whether the job may still run somewhere: a further attempt must look for it first.
     """
 
-    def __init__(self, kind: str, message: str, detail: str = "") -> None:
+    def __init__(self, kind: str, message: str, detail: str = "", *, unresolved: bool = False) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.detail = detail
+        self.unresolved = unresolved
 
     def to_json(self) -> str:
         """Returns the failure as JSON."""

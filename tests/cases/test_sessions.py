@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rheo_assets import Application, InlinedCompute, LocalPlatform, NOOPCompute
+from rheo_assets import Application
 from tests.cases.topologies import S3, cycle, event, file, node, ran, spec
 
 REPOSITORY = Path(__file__).parents[2]
@@ -187,13 +187,3 @@ def test_two_processes_that_see_the_same_file_run_it_once(root: Path) -> None:
     cycle(app)
     assert ran(app, "n") == ["2021-03-01"]
     assert ran(app, "below") == ["2021-03-01"]
-
-
-def test_a_target_that_nothing_here_can_run_is_refused_at_activation(root: Path) -> None:
-    from rheo_assets import BatchCompute, Lang
-
-    app = Application("app", platform=LocalPlatform(root))
-    node(app, "n", [], compute_targets=[InlinedCompute(print), BatchCompute("val x = 1", Lang.SCALA)])
-    with pytest.raises(RuntimeError, match="SCALA"):
-        app.activate()
-    node(app, "m", [], compute_targets=[NOOPCompute])

@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rheo_assets.compute.targets import Batch, Inlined, Lang, Target
+from rheo_assets.compute.targets import Target
 from rheo_assets.errors import CapabilityMissing
 from rheo_assets.platforms.capabilities import Engine
+from rheo_assets.platforms.engines import Engines
 from rheo_assets.platforms.local.catalog import LocalCatalog
 from rheo_assets.platforms.local.storage import LocalStorage
 
@@ -29,6 +30,12 @@ class LocalPlatform:
     def __init__(self, root: str | Path | None = None) -> None:
         self.root = Path(root or os.environ.get("RHEO_HOME") or Path.home() / ".rheo").expanduser().absolute()
         self.storage = LocalStorage(self.root)
+        makers = {
+            **dict.fromkeys(("glue", "emr", "emr_serverless"), self._spark),
+            **dict.fromkeys(("lambda", "process"), self._functions),
+            "athena": self._presto,
+        }
+        self._engines = Engines(self, makers)
 
     def bucket(self, application: str) -> str:
         """Returns the bucket that holds an application's own data and state."""
@@ -40,37 +47,26 @@ class LocalPlatform:
         Raises:
             CapabilityMissing: A package is not installed.
         """
-        if isinstance(target, Inlined):
-            return self._functions
-        if isinstance(target, Batch) and target.lang is Lang.PRESTO_SQL:
-            return self._presto
-        if isinstance(target, Batch) and target.lang in {Lang.PYTHON, Lang.SPARK_SQL}:
-            if importlib.util.find_spec("pyspark") is None:
-                raise CapabilityMissing(
-                    f"{target.title} needs Spark, which is not installed: pip install 'rheo-assets[spark,java]'"
-                )
-            return self._spark
-        raise CapabilityMissing(f"the local platform runs no {target.title}")
+        return self._engines.of(target)
 
     @cached_property
     def catalog(self) -> LocalCatalog:
         """The tables that `app.glue_table` finds."""
         return LocalCatalog(self.root)
 
-    @cached_property
     def _functions(self) -> Engine:
         from rheo_assets.platforms.local.functions import FunctionEngine
 
         return FunctionEngine(self.root)
 
-    @cached_property
     def _presto(self) -> Engine:
         from rheo_assets.platforms.local.presto.engine import PrestoEngine
 
         return PrestoEngine(self.root)
 
-    @cached_property
     def _spark(self) -> Engine:
+        if importlib.util.find_spec("pyspark") is None:
+            raise CapabilityMissing("Spark is not installed here: pip install 'rheo-assets[spark,java]'")
         from rheo_assets.platforms.local.spark.engine import SparkEngine
 
         return SparkEngine(self.root)

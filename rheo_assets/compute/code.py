@@ -1,0 +1,143 @@
+"""Source code as a value: written in place, or taken from a module of the user's package."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+from rheo_assets.compute.vocabulary import Lang
+from rheo_assets.errors import DeclarationError, did_you_mean
+
+_SCALA_NAME = re.compile(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Source text with its language and the libraries it needs.
+
+    Attributes:
+        text: The source.
+        lang: Its language; None where the text alone does not say.
+        libraries: URIs or paths of jars (Scala) or of zips and wheels (Python).
+    """
+
+    text: str
+    lang: Lang | None = None
+    libraries: tuple[str, ...] = ()
+
+
+def scala_script(
+    code: str,
+    entity: str | None = None,
+    method: str | None = None,
+    external_library_paths: Sequence[str] | None = None,
+) -> Code:
+    """Returns a Scala snippet; the value of its last expression, a DataFrame, is the output.
+
+    Args:
+        code: The snippet. It sees each input by its alias, and `spark`, `inputs`, `dimensions`, `args`.
+        entity: An object that the snippet defines; then its `method` is called and answers the output.
+        method: `main` unless said otherwise. It is called as `scala_module` says.
+        external_library_paths: Jars: `s3://…`, or paths of this machine.
+
+    Raises:
+        DeclarationError: A name that is none in Scala, or a library that is no path.
+    """
+    where = "scala_script"
+    if method is not None and entity is None:
+        raise DeclarationError(where, f"has a method {method!r} and no entity", "Name the object that has it")
+    text = code if entity is None else f"{code}\n{_call(where, entity, method or 'main')}"
+    return Code(text, Lang.SCALA, _libraries(external_library_paths, where))
+
+
+def scala_module(
+    class_path: str,
+    external_library_paths: Sequence[str] | None = None,
+    entity: str | None = None,
+    method: str | None = None,
+) -> Code:
+    """Returns a call of compiled Scala code.
+
+    The method is called as `method(spark: SparkSession, inputs: Map[String, DataFrame],
+    dimensions: Map[String, String], args: Map[String, String]): DataFrame`.
+
+    Args:
+        class_path: The package, or the object with its package where `entity` is not given.
+        external_library_paths: The jars that hold it.
+        entity: The object.
+        method: `main` unless said otherwise.
+
+    Raises:
+        DeclarationError: A name that is none in Scala, or a library that is no path.
+    """
+    where = "scala_module"
+    target = class_path if entity is None else f"{class_path}.{entity}"
+    return Code(_call(where, target, method or "main"), Lang.SCALA, _libraries(external_library_paths, where))
+
+
+def python_module(module_path: str, external_library_paths: Sequence[str] | None = None) -> Code:
+    """Returns the source of a Python module as PySpark code. The module is read, not imported.
+
+    Args:
+        module_path: Its dotted name, such as `features.daily`.
+        external_library_paths: Zips or wheels that it imports.
+
+    Raises:
+        DeclarationError: There is no such module, or it has no Python source.
+    """
+    where = f"python_module({module_path!r})"
+    spec = _found(module_path, where)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise DeclarationError(where, "is not a module with Python source", "Give the dotted name of a .py file")
+    return Code(Path(spec.origin).read_text(encoding="utf-8"), Lang.PYTHON, _libraries(external_library_paths, where))
+
+
+def sql_module(module_root: str, file_name: str) -> Code:
+    """Returns the text of an SQL file that lies in a Python package.
+
+    Args:
+        module_root: The package's dotted name.
+        file_name: The file in it, such as `daily.sql`.
+
+    Raises:
+        DeclarationError: There is no such package or file; names near misses.
+    """
+    where = f"sql_module({module_root!r}, {file_name!r})"
+    if Path(file_name).name != file_name:
+        raise DeclarationError(where, f"{file_name!r} is a path", "Name a file of the package itself")
+    spec = _found(module_root, where)
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec is not None else []
+    if not folders:
+        raise DeclarationError(where, f"there is no package {module_root!r}", "Give the dotted name of a package")
+    for folder in folders:
+        if (folder / file_name).is_file():
+            return Code((folder / file_name).read_text(encoding="utf-8"))
+    names = [file.name for folder in folders for file in folder.glob("*.sql")]
+    raise DeclarationError(where, f"the package has no file {file_name!r}.{did_you_mean(file_name, names)}")
+
+
+def _found(module: str, where: str) -> ModuleSpec | None:
+    """Returns where a module lies, without importing it; packages around it are imported."""
+    try:
+        return importlib.util.find_spec(module)
+    except (ImportError, ValueError, TypeError, AttributeError) as error:
+        raise DeclarationError(where, f"cannot be found: {error}", "Give the dotted name of a module") from None
+
+
+def _call(where: str, target: str, method: str) -> str:
+    for name in (target, method):
+        if not isinstance(name, str) or not _SCALA_NAME.fullmatch(name):
+            raise DeclarationError(where, f"{name!r} is not a name in Scala", "As in 'com.example.features.Daily'")
+    return f"{target}.{method}(spark, inputs, dimensions, args)"
+
+
+def _libraries(paths: Iterable[str] | None, where: str) -> tuple[str, ...]:
+    listed = () if paths is None else (paths,) if isinstance(paths, str) else tuple(paths)
+    for path in listed:
+        if not isinstance(path, str) or not path.strip():
+            raise DeclarationError(where, f"external library {path!r}", "Give URIs or paths as text")
+    return listed

@@ -1,0 +1,51 @@
+"""The engines of one platform by name: its own and those of other packages, opened when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Any
+
+from rheo_assets.compute.engines import known_kinds, plugins, served
+from rheo_assets.compute.targets import Batch, Inlined, Target
+from rheo_assets.errors import CapabilityMissing
+from rheo_assets.platforms.capabilities import Engine
+
+
+class Engines:
+    """Finds and opens engines.
+
+    Args:
+        platform: Whose engines they are.
+        makers: Makes each of the platform's own engines, by the name of its kind.
+    """
+
+    def __init__(self, platform: Any, makers: Mapping[str, Callable[[], Engine]]) -> None:
+        self._platform = platform
+        self._makers = makers
+        self._opened: dict[str, Engine] = {}
+        self._lock = Lock()
+
+    def of(self, target: Target) -> Engine:
+        """Returns the engine that the target names.
+
+        Raises:
+            CapabilityMissing: The platform does not have it, or its package is not installed.
+        """
+        if not isinstance(target, Batch | Inlined):
+            raise CapabilityMissing(f"{target.title} needs no engine")
+        named = target if target.engine else served(target, known_kinds(), target.title)
+        assert isinstance(named, Batch | Inlined)
+        with self._lock:
+            if named.engine not in self._opened:
+                self._opened[named.engine] = self._open(named.engine)
+            return self._opened[named.engine]
+
+    def _open(self, name: str) -> Engine:
+        if name in self._makers:
+            return self._makers[name]()
+        if name in plugins():
+            opened: Engine = plugins()[name].open(self._platform)
+            return opened
+        known = ", ".join([*self._makers, *plugins()])
+        raise CapabilityMissing(f"the {self._platform.name} platform has no engine {name!r}; it has {known}")
