@@ -1,0 +1,205 @@
+"""Jobs of any service: submitted once, watched in one loop, stopped, told in words."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from rheo_assets.platforms.aws.jobs import JobState, Phase, RemoteEngine, Silence
+from rheo_assets.platforms.aws.patience import Patience
+from rheo_assets.platforms.aws.watching import Watcher
+from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
+
+NOW: Callable[[], bool] = lambda: True  # noqa: E731
+NEVER: Callable[[], bool] = lambda: False  # noqa: E731
+
+
+def task(token: str = "t-0", timeout: float | None = None) -> Task:
+    return Task("node", "PYTHON", "", (), TaskOutput("s3://b/out"), timeout=timeout, token=token)
+
+
+def refused(code: str, status: int = 400) -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": "said so"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "StartJobRun"
+    )
+
+
+class Service:
+    """A service in memory: one job a token, ended when its time has come."""
+
+    title = "Service"
+    polite_seconds = 0.05
+
+    def __init__(self, lasts: float = 0.1, ends: Phase = Phase.SUCCEEDED) -> None:
+        self.lasts = lasts
+        self.ends = ends
+        self.started: dict[str, float] = {}
+        self.stopped: set[str] = set()
+        self.asked: list[int] = []
+        self.failing: list[BaseException] = []
+        self.lose_answers = 0
+        self._lock = threading.Lock()
+
+    def submit(self, task: Task) -> str:
+        if self.failing:
+            raise self.failing.pop(0)
+        with self._lock:
+            self.started.setdefault(task.token, time.monotonic())
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise EndpointConnectionError(endpoint_url="https://service")
+        return f"job-{task.token}"
+
+    def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+        if self.failing:
+            raise self.failing.pop(0)
+        self.asked.append(len(jobs))
+        return {job: self._state(job) for job in jobs}
+
+    def _state(self, job: str) -> JobState:
+        if job in self.stopped:
+            return JobState(Phase.STOPPED)
+        age = time.monotonic() - self.started[job.removeprefix("job-")]
+        return JobState(self.ends if age >= self.lasts else Phase.RUNNING, "NAME", "because", {"DPU-seconds": 12})
+
+    def stop(self, job: str) -> None:
+        self.stopped.add(job)
+
+    def link(self, job: str) -> str:
+        return f"https://console/{job}"
+
+    def messages(self, task: Task, job: str) -> Any:
+        return Silence()
+
+    def result(self, task: Task, job: str, state: JobState) -> TaskResult:
+        return TaskResult(rows=3, engine="Service 1")
+
+    def failure(self, task: Task, job: str, state: JobState) -> TaskFailure:
+        return TaskFailure("user", f"{task.node!r} failed: {state.reason}")
+
+
+def run(service: Service, one: Task | None = None, cancelled: Callable[[], bool] = NEVER) -> tuple[Any, list[str]]:
+    lines: list[str] = []
+    patience = Patience(seconds=0.2, first=0.01, longest=0.02)
+    try:
+        return RemoteEngine(service, Watcher(), patience).run(one or task(), lines.append, cancelled), lines
+    except TaskFailure as failure:
+        return failure, lines
+
+
+def test_a_job_that_succeeds_answers_with_its_result_its_page_and_its_facts() -> None:
+    result, lines = run(Service())
+    assert (result.rows, result.metadata["job"], result.metadata["DPU-seconds"]) == (3, "job-t-0", 12)
+    assert result.metadata["job page"] == {"type": "url", "value": "https://console/job-t-0"}
+    assert lines == ["'node' runs as Service job job-t-0: https://console/job-t-0"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "kind", "told"),
+    [
+        (Phase.FAILED, "user", "'node' failed: because"),
+        (Phase.LOST, "platform", "'node': Service could not run the job job-t-0 .NAME.: because"),
+        (Phase.STOPPED, "cancelled", "was stopped"),
+        (Phase.TIMED_OUT, "timeout", "ran into its time limit"),
+    ],
+)
+def test_every_other_end_is_a_failure_that_says_whose_it_is(ends: Phase, kind: str, told: str) -> None:
+    failure, _ = run(Service(ends=ends))
+    assert isinstance(failure, TaskFailure)
+    assert (failure.kind, failure.unresolved) == (kind, False)
+    assert pytest.raises(TaskFailure, match=told)
+    with pytest.raises(TaskFailure, match=told):
+        raise failure
+
+
+def test_a_lost_answer_leads_to_the_same_job() -> None:
+    service = Service()
+    service.lose_answers = 2
+    result, lines = run(service)
+    assert result.rows == 3
+    assert list(service.started) == ["t-0"]
+    assert "did not take the job yet (EndpointConnectionError); it is asked again" in lines[0]
+
+
+def test_a_service_that_never_answers_leaves_the_attempt_unresolved() -> None:
+    service = Service()
+    service.lose_answers = 10_000
+    failure, _ = run(service)
+    assert (failure.kind, failure.unresolved) == ("platform", True)
+
+
+def test_a_service_without_room_is_a_queue() -> None:
+    service = Service()
+    service.failing = [refused("ConcurrentRunsExceededException")] * 40
+    result, lines = run(service)
+    assert result.rows == 3
+    assert len([line for line in lines if "ConcurrentRunsExceeded" in line]) == 1
+
+
+def test_a_call_that_is_not_allowed_is_told_at_once_with_its_name() -> None:
+    service = Service()
+    service.failing = [refused("AccessDeniedException")]
+    failure, _ = run(service)
+    assert failure.kind == "user"
+    assert "may not call StartJobRun" in failure.message
+
+
+def test_cancelling_stops_the_job() -> None:
+    service = Service(lasts=60)
+    failure, lines = run(service, cancelled=NOW)
+    assert failure.kind == "cancelled"
+    assert service.stopped == {"job-t-0"}
+    assert any("is stopped: it was cancelled" in line for line in lines)
+
+
+def test_a_job_over_its_time_limit_is_stopped_and_told_as_that() -> None:
+    service = Service(lasts=60)
+    failure, _ = run(service, task(timeout=0.2))
+    assert failure.kind == "timeout"
+    assert "time limit of 0.2 s" in failure.message
+    assert service.stopped == {"job-t-0"}
+
+
+def test_throttled_questions_do_not_end_the_wait() -> None:
+    service = Service(lasts=0.3)
+    threading.Timer(0.1, lambda: service.failing.append(refused("ThrottlingException"))).start()
+    result, _ = run(service)
+    assert result.rows == 3
+
+
+def test_a_question_that_is_refused_ends_the_wait_but_not_the_job() -> None:
+    service = Service(lasts=60)
+    threading.Timer(0.1, lambda: service.failing.append(refused("AccessDeniedException"))).start()
+    failure, _ = run(service)
+    assert (failure.kind, failure.unresolved) == ("user", True)
+
+
+def test_many_jobs_are_asked_for_together_by_one_thread() -> None:
+    service = Service(lasts=1.5)
+    engine = RemoteEngine(service, Watcher(slowest=0.5))
+    before = threading.active_count()
+    with ThreadPoolExecutor(300) as pool:
+        futures = [pool.submit(engine.run, task(f"t{n}"), lambda line: None, NEVER) for n in range(300)]
+        time.sleep(0.3)
+        assert threading.active_count() - before <= 301
+        assert all(future.result(30).rows == 3 for future in futures)
+    assert len(service.started) == 300
+    assert max(service.asked) >= 200
+    assert len(service.asked) < 60
+
+
+def test_the_watching_thread_ends_with_the_last_job_and_starts_again() -> None:
+    watcher = Watcher()
+    engine = RemoteEngine(Service(), watcher)
+    for token in ("a", "b"):
+        assert engine.run(task(token), lambda line: None, NEVER).rows == 3
+        deadline = time.monotonic() + 5
+        while any(thread.name == "rheo-jobs" for thread in threading.enumerate()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
