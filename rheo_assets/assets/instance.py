@@ -10,6 +10,9 @@ import dagster as dg
 from dagster import DagsterEventType, EventLogRecord, EventRecordsFilter
 from dagster._core.instance import InstanceRef
 
+from rheo_assets.assets.batches import store_in_batches
+from rheo_assets.assets.run_files import copy_empty_run_files
+
 _NO_CAPTURE = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 _SETTINGS = """\
 # Written by rheo_assets for a local instance. Edit freely; it is never written again.
@@ -51,6 +54,8 @@ def open_instance(root: Path | None) -> dg.DagsterInstance:
     configured = instance.get_python_log_dagster_handler_config()
     handlers = list(instance.get_yaml_python_handlers()) if configured else []
     instance.get_yaml_python_handlers = lambda: handlers  # type: ignore[method-assign]
+    store_in_batches(instance)
+    copy_empty_run_files(instance)
     return instance
 
 
