@@ -262,3 +262,20 @@ def test_a_tree_is_everything_that_a_full_history_says_was_made_of_it(new_app, d
         assert node.linkage.resolve_output(execution[1], plan.inputs.get(execution)) == tips[execution]
     position = {execution: number for number, execution in enumerate(order)}
     assert all(position[read] < position[each] for each in order for read in history[each] if read in position)
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_declared_outputs_are_those_that_contradict_no_link(new_app, data):
+    app, _ = data.draw(applications(new_app))
+    for node in app.topology.data_nodes.values():
+        for output in everything(node):
+            if DAYS[3] in output:  # so that no link leads before a `min`
+                assert node.filter.admits(node.spec, output) == is_possible(node, output), node.describe(output)
+
+
+def is_possible(node, output):
+    with contextlib.suppress(Contradiction):
+        node.linkage.solve({}, output)
+        return True
+    return False
