@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -62,3 +63,25 @@ def spark_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("RHEO_SPARK_HOME", str(home))
         patch.setenv("RHEO_SPARK_IDLE_SECONDS", "60")
         yield home
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[Path], Path]]:
+    """Makes a folder a disk of 4 MB, which can be filled."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            pytest.skip("a small disk cannot be mounted: there is no mount command")
+        if done.returncode:
+            pytest.skip(f"a small disk can only be mounted by root: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

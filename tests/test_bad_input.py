@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -248,21 +249,33 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return fill
 
 
+def takes_all_room(inputs: Any, output: Any, params: Any) -> None:
+    """Leaves no room for the completion file, as long as there is no file `enough`."""
+    with Path(output.local_paths[0], "data").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while not Path(os.environ["RHEO_ROOT"], "enough").exists() or file.tell() < 1:
+            file.write(bytes(4096))
+
+
 def test_a_full_disk_fails_the_execution_and_keeps_everything_else(
-    app: Application, full: Callable[[str], None]
+    root: Path, small_disk: Callable[[Path], Path], app: Application
 ) -> None:
-    source, made = totals(app)
+    small_disk(root / "s3")
+    source, made = totals(app, InlinedCompute(takes_all_room))
+    enough = root / "enough"
+    enough.touch()
     for day in (FIRST, SECOND):
         file(app, source["NA"][day], LINE)
         app.execute(made["NA"][day])
-    data = sorted(Path(app.materialize(made["NA"][SECOND])[0]).iterdir())
-    full(f"totals/NA/{FIRST}/_SUCCESS")
+    folders = [Path(app.materialize(made["NA"][day])[0]) for day in (FIRST, SECOND)]
+    before = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
+    enough.unlink()
     with pytest.raises(RuntimeError, match=rf"totals\[NA/{FIRST}\].*disk.*full.*free some space") as error:
         app.execute(made["NA"][FIRST])
     assert isinstance(error.value, ExecutionFailed)
-    full("")
-    assert sorted(Path(app.materialize(made["NA"][SECOND])[0]).iterdir()) == data
+    del before[0]["_SUCCESS"]
+    assert [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders] == before
     assert app.poll(made["NA"][FIRST])[0] is None
+    enough.touch()
     assert app.execute(made["NA"][FIRST])
 
 

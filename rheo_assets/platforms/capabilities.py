@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from rheo_assets.compute.targets import Target
 from rheo_assets.runner.task import Task, TaskResult
+
+
+class Replacement(AbstractContextManager["Replacement"], Protocol):
+    """The next content of a prefix while it is being written: a context that leaves nothing behind unless it publishes.
+
+    Attributes:
+        uri: The empty prefix to write below; what lies there is no data of anybody until it is published.
+    """
+
+    uri: str
+
+    def publish(self, name: str, content: bytes) -> None:
+        """Puts what was written in the place of the old content; once.
+
+        A crash leaves the old content, the new, or none that counts as complete; the next replacement of the prefix
+        puts the old content back if it must and removes the rest. That is no promise that the change is seen at once:
+        a store without a swap copies, and writes this object last.
+
+        Args:
+            name: The object that says that the content is whole.
+            content: What is in it.
+        """
 
 
 class Storage(Protocol):
@@ -43,6 +66,13 @@ class Storage(Protocol):
     def delete(self, uri: str) -> None:
         """Deletes the object, or everything below the prefix; nothing there is no error."""
 
+    def replacement(self, uri: str, writer: str) -> Replacement:
+        """Returns a context in which the next content of everything below the prefix is written.
+
+        `writer` is the identity of the execution. Where its job may outlive the process that started it, one that is
+        taken over writes below the same `Replacement.uri` again.
+        """
+
     def location(self, uri: str) -> str:
         """Returns what a person opens: the folder itself on the local platform, the URI on AWS."""
 
@@ -53,7 +83,8 @@ class Engine(Protocol):
     def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
         """Runs the task to its end and returns what it left behind.
 
-        The engine writes `task.output.path` as a whole (what lay there is gone) but never the completion file.
+        The engine writes `task.output.path` as a whole (what lay there is gone) but never the completion file. A
+        callable adds to what earlier targets wrote; when it fails, what it added is gone.
 
         Args:
             task: What to run.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from rheo_assets.compute.targets import Batch, Inlined, NoOp, Target
@@ -68,25 +68,46 @@ class Surroundings:
 
 
 def run_execution(node: DataNode, request: Request, around: Surroundings) -> Outcome:
-    """Runs a node's targets in order; writes the completion file only when all succeed.
+    """Runs a node's targets in order; replaces the partition, with its completion file, only when all succeed.
 
-    A target that fails does not stop the later ones. Nothing is raised for a failed target: the outcome says so.
+    A target that fails does not stop the later ones. Nothing is raised for a failed target: the outcome says so. The
+    partition then holds what it held before, without its completion file.
     """
     storage = around.platform.storage
     folder = node.layout.uri(node.spec, request.partition)
     inputs = resolve_inputs(node, request, Readiness(storage))
-    started = datetime.now(UTC)
     for name in node.protocol.files:
         storage.delete(f"{folder}/{name}")
-    if any(isinstance(target, Inlined) for target in node.targets):
-        storage.delete(folder)
+    if all(isinstance(target, NoOp) for target in node.targets):  # nothing is written: what people put there stays
+        outcome = _run_targets(node, request, inputs, folder, around)
+        if outcome.execution.status == Status.COMPLETED:
+            storage.write(f"{folder}/{completion_file(node)}", _success(outcome))
+        return outcome
+    with storage.replacement(folder, request.id) as fresh:
+        outcome = _run_targets(node, request, inputs, fresh.uri, around)
+        if outcome.execution.status == Status.COMPLETED:
+            for name in node.protocol.files:  # user code cannot announce itself
+                storage.delete(f"{fresh.uri}/{name}")
+            fresh.publish(completion_file(node), _success(outcome))
+    return outcome
+
+
+def _success(outcome: Outcome) -> bytes:
+    return json.dumps(outcome.execution.to_fields()).encode()
+
+
+def _run_targets(
+    node: DataNode, request: Request, inputs: Sequence[TaskInput], path: str, around: Surroundings
+) -> Outcome:
+    """Runs the targets in order, all into one folder, and says how it went."""
+    started = datetime.now(UTC)
     records, results = [], []
     for position, target in enumerate(node.targets):
-        task = _task(node, request, target, position, inputs, around)
+        task = _task(node, request, target, position, inputs, path, around)
         record, result = _run_target(node, request, target, position, task, around)
         records.append(record)
         if result is not None:
-            results.append(result)
+            results.append(result if task is None else _in_place(result, task.output, around.platform))
     failed = next((record for record in records if record.status != Status.COMPLETED), None)
     execution = Execution(
         request.id,
@@ -101,9 +122,16 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
         around.run_id,
         failed.error if failed is not None else None,
     )
-    if failed is None:
-        storage.write(f"{folder}/{completion_file(node)}", json.dumps(execution.to_fields()).encode())
     return Outcome(execution, tuple(results))
+
+
+def _in_place(result: TaskResult, output: TaskOutput, platform: Platform) -> TaskResult:
+    """Returns the result with the partition's own folder wherever user code spoke of the one that it wrote in."""
+    text = result.to_json()
+    for spelled in (str, platform.storage.location):
+        here, there = (json.dumps(spelled(uri))[1:-1] for uri in (output.path, output.final))
+        text = text.replace(here, there)
+    return TaskResult.from_json(text)
 
 
 def completion_file(node: DataNode) -> str:
@@ -163,12 +191,18 @@ def _absent(item: TaskInput) -> list[tuple[str, ...]]:
 
 
 def _task(
-    node: DataNode, request: Request, target: Target, position: int, inputs: Sequence[TaskInput], around: Surroundings
+    node: DataNode,
+    request: Request,
+    target: Target,
+    position: int,
+    inputs: Sequence[TaskInput],
+    path: str,
+    around: Surroundings,
 ) -> Task | None:
     if isinstance(target, NoOp):
         return None
     dimensions = dict(zip(node.spec.names, node.spec.render(request.partition), strict=True))
-    output = TaskOutput(node.layout.uri(node.spec, request.partition), str(node.format), node.options)
+    output = TaskOutput(path, str(node.format), node.options, node.layout.uri(node.spec, request.partition))
     platform = around.platform
     if isinstance(target, Inlined):
         code, lang, args = around.callable_path(node, position), "INLINED", {}
@@ -186,6 +220,12 @@ def _task(
         dict(platform.params()),
         platform.name,
         target.timeout if isinstance(target, Batch | Inlined) else None,
+        node.application,
+        position,
+        dict(target.hints) if isinstance(target, Batch) else {},
+        target.libraries if isinstance(target, Batch) else (),
+        target.requirements if isinstance(target, Inlined) else (),
+        f"{request.id}-{position}",
     )
 
 
@@ -193,7 +233,7 @@ def _run_target(
     node: DataNode, request: Request, target: Target, position: int, task: Task | None, around: Surroundings
 ) -> tuple[ComputeRecord, TaskResult | None]:
     started = datetime.now(UTC)
-    attempts, failures, platform_failures = 0, 0, 0
+    attempts, ended, failures, platform_failures = 0, 0, 0, 0
 
     def record(status: Status, result: TaskResult | None, failure: TaskFailure | None) -> ComputeRecord:
         return ComputeRecord(
@@ -216,9 +256,11 @@ def _run_target(
         try:
             result = TaskResult(engine="no-op")
             if task is not None:
-                result = around.platform.engine(target).run(task, around.log, around.cancelled)
+                attempt = replace(task, token=f"{task.token}-{ended}")
+                result = around.platform.engine(target).run(attempt, around.log, around.cancelled)
             return record(Status.COMPLETED, result, None), result
         except TaskFailure as failure:
+            ended += not failure.unresolved
             around.log(f"target {position} ({target.title}) of '{node.id}' failed: {failure.message}")
             if failure.detail:
                 around.log(failure.detail)

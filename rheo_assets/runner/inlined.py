@@ -5,7 +5,6 @@ Whoever calls this decides which process it is: the local platform a child, AWS 
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
@@ -17,10 +16,10 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, NoReturn
 
 from rheo_assets.runner.blobs import UnusableCallable, load_callable
+from rheo_assets.runner.disks import full_disk, says_full_disk
 from rheo_assets.runner.metadata import metadata_entries
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskResult
 
-_DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
 _RUNNER = f"{Path(__file__).parent}/"
 _NEVER_RAN = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
@@ -189,8 +188,8 @@ def _entries(node: str, returned: object) -> tuple[dict[str, Any], tuple[str, ..
 
 def _failure(task: Task, error: BaseException) -> TaskFailure:
     summary = "".join(traceback.format_exception_only(error)).strip()
-    if isinstance(error, OSError) and error.errno in _DISK_IS_FULL:
-        return TaskFailure("platform", f"node '{task.node}': the disk is full: {summary}", _own_frames(error))
+    if says_full_disk(error):
+        return full_disk(task.node, "while its callable ran", _own_frames(error))
     return TaskFailure("user", f"node '{task.node}': its callable raised {summary}", _own_frames(error))
 
 

@@ -5,6 +5,7 @@ Knows neither Dagster nor a platform: the same module runs in the local worker a
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +39,10 @@ def run_spark_task(task: Task, spark: Any, *, isolated: bool = False) -> TaskRes
     try:
         return _run(task, session)
     except Exception as error:
-        raise failure_of(task.node, error) from error
+        failure = failure_of(task.node, error)
+        if failure.kind == "platform":
+            _let_go(session)
+        raise failure from error
     finally:
         _quietly_reset(session)
 
@@ -119,6 +123,12 @@ def _sql(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
 def _absent_table(text: str, inputs: Mapping[str, Any]) -> str:
     absent = [alias for alias, value in inputs.items() if value is None and f"`{alias}`" in text]
     return f" (its optional input {absent[0]!r} has no data, so there is no such table)" if absent else ""
+
+
+def _let_go(spark: Any) -> None:
+    """Makes the JVM close what a failed writer left open: deleted files keep their room on a full disk until then."""
+    with contextlib.suppress(Exception):
+        spark.sparkContext._jvm.System.gc()
 
 
 def _quietly_reset(spark: Any) -> None:

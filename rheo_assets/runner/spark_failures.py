@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import traceback
 
+from rheo_assets.runner.disks import full_disk, says_full_disk
 from rheo_assets.runner.task import TaskFailure
 from rheo_assets.runner.user_code import own_frames
 
-_DISK_IS_FULL = ("No space left on device", "Disk quota exceeded")
 _LOST = ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError")
 _STOPPED = ("stopped SparkContext", "SparkContext was shut down", "SparkContext has been shutdown")
-_OUTSIDE = "outside the partition that the node may write"
+_OUTSIDE = "is not where the node may write"
 _CANCELLED = ("part of cancelled job group", "cancelled part of job group")
 _PLACES = re.compile(r"; line \d+ pos \d+")
 _READING = re.compile(
@@ -34,15 +34,14 @@ def failure_of(node: str, error: BaseException, doing: str = "") -> TaskFailure:
     where = f" {doing}" if doing else ""
     detail = own_frames(error, _words)
     name = type(error).__name__
-    if any(mark in str(error) for mark in _DISK_IS_FULL):
-        message = f"{node!r}: the disk is full{where}; nothing half-written is left: free some space and run again"
-        return TaskFailure("platform", message, detail)
+    if says_full_disk(error):
+        return full_disk(node, doing, detail)
     if name in _LOST or any(mark in text for mark in _STOPPED):
         return TaskFailure("platform", f"{node!r}: Spark went away{where}: {text}", detail)
     if any(mark in text for mark in _CANCELLED):
         return TaskFailure("cancelled", f"{node!r} was cancelled{where}", detail)
     if _OUTSIDE in text:
-        message = f"{node!r} wrote outside its own partition{where}: {text}. Assign `output` and let the node write it"
+        message = f"{node!r} wrote outside its own output{where}: {text}. Assign `output` and let the node write it"
         return TaskFailure("user", message, detail)
     return TaskFailure("user", f"{node!r} failed{where}: {text}", detail)
 

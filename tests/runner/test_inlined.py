@@ -259,7 +259,7 @@ def test_a_full_disk_is_not_the_users_fault(run):
     def write(inputs, output, params):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(TaskFailure, match="node 'report': the disk is full") as caught:
+    with pytest.raises(TaskFailure, match=r"'report': the disk is full.*free some space") as caught:
         run(write)
     assert caught.value.kind == "platform"
 

@@ -189,7 +189,7 @@ def test_absent_partitions_are_named_and_a_wholly_absent_input_fails(node):
             "ZeroDivisionError: integer division or modulo by zero",
             'File "<node tpdex>", line 3, in f',
         ),
-        ("spark.range(1).write.parquet('s3://lake/other/x')", "wrote outside its own partition", "s3://lake/other/x"),
+        ("spark.range(1).write.parquet('s3://lake/other/x')", "wrote outside its own output", "s3://lake/other/x"),
         ("output = spark.read.json('s3://nowhere/x')", "s3://nowhere/x", 'File "<node tpdex>", line 1'),
         ("spark.range(1).write.json('s3://nowhere/x')", "NoSuchBucket: s3://nowhere", 'File "<node tpdex>", line 1'),
         ("output = spark.read.json('s3://lake/../../x')", "would lead outside", ""),

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from rheo_assets.platforms.local.functions_child import ANSWER, CALL, CANNOT_ANSWER
 from rheo_assets.platforms.local.storage import LocalStorage
+from rheo_assets.runner.disks import full_disk, says_full_disk
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 COMPLETION_FILE = "_SUCCESS"
@@ -40,7 +41,8 @@ class FunctionEngine:
     """Runs tasks of the language `INLINED`.
 
     Unlike batch and SQL engines it does not empty the output folder first: a callable is often the second target of a
-    node, and what the first one wrote must stay. The folder exists when the callable starts.
+    node, and what the first one wrote must stay. The folder exists when the callable starts. When it fails, the files
+    that it added are removed, so that another try finds what the first one found.
     """
 
     langs = ("INLINED",)
@@ -62,21 +64,19 @@ class FunctionEngine:
             output.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix="rheo-inlined-"))
         except (OSError, ValueError) as error:
-            raise TaskFailure("platform", f"node '{task.node}': its callable cannot be started: {error}") from error
+            raise _not_started(task, error) from error
+        before = set(_files(output))
         try:
             result = self._run(task, folder, log, cancelled)
+            _check_plain(task, output)
+        except BaseException:
+            _remove_new(output, before)
+            raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            irregular = _remove_irregular(output)
             announced = _withdraw_completion(output)
             with suppress(OSError):  # it holds data
                 output.rmdir()
-        if irregular:
-            raise TaskFailure(
-                "user",
-                f"node '{task.node}': its callable left links or special files in its output "
-                f"({', '.join(irregular)}), which are removed; copy the data into plain files",
-            )
         if announced:
             warning = (
                 f"node '{task.node}': its callable wrote {COMPLETION_FILE}, which is removed; it is written for you"
@@ -90,7 +90,7 @@ class FunctionEngine:
             try:
                 child = _Child(task, self._start(task, folder, lifeline), log)
             except OSError as error:
-                raise TaskFailure("platform", f"node '{task.node}': its callable cannot be started: {error}") from error
+                raise _not_started(task, error) from error
             finally:
                 os.close(lifeline)
             try:
@@ -194,12 +194,20 @@ class _Child:
         self._log(text)
 
 
+def _not_started(task: Task, error: Exception) -> TaskFailure:
+    if says_full_disk(error):
+        return full_disk(task.node, detail=str(error))
+    return TaskFailure("platform", f"node '{task.node}': its callable cannot be started: {error}")
+
+
 def _answer(task: Task, folder: Path, child: _Child) -> TaskResult:
     path = folder / ANSWER
     ended = _ending(child.process.returncode)
+    if not path.exists() and child.process.returncode == CANNOT_ANSWER:
+        raise full_disk(task.node, f"below {tempfile.gettempdir()}", "\n".join(child.last))
     if not path.exists():
         raise TaskFailure(
-            "platform" if child.process.returncode == CANNOT_ANSWER else "user",
+            "user",
             f"node '{task.node}': its callable ended the Python process ({ended}) before it returned",
             "\n".join(child.last),
         )
@@ -232,17 +240,39 @@ def _withdraw_completion(output: Path) -> bool:
     return True
 
 
-def _remove_irregular(output: Path) -> list[str]:
-    """Removes links, devices and pipes from an output, and names them: they show data that is not the partition's."""
+def _check_plain(task: Task, output: Path) -> None:
+    """Refuses links, devices and pipes in an output: they show data that is not the partition's."""
+    irregular = (
+        ["."] if output.is_symlink() else [str(p.relative_to(output)) for p in _files(output) if not _is_plain(p)]
+    )
+    if irregular:
+        raise TaskFailure(
+            "user",
+            f"node '{task.node}': its callable left links or special files in its output "
+            f"({', '.join(sorted(irregular))}); copy the data into plain files",
+        )
+
+
+def _remove_new(output: Path, before: set[Path]) -> None:
+    """Removes what a callable that failed added to the output."""
     if output.is_symlink():
         output.unlink()
-        return ["."]
-    found: list[Path] = []
-    for folder, folders, files in os.walk(output):
-        found += [path for name in (*folders, *files) if not _is_plain(path := Path(folder, name))]
-    for path in found:
-        path.unlink()
-    return sorted(str(path.relative_to(output)) for path in found)
+    for path in _files(output):
+        if path not in before:
+            path.unlink(missing_ok=True)
+    for folder, _, _ in os.walk(output, topdown=False):
+        with suppress(OSError):  # it holds data
+            Path(folder).rmdir()
+
+
+def _files(output: Path) -> list[Path]:
+    """Returns everything below the folder that is no folder itself; links are not followed."""
+    return [
+        path
+        for folder, folders, names in os.walk(output)
+        for path in (Path(folder, name) for name in (*folders, *names))
+        if path.is_symlink() or not path.is_dir()
+    ]
 
 
 def _uris(task: Task) -> list[str]:
@@ -255,5 +285,4 @@ def _absolute(entry: str) -> str:
 
 
 def _is_plain(path: Path) -> bool:
-    mode = path.lstat().st_mode
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    return stat.S_ISREG(path.lstat().st_mode)

@@ -13,6 +13,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from rheo_assets.platforms.local.replacing import LocalReplacement
+
 # One match accepts the common URI; whatever it does not accept is looked at part by part for the message.
 _PLAIN = re.compile(r"s3[an]?://((?:(?!\.{1,2}(?:/|\Z))[^/\\%\0]+)(?:/(?!\.{1,2}(?:/|\Z))[^/\\%\0]+)*)/?")
 _SCHEME = re.compile(r"s3[an]?://")
@@ -172,13 +174,16 @@ class LocalStorage:
         path = Path(self._checked(uri))
         aside = path.parent / f".trash-{uuid.uuid4().hex}"
         try:
+            path.unlink()
+        except IsADirectoryError:
             path.rename(aside)
+            shutil.rmtree(aside)
         except (FileNotFoundError, NotADirectoryError):
             return
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        else:
-            aside.unlink()
+
+    def replacement(self, uri: str, writer: str) -> LocalReplacement:
+        """Returns a context in which the next content of the prefix is written aside, until it is published."""
+        return LocalReplacement(Path(self._checked(uri)), uri, writer, self._explained)
 
     def location(self, uri: str) -> str:
         """Returns what a person opens: the folder or file itself."""

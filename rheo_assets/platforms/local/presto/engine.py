@@ -10,6 +10,7 @@ from typing import Any
 
 from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal
+from rheo_assets.runner.disks import full_disk, says_full_disk
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 LANG = "PRESTO_SQL"
@@ -45,9 +46,11 @@ class PrestoEngine:
                 result = _Watched(task, self._store, connection, cancelled).run()
         except Refusal as refusal:
             raise TaskFailure("user", f"'{task.node}': {refusal.reason}", refusal.detail) from None
+        except OSError as error:
+            raise _of_disk(task, error) from error
         for warning in result.warnings:
             log(f"warning: {warning}")
-        log(f"{result.rows} rows in {task.output.path}")
+        log(f"{result.rows} rows in {task.output.final}")
         return result
 
 
@@ -109,18 +112,23 @@ class _Watched:
             raise self._stop
 
     def _failure(self) -> BaseException:
-        from rheo_assets.platforms.local.presto.problems import OutOfMemory
+        from rheo_assets.platforms.local.presto.problems import DiskFull, OutOfMemory
 
         error = self._error
         assert error is not None
+        if isinstance(error, DiskFull):
+            return full_disk(self._task.node, "while the query ran", str(error))
         if isinstance(error, OutOfMemory):
             return TaskFailure(
                 "platform",
-                f"'{self._task.node}': the query needs more memory than the local Athena may take",
+                f"'{self._task.node}': the query needs more memory than the local Athena may take: read less at once, "
+                "or leave columns out before it sorts or groups",
                 str(error),
             )
-        if isinstance(error, (Refusal, TaskFailure)):
-            return error
-        if isinstance(error, OSError):
-            return TaskFailure("platform", f"'{self._task.node}': the local store failed: {error}")
         return error
+
+
+def _of_disk(task: Task, error: OSError) -> TaskFailure:
+    if says_full_disk(error):
+        return full_disk(task.node, detail=str(error))
+    return TaskFailure("platform", f"'{task.node}': the local store failed: {error}")

@@ -123,7 +123,7 @@ class Execution:
         place = None
         if statement.kind != "select":
             place = output.destination(location, statement.properties)
-            own = location.rstrip("/") == self.task.output.path.rstrip("/") and last
+            own = location.rstrip("/") == self.task.output.final.rstrip("/") and last
             if not location or own:
                 place = None
             else:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from rheo_assets.platforms.local.presto.parameters import Query
 from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal, listing, near_misses
+from rheo_assets.runner.disks import says_full_disk
 
 T = TypeVar("T")
 _UNKNOWN_COLUMN = re.compile(
@@ -23,6 +24,10 @@ _MESSAGE = re.compile(
 _FILE = re.compile(r"""['"]?((?:s3://)[^'"\s]+)['"]?""")
 _ADVICE = re.compile(r"\n\s*Possible (?:fixes|solutions):.*|\n\n  file = .*", re.S)  # settings that users cannot reach
 _SEEN = re.compile(r"\n\s*LINE \d+:.*", re.S)
+
+
+class DiskFull(Exception):  # noqa: N818
+    """There is no room for the result, or for what the query puts aside while it runs."""
 
 
 class OutOfMemory(Exception):  # noqa: N818
@@ -42,6 +47,7 @@ def explain(
     Raises:
         Refusal: The user's SQL or data is at fault.
         OutOfMemory: The machine is.
+        DiskFull: The disk is.
     """
     import duckdb
 
@@ -50,8 +56,11 @@ def explain(
     except duckdb.InterruptException:
         raise
     except duckdb.OutOfMemoryException as error:
-        raise OutOfMemory(str(error)) from None
+        kind = DiskFull if "max_temp_directory_size" in str(error) else OutOfMemory
+        raise kind(_ADVICE.sub("", store.in_uris(str(error)))) from None
     except duckdb.Error as error:
+        if says_full_disk(error):
+            raise DiskFull(store.in_uris(str(error))) from None
         text = store.in_uris(str(error))
         short = _ADVICE.sub("", text)
         detail = f"{short}\n\n{sql}" if sql else short

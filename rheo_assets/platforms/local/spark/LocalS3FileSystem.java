@@ -144,7 +144,7 @@ public class LocalS3FileSystem extends FileSystem {
             }
             if (!inside) {
                 throw new AccessControlException(
-                    makeQualified(path) + " lies outside the partition that the node may write, " + folders[0]);
+                    makeQualified(path) + " is not where the node may write");
             }
         }
         return onDisk(path);
