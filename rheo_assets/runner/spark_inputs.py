@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from rheo_assets.runner.empty_outputs import EMPTY_SCHEMA
 from rheo_assets.runner.spark_failures import failure_of, reason
 from rheo_assets.runner.spark_schemas import Difference, footer_schema, hadoop_conf, merge_types, same_names
 from rheo_assets.runner.task import TaskFailure, TaskInput
 
 TYPED = {"parquet", "orc"}  # formats that carry their schema
 CORRUPT = "_corrupt_record"
-EMPTY_SCHEMA = ".schema"  # left beside an output without rows, in a format that then says nothing about its columns
 _SHOWN = 5
 
 
@@ -197,7 +197,7 @@ def _corrupt(spark: Any, node: str, item: TaskInput, partition: Partition) -> No
 
 
 def _schema_left_behind(spark: Any, path: str) -> Any:
-    """Returns the schema that `spark_output` left beside an output without rows, or None."""
+    """Returns the schema that an engine left beside an output without rows, or None."""
     import json
 
     from pyspark.sql.types import StructType

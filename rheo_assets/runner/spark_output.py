@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from rheo_assets.runner.spark_inputs import CORRUPT, EMPTY_SCHEMA, csv_header, reader
+from rheo_assets.runner.empty_outputs import EMPTY_SCHEMA, WITHOUT_TYPES
+from rheo_assets.runner.spark_inputs import CORRUPT, csv_header, reader
 from rheo_assets.runner.spark_schemas import hadoop_conf
 from rheo_assets.runner.task import TaskOutput
 
@@ -54,7 +55,7 @@ def write_output(spark: Any, frame: Any, output: TaskOutput) -> Written:
         observed = _few_files(frame).observe(counted, functions.count(functions.lit(1)).alias("rows"))
         _writer(observed, output).save(fresh.toString())
         rows = int(counted._jo.getAsJava().get("rows"))  # `counted.get` would walk the map entry by entry
-        if rows == 0 and output.format in {"json", "csv"}:
+        if rows == 0 and output.format in WITHOUT_TYPES:
             _leave_schema(jvm, files, fresh, frame.schema)
         preview = _preview(spark, frame.schema, output, fresh.toString()) if rows else ()
         _swap(jvm, files, fresh, target, aside)

@@ -208,11 +208,11 @@ class Execution:
                     f"the column '{name}' is of type {kind}, which Athena cannot write to a table: "
                     + ("use json_format" if kind == "json" else "CAST it")
                 )
+        (rows,) = self.connection.execute(f"SELECT count(*) FROM {_RESULT}").fetchone()
         explain(
-            lambda: output.write_partition(f"SELECT * FROM {_RESULT}", self.task.output, self.store, self.connection),
+            lambda: output.write_partition(_RESULT, rows, self.task.output, self.store, self.connection),
             store=self.store,
         )
-        (rows,) = self.connection.execute(f"SELECT count(*) FROM {_RESULT}").fetchone()
         shown = ", ".join(
             f"athena_varchar({identifier(name)})" if kind.endswith("time zone") else identifier(name)
             for name, kind in schema

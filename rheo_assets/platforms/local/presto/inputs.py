@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rheo_assets.platforms.local.presto import schemas
+from rheo_assets.platforms.local.presto.empty_outputs import schema_left_behind
 from rheo_assets.platforms.local.presto.files import Partition, folder_keys, folder_value, partitions
 from rheo_assets.platforms.local.presto.paths import SCHEME, Store
 from rheo_assets.platforms.local.presto.refusals import Refusal, not_available
 from rheo_assets.platforms.local.presto.rewrites import PATH
 from rheo_assets.platforms.local.presto.session import file_list, identifier, literal
+from rheo_assets.runner.empty_outputs import WITHOUT_TYPES
 from rheo_assets.runner.task import TaskInput
 
 _SHOWN = 5
@@ -43,6 +45,15 @@ def make_table(given: TaskInput, store: Store, connection: Any, *, with_path: bo
         raise not_available(f"the format {given.format} of the input '{given.alias}'", remedy)
     found = partitions(given, store)
     filled = tuple(partition for partition in found if partition.files)
+    empty = {
+        partition.uri: left
+        for partition in found
+        if not partition.files and (left := _columns_left_behind(given, partition, store)) is not None
+    }
+    if not filled and empty:
+        known = next(iter(empty.values()))
+        connection.execute(f"CREATE VIEW {identifier(given.alias)} AS {_no_rows(known, with_path=with_path)}")
+        return Table(tuple(known), _warning(given, found, empty))
     if not filled:
         where = ", ".join(given.paths[:_SHOWN]) or "no partition"
         what = "is absent here (it is optional)" if given.optional and not found else "has no data"
@@ -64,7 +75,20 @@ def make_table(given: TaskInput, store: Store, connection: Any, *, with_path: bo
     if with_path:
         columns.append(f"{literal(SCHEME)} || substr(filename, {len(str(store.base)) + 2}) AS {identifier(PATH)}")
     connection.execute(f"CREATE VIEW {identifier(given.alias)} AS SELECT {', '.join(columns)} FROM {source}")
-    return Table((*types, *(key for key in keys if key.lower() not in lowered)), _warning(given, found))
+    return Table((*types, *(key for key in keys if key.lower() not in lowered)), _warning(given, found, empty))
+
+
+def _columns_left_behind(given: TaskInput, partition: Partition, store: Store) -> dict[str, str] | None:
+    if given.format not in WITHOUT_TYPES:
+        return None
+    where = f"the partition {partition.label} of the input '{given.alias}'"
+    return schema_left_behind(store.local(partition.uri), where)
+
+
+def _no_rows(columns: Mapping[str, str], *, with_path: bool) -> str:
+    types = {**columns, **({PATH: "VARCHAR"} if with_path else {})}
+    fields = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in types.items())
+    return f"SELECT {fields} WHERE false"
 
 
 def _source(given: TaskInput, filled: Sequence[Partition], connection: Any) -> tuple[str, dict[str, str]]:
@@ -112,8 +136,9 @@ def _csv_source(given: TaskInput, filled: Sequence[Partition], connection: Any) 
     return read([file for partition in filled for file in partition.files]), types
 
 
-def _warning(given: TaskInput, found: Sequence[Partition]) -> str:
-    absent = [*given.missing, *(partition.uri for partition in found if not partition.files)]
+def _warning(given: TaskInput, found: Sequence[Partition], empty: Container[str]) -> str:
+    without = (partition.uri for partition in found if not partition.files and partition.uri not in empty)
+    absent = [*given.missing, *without]
     if not absent:
         return ""
     more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from rheo_assets.platforms.local.presto import schemas
+from rheo_assets.platforms.local.presto.empty_outputs import leave_schema
 from rheo_assets.platforms.local.presto.files import hidden
 from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal, listing, not_available
 from rheo_assets.platforms.local.presto.session import identifier, literal
+from rheo_assets.runner.empty_outputs import WITHOUT_TYPES
 from rheo_assets.runner.task import TaskOutput
 
 _FORMATS = {"PARQUET": "parquet", "JSON": "json", "TEXTFILE": "csv"}
@@ -102,8 +104,8 @@ def add_files(table: str, place: Destination, store: Store, connection: Any) -> 
     connection.execute(f"COPY {identifier(table)} TO {literal(str(target))} ({options})")
 
 
-def write_partition(select: str, output: TaskOutput, store: Store, connection: Any) -> None:
-    """Replaces the output partition by one file with the rows of the query.
+def write_partition(table: str, rows: int, output: TaskOutput, store: Store, connection: Any) -> None:
+    """Replaces the output partition by one file with the rows of a table, and its columns beside it if there are none.
 
     A crash leaves the old partition, the new one or none; never a part of one.
     """
@@ -120,9 +122,11 @@ def write_partition(select: str, output: TaskOutput, store: Store, connection: A
     new, old = (target.with_name(f".{target.name}.{mark}.{what}") for what in ("new", "old"))
     try:
         new.mkdir()
-        connection.execute(
-            f"COPY ({select}) TO {literal(str(new / f'part-00000{_suffix(output.format, compression)}'))} ({options})"
-        )
+        file = new / f"part-00000{_suffix(output.format, compression)}"
+        connection.execute(f"COPY {identifier(table)} TO {literal(str(file))} ({options})")
+        if rows == 0 and output.format in WITHOUT_TYPES:
+            relation = connection.table(table)
+            leave_schema(new, zip(relation.columns, relation.types, strict=True))
         if target.exists():
             target.rename(old)
         try:
