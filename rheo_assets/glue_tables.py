@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rheo_assets.datasets import DataFormat, S3Dataset, check_options
@@ -105,23 +105,11 @@ def dataset_of(
     return dataset, spec
 
 
-def describe_table(
-    database: str,
-    name: str,
-    location: str,
-    columns: Iterable[Sequence[str]] = (),
-    partition_keys: Iterable[Sequence[str]] = (),
-    *,
-    dataset_format: DataFormat | str = DataFormat.PARQUET,
-    delimiter: str | None = None,
-    header: bool | None = None,
-    description: str = "",
-) -> dict[str, Any]:
-    """Returns a table as Glue's `GetTable` would describe it: the inverse of `dataset_of`.
+@dataclass(frozen=True, slots=True)
+class GlueTable:
+    """What a table of plain files on S3 says about itself: the inverse of `dataset_of`.
 
-    Args:
-        database: The database's name.
-        name: The table's name.
+    Attributes:
         location: `s3://bucket/folder`.
         columns: `(name, Hive type)` pairs of what is in the files.
         partition_keys: `(name, Hive type)` pairs, or `(name, Hive type, strftime format)` for a DATETIME.
@@ -133,37 +121,51 @@ def describe_table(
     Raises:
         DeclarationError: Options that the format does not have, or a malformed column or key.
     """
-    where = f"Glue table '{database}.{name}'"
-    data_format = DataFormat.of(dataset_format, where)
-    said = {"delimiter": delimiter, "header": header}
-    check_options(data_format, {option: value for option, value in said.items() if value is not None}, where)
-    keys = [_column(key, where, longest=3) for key in partition_keys]
-    parameters = {"EXTERNAL": "TRUE", "classification": str(data_format)}
-    parameters |= {f"{FORMAT_PARAMETER}{key[0]}": key[2] for key in keys if len(key) > 2}
-    serde_parameters = {"serialization.format": "1"}
-    if data_format is DataFormat.CSV:
-        separator = delimiter or ","
-        serde_parameters = {"field.delim": separator, "serialization.format": separator}
-        if header:
-            parameters["skip.header.line.count"] = "1"
-    hive = _STORAGE[data_format]
-    return {
-        "Name": name,
-        "DatabaseName": database,
-        **({"Description": description} if description else {}),
-        "StorageDescriptor": {
-            "Columns": [
-                {"Name": column[0], "Type": column[1]} for column in (_column(one, where, longest=2) for one in columns)
-            ],
-            "Location": location,
-            "InputFormat": hive.input_format,
-            "OutputFormat": hive.output_format,
-            "SerdeInfo": {"SerializationLibrary": hive.serde, "Parameters": serde_parameters},
-        },
-        "PartitionKeys": [{"Name": key[0], "Type": key[1]} for key in keys],
-        "TableType": "EXTERNAL_TABLE",
-        "Parameters": parameters,
-    }
+
+    location: str
+    columns: Sequence[Sequence[str]] = ()
+    partition_keys: Sequence[Sequence[str]] = ()
+    dataset_format: DataFormat | str = field(default=DataFormat.PARQUET, kw_only=True)
+    delimiter: str | None = field(default=None, kw_only=True)
+    header: bool | None = field(default=None, kw_only=True)
+    description: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        where = f"Glue table at {self.location!r}"
+        data_format = DataFormat.of(self.dataset_format, where)
+        said = {"delimiter": self.delimiter, "header": self.header}
+        check_options(data_format, {option: value for option, value in said.items() if value is not None}, where)
+        object.__setattr__(self, "dataset_format", data_format)
+        object.__setattr__(self, "columns", tuple(_column(one, where, longest=2) for one in self.columns))
+        object.__setattr__(self, "partition_keys", tuple(_column(one, where, longest=3) for one in self.partition_keys))
+
+    def describe(self, database: str, name: str) -> dict[str, Any]:
+        """Returns the table as Glue's `GetTable` would describe it under a name."""
+        data_format = DataFormat(self.dataset_format)
+        parameters = {"EXTERNAL": "TRUE", "classification": str(data_format)}
+        parameters |= {f"{FORMAT_PARAMETER}{key[0]}": key[2] for key in self.partition_keys if len(key) > 2}
+        serde_parameters = {"serialization.format": "1"}
+        if data_format is DataFormat.CSV:
+            separator = self.delimiter or ","
+            serde_parameters = {"field.delim": separator, "serialization.format": separator}
+            if self.header:
+                parameters["skip.header.line.count"] = "1"
+        hive = _STORAGE[data_format]
+        return {
+            "Name": name,
+            "DatabaseName": database,
+            **({"Description": self.description} if self.description else {}),
+            "StorageDescriptor": {
+                "Columns": [{"Name": column[0], "Type": column[1]} for column in self.columns],
+                "Location": self.location,
+                "InputFormat": hive.input_format,
+                "OutputFormat": hive.output_format,
+                "SerdeInfo": {"SerializationLibrary": hive.serde, "Parameters": serde_parameters},
+            },
+            "PartitionKeys": [{"Name": key[0], "Type": key[1]} for key in self.partition_keys],
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": parameters,
+        }
 
 
 def _column(declared: Sequence[str], where: str, longest: int) -> tuple[str, ...]:

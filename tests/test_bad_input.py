@@ -14,6 +14,7 @@ import pytest
 
 from rheo_assets import EQUALS, Application, InlinedCompute, PrestoSQL, S3Dataset, SignalIntegrityProtocol, Spark
 from rheo_assets.errors import ExecutionFailed
+from rheo_assets.glue_tables import GlueTable
 from rheo_assets.platforms.local.catalog import LocalCatalog
 from rheo_assets.platforms.local.storage import LocalStorage
 from tests.cases.topologies import DAY, S3, STRING, SUCCESS, cycle, file, node, ran, spec
@@ -140,7 +141,7 @@ def test_no_name_or_value_leaves_the_root(root: Path, app: Application, name: st
         lambda: app.process(source[name][FIRST]),
         lambda: app.materialize(source["*"]["*"], [name, FIRST]),
         lambda: app.glue_table(name, "table"),
-        lambda: LocalCatalog(root).register("database", name, "s3://lake/x"),
+        lambda: LocalCatalog(root).register("database", name, GlueTable("s3://lake/x")),
     ]
     if name.strip("/") != "etc":  # a key prefix may begin with a slash, and stays below its bucket
         tries.append(lambda: S3Dataset("1", "lake", name))

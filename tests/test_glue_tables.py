@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rheo_assets.datasets import DataFormat
 from rheo_assets.dimensions import DatetimeGranularity, DimensionType
 from rheo_assets.errors import DeclarationError
-from rheo_assets.glue_tables import dataset_of, describe_table
+from rheo_assets.glue_tables import GlueTable, dataset_of
 
 pytestmark = pytest.mark.fast
 
@@ -195,7 +195,7 @@ def test_a_table_that_is_no_readable_dataset_is_refused(found: dict[str, Any], p
 )
 def test_a_malformed_description_is_refused(arguments: dict[str, Any]):
     with pytest.raises(DeclarationError):
-        describe_table("shop", "orders", "s3://lake/orders", **arguments)
+        GlueTable("s3://lake/orders", **arguments)
 
 
 @given(
@@ -209,9 +209,7 @@ def test_what_is_described_is_read_back(
 ):
     is_csv = data_format is DataFormat.CSV
     keys = [(f"k{i}", *([kind] if isinstance(kind, str) else kind)) for i, kind in enumerate(kinds)]
-    described = describe_table(
-        "shop",
-        "orders",
+    table = GlueTable(
         "s3://lake/orders",
         [("id", "bigint")],
         keys,
@@ -219,7 +217,7 @@ def test_what_is_described_is_read_back(
         delimiter=delimiter if is_csv else None,
         header=header if is_csv else None,
     )
-    dataset, spec = dataset_of(described)
+    dataset, spec = dataset_of(table.describe("shop", "orders"))
     assert dataset.format is data_format
     assert dataset.options == ({"delimiter": delimiter or ",", "header": bool(header)} if is_csv else {})
     expected = [DimensionType.DATETIME if len(key) > 2 or key[1] == "date" else key[1] for key in keys]

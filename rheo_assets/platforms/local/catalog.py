@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rheo_assets.datasets import DataFormat
 from rheo_assets.errors import DeclarationError, RheoError, StateError, did_you_mean, listed
-from rheo_assets.glue_tables import dataset_of, describe_table
+from rheo_assets.glue_tables import GlueTable, dataset_of
 
 _NAME = re.compile(r"\w[\w-]*\Z")
 _LONGEST_NAME = 200  # bytes, so that the file's name fits every common file system
@@ -37,7 +36,8 @@ class LocalCatalog:
 
     >>> import tempfile
     >>> catalog = LocalCatalog(tempfile.mkdtemp())
-    >>> table = catalog.register("shop", "orders", "s3://lake/orders", [("id", "bigint")], [("day", "date")])
+    >>> orders = GlueTable("s3://lake/orders", [("id", "bigint")], [("day", "date")])
+    >>> table = catalog.register("shop", "orders", orders)
     >>> catalog.table("Shop", "ORDERS")["PartitionKeys"]
     [{'Name': 'day', 'Type': 'date'}]
     """
@@ -84,40 +84,18 @@ class LocalCatalog:
                 path.stem,
                 self.tables(database),
                 f"Register it: LocalCatalog({str(self.root.parent)!r}).register({database!r}, {name!r}, "
-                f"location='s3://…', …), or save what `aws glue get-table` prints as {path}",
+                f"GlueTable('s3://…', …)), or save what `aws glue get-table` prints as {path}",
             ) from None
         return {"DatabaseName": path.parent.name, "Name": path.stem, **_parsed(content, path)}
 
-    def register(
-        self,
-        database: str,
-        name: str,
-        location: str,
-        columns: Iterable[Sequence[str]] = (),
-        partition_keys: Iterable[Sequence[str]] = (),
-        *,
-        dataset_format: DataFormat | str = DataFormat.PARQUET,
-        delimiter: str | None = None,
-        header: bool | None = None,
-        description: str = "",
-    ) -> Mapping[str, Any]:
-        """Writes a table, in place of one of the same name, and returns it; `describe_table` has the arguments.
+    def register(self, database: str, name: str, described: GlueTable) -> Mapping[str, Any]:
+        """Writes a table, in place of one of the same name, and returns it.
 
         Raises:
             DeclarationError: A table that could never be read as a dataset, or a name that cannot stand in paths.
         """
         path = self._path(database, name)
-        table = describe_table(
-            path.parent.name,
-            path.stem,
-            location,
-            columns,
-            partition_keys,
-            dataset_format=dataset_format,
-            delimiter=delimiter,
-            header=header,
-            description=description,
-        )
+        table = described.describe(path.parent.name, path.stem)
         dataset_of(table)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f".tmp-{uuid.uuid4().hex}"

@@ -9,15 +9,16 @@ import pytest
 
 from rheo_assets.datasets import DataFormat
 from rheo_assets.errors import DeclarationError, StateError
-from rheo_assets.glue_tables import dataset_of
+from rheo_assets.glue_tables import GlueTable, dataset_of
 from rheo_assets.platforms.local.catalog import LocalCatalog
 
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> LocalCatalog:
     made = LocalCatalog(tmp_path)
-    made.register("shop", "orders", "s3://lake/orders", [("id", "bigint")], [("region", "string"), ("day", "date")])
-    made.register("shop", "items", "s3://lake/items", dataset_format="csv", header=True, delimiter="|")
+    keys = [("region", "string"), ("day", "date")]
+    made.register("shop", "orders", GlueTable("s3://lake/orders", [("id", "bigint")], keys))
+    made.register("shop", "items", GlueTable("s3://lake/items", dataset_format="csv", header=True, delimiter="|"))
     return made
 
 
@@ -40,7 +41,7 @@ def test_names_are_found_in_any_case(catalog: LocalCatalog):
 
 
 def test_databases_and_tables_are_listed_in_order(catalog: LocalCatalog):
-    catalog.register("archive", "old", "s3://lake/old")
+    catalog.register("archive", "old", GlueTable("s3://lake/old"))
     assert catalog.databases() == ["archive", "shop"]
     assert catalog.tables("shop") == ["items", "orders"]
 
@@ -50,7 +51,7 @@ def test_an_empty_root_has_no_databases(tmp_path: Path):
 
 
 def test_registering_again_replaces_the_table_and_leaves_nothing_else(catalog: LocalCatalog, tmp_path: Path):
-    catalog.register("shop", "orders", "s3://lake/orders-2")
+    catalog.register("shop", "orders", GlueTable("s3://lake/orders-2"))
     assert catalog.table("shop", "orders")["StorageDescriptor"]["Location"] == "s3://lake/orders-2"
     assert sorted(file.name for file in (tmp_path / "catalog/shop").iterdir()) == ["items.json", "orders.json"]
 
@@ -66,7 +67,7 @@ def test_an_unknown_table_names_near_misses_and_how_to_register_it(catalog: Loca
     with pytest.raises(LookupError, match=r"no table 'order' in database 'shop' \(it has items, orders\)") as caught:
         catalog.table("shop", "order")
     assert "Did you mean 'orders'?" in str(caught.value)
-    assert ".register('shop', 'order', location='s3://…'" in str(caught.value)
+    assert ".register('shop', 'order', GlueTable('s3://…'" in str(caught.value)
 
 
 def test_an_unknown_database_names_near_misses(catalog: LocalCatalog):
@@ -83,22 +84,22 @@ def test_names_cannot_leave_the_catalog(catalog: LocalCatalog, name: str):
     with pytest.raises(DeclarationError, match="is no name of the local catalog"):
         catalog.table("shop", name)
     with pytest.raises(DeclarationError, match="is no name of the local catalog"):
-        catalog.register(name, "orders", "s3://lake/orders")
+        catalog.register(name, "orders", GlueTable("s3://lake/orders"))
 
 
 def test_a_symbolic_link_cannot_leave_the_catalog(catalog: LocalCatalog, tmp_path: Path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "catalog/linked").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DeclarationError, match="symbolic link that leads outside"):
-        catalog.register("linked", "orders", "s3://lake/orders")
+        catalog.register("linked", "orders", GlueTable("s3://lake/orders"))
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_table_that_could_never_be_read_is_not_registered(catalog: LocalCatalog):
     with pytest.raises(DeclarationError, match="partition key 'price' is double"):
-        catalog.register("shop", "bad", "s3://lake/bad", [], [("price", "double")])
+        catalog.register("shop", "bad", GlueTable("s3://lake/bad", [], [("price", "double")]))
     with pytest.raises(DeclarationError, match="location 'lake/bad'"):
-        catalog.register("shop", "bad", "lake/bad")
+        catalog.register("shop", "bad", GlueTable("lake/bad"))
     assert catalog.tables("shop") == ["items", "orders"]
 
 
