@@ -85,7 +85,7 @@ class Binding:
             return digest
 
     def callable_path(self, node: DataNode, position: int) -> str:
-        """Returns the local path of a callable target's blob."""
+        """Returns where a callable target's blob lies: a local path, or on AWS its URI."""
         target = node.targets[position]
         assert isinstance(target, Inlined)
         return self.platform.storage.location(self.blob_uri(self.store_callable(node.id, target.callable)))

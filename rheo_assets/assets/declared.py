@@ -68,7 +68,8 @@ def open_session(
 
 
 def check_capabilities(topology: Topology, platform: Platform) -> None:
-    """Checks that every target has an engine, before anything runs."""
+    """Prepares the platform and checks that every target has an engine, before anything runs."""
+    platform.prepare(topology.application)
     for node in topology.data_nodes.values():
         for target in node.targets:
             if not isinstance(target, NoOp):

@@ -11,10 +11,10 @@ from rheo_assets.runner.task import Task, TaskResult
 
 
 class Replacement(AbstractContextManager["Replacement"], Protocol):
-    """The next content of a prefix while it is being written: a context that leaves nothing behind unless it publishes.
+    """The next content of a prefix while it is being written: a context that changes nothing unless it publishes.
 
     Attributes:
-        uri: The empty prefix to write below; what lies there is no data of anybody until it is published.
+        uri: The prefix to write below, empty at first; what lies there is nobody's data until it is published.
     """
 
     uri: str
@@ -122,6 +122,13 @@ class Platform(Protocol):
 
     def bucket(self, application: str) -> str:
         """Returns the bucket that holds an application's own data and state."""
+
+    def prepare(self, application: str) -> None:
+        """Makes what an application needs before anything of it is written; asked at every activation.
+
+        Raises:
+            CapabilityMissing: It cannot be made; says what to do.
+        """
 
     def engine(self, target: Target) -> Engine:
         """Returns the engine that serves a target.

@@ -54,7 +54,7 @@ class Surroundings:
         platform: Where data lies and code runs.
         log: Takes one line at a time.
         cancelled: Whether the execution is to end.
-        callable_path: Returns the local path of a callable's blob.
+        callable_path: Returns where a callable's blob lies: a local path, or on AWS its URI.
         run_id: The Dagster run, for the record.
         pause: Waits between retries, seconds.
     """

@@ -77,7 +77,7 @@ class Task:
     Attributes:
         node: The user's node id, for messages.
         lang: A `Lang` value: `PYTHON`, `SPARK_SQL`, `PRESTO_SQL`, `SCALA`; `INLINED` for a callable.
-        code: The source text; for `INLINED` the local path of the cloudpickle blob.
+        code: The source text; for `INLINED` where the cloudpickle blob lies: a local path, or on AWS its URI.
         dimensions: The output's dimension values, rendered as in the path.
         args: The target's own keyword arguments.
         params: What a callable gets as `params` besides `dimensions` (`platform`, `AWS_REGION`, …).

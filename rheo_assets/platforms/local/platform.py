@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ from rheo_assets.compute.targets import Target
 from rheo_assets.errors import CapabilityMissing
 from rheo_assets.platforms.capabilities import Engine
 from rheo_assets.platforms.engines import Engines
+from rheo_assets.platforms.home import rheo_home
 from rheo_assets.platforms.local.catalog import LocalCatalog
 from rheo_assets.platforms.local.storage import LocalStorage
 
@@ -28,7 +28,7 @@ class LocalPlatform:
     concurrency = 2
 
     def __init__(self, root: str | Path | None = None) -> None:
-        self.root = Path(root or os.environ.get("RHEO_HOME") or Path.home() / ".rheo").expanduser().absolute()
+        self.root = rheo_home(root)
         self.storage = LocalStorage(self.root)
         makers = {
             **dict.fromkeys(("glue", "emr", "emr_serverless"), self._spark),
@@ -40,6 +40,9 @@ class LocalPlatform:
     def bucket(self, application: str) -> str:
         """Returns the bucket that holds an application's own data and state."""
         return f"rheo-{application}"
+
+    def prepare(self, application: str) -> None:
+        """Makes nothing: folders come to be when something is written."""
 
     def engine(self, target: Target) -> Engine:
         """Returns the engine that serves a target.

@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import shutil
 import stat
 import uuid
@@ -14,12 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rheo_assets.platforms.local.replacing import LocalReplacement
+from rheo_assets.platforms.uris import bucket_and_key, object_path
 
-# One match accepts the common URI; whatever it does not accept is looked at part by part for the message.
-_PLAIN = re.compile(r"s3[an]?://((?:(?!\.{1,2}(?:/|\Z))[^/\\%\0]+)(?:/(?!\.{1,2}(?:/|\Z))[^/\\%\0]+)*)/?")
-_SCHEME = re.compile(r"s3[an]?://")
-_ENCODED = re.compile(r"%(?:25)*(?:2e|2f|5c|00)", re.IGNORECASE)
-_LONGEST_NAME = 255  # bytes, on every common file system
 _KNOWN_FOLDERS = 4096
 _log = logging.getLogger("rheo_assets")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -133,8 +128,7 @@ class LocalStorage:
             OSError: The disk is full, or the key is taken by a prefix (or the other way round); the old content stays.
         """
         path = Path(self._checked(uri))
-        if path.parent == Path(self._base):
-            raise ValueError(f"{uri!r} names a bucket, not an object: add a key, as in {uri.rstrip('/') + '/key'!r}")
+        bucket_and_key(uri, needs_key=True)
         temporary = path.parent / f".tmp-{uuid.uuid4().hex}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -190,10 +184,7 @@ class LocalStorage:
         return self._checked(uri)
 
     def _mapped(self, uri: str) -> str:
-        match = _PLAIN.fullmatch(uri)
-        if match is None or len(uri) > _LONGEST_NAME // 4:
-            return f"{self._base}/{'/'.join(_segments(uri))}"
-        return f"{self._base}/{match[1]}"
+        return f"{self._base}/{object_path(uri)}"
 
     def _checked(self, uri: str) -> str:
         path = self._mapped(uri)
@@ -307,42 +298,6 @@ def _any_data(folder: str) -> bool:
     except FileNotFoundError:
         return False
     return any(_any_data(path) for path in below)
-
-
-def _segments(uri: str) -> list[str]:
-    """Splits the URI into bucket and key parts, each checked.
-
-    Raises:
-        ValueError: The URI is of another scheme, or a part would not stay where it is written; names the part.
-    """
-    scheme = _SCHEME.match(uri)
-    if scheme is None:
-        raise ValueError(f"{uri!r} is not an object's URI: write s3://bucket/key")
-    parts = uri[scheme.end() :].split("/")
-    if len(parts) > 1 and parts[-1] == "":
-        parts.pop()
-    for part in parts:
-        fault = _fault(part)
-        if fault:
-            raise ValueError(f"{uri!r} cannot be stored: {part!r} {fault}")
-    return parts
-
-
-def _fault(part: str) -> str:
-    if part == "":
-        return "is an empty part of the path; write one '/' between two names"
-    if part in {".", ".."}:
-        return "would lead to another folder"
-    for character, name in (("\\", "a backslash"), ("\0", "a NUL character")):
-        if character in part:
-            return f"contains {name}"
-    if _ENCODED.search(part):
-        return "contains a percent-encoded '.', '/', '\\' or NUL, which would lead to another folder once decoded"
-    try:
-        size = len(os.fsencode(part))
-    except UnicodeEncodeError:
-        return "contains a character that no file name can hold"
-    return f"is {size} bytes long; a name can have {_LONGEST_NAME}" if size > _LONGEST_NAME else ""
 
 
 def _symlink(path: str) -> str:

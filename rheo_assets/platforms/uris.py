@@ -1,0 +1,80 @@
+"""The URIs of objects: `s3://bucket/key`, read the same way by every storage.
+
+What a laptop's folders cannot hold is no URI on S3 either, so that one declaration means the same on both.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+
+LONGEST_NAME: Final = 255  # bytes, on every common file system
+
+# One match accepts the common URI; whatever it does not accept is looked at part by part for the message.
+_PLAIN = re.compile(r"s3[an]?://((?:(?!\.{1,2}(?:/|\Z))[^/\\%\0]+)(?:/(?!\.{1,2}(?:/|\Z))[^/\\%\0]+)*)/?")
+_SCHEME = re.compile(r"s3[an]?://")
+_ENCODED = re.compile(r"%(?:25)*(?:2e|2f|5c|00)", re.IGNORECASE)
+
+
+def object_path(uri: str) -> str:
+    """Returns the bucket and the key of a URI, without a trailing slash.
+
+    >>> object_path("s3a://lake/orders/NA/")
+    'lake/orders/NA'
+
+    Raises:
+        ValueError: The URI is of another scheme, or a part would not stay where it is written; names the part.
+    """
+    match = _PLAIN.fullmatch(uri)
+    if match is None or len(uri) > LONGEST_NAME // 4:
+        return "/".join(_segments(uri))
+    return match[1]
+
+
+def bucket_and_key(uri: str, *, needs_key: bool = False) -> tuple[str, str]:
+    """Returns the bucket, and the key without a trailing slash: empty where the URI is that of a bucket.
+
+    Args:
+        uri: The URI.
+        needs_key: Whether a bucket alone is refused.
+
+    Raises:
+        ValueError: As `object_path`, or there is no key and one is needed.
+    """
+    bucket, _, key = object_path(uri).partition("/")
+    if needs_key and not key:
+        raise ValueError(f"{uri!r} names a bucket, not an object: add a key, as in {uri.rstrip('/') + '/key'!r}")
+    return bucket, key
+
+
+def _segments(uri: str) -> list[str]:
+    """Splits the URI into bucket and key parts, each checked."""
+    scheme = _SCHEME.match(uri)
+    if scheme is None:
+        raise ValueError(f"{uri!r} is not an object's URI: write s3://bucket/key")
+    parts = uri[scheme.end() :].split("/")
+    if len(parts) > 1 and parts[-1] == "":
+        parts.pop()
+    for part in parts:
+        fault = _fault(part)
+        if fault:
+            raise ValueError(f"{uri!r} cannot be stored: {part!r} {fault}")
+    return parts
+
+
+def _fault(part: str) -> str:
+    if part == "":
+        return "is an empty part of the path; write one '/' between two names"
+    if part in {".", ".."}:
+        return "would lead to another folder"
+    for character, name in (("\\", "a backslash"), ("\0", "a NUL character")):
+        if character in part:
+            return f"contains {name}"
+    if _ENCODED.search(part):
+        return "contains a percent-encoded '.', '/', '\\' or NUL, which would lead to another folder once decoded"
+    try:
+        size = len(os.fsencode(part))
+    except UnicodeEncodeError:
+        return "contains a character that no file name can hold"
+    return f"is {size} bytes long; a name can have {LONGEST_NAME}" if size > LONGEST_NAME else ""
