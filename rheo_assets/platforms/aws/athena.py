@@ -1,0 +1,273 @@
+"""Presto SQL on Athena: the query of a node as a job, its result unloaded into the node's partition."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rheo_assets.platforms.aws.athena_result import measured
+from rheo_assets.platforms.aws.athena_tables import Tables, database_name
+from rheo_assets.platforms.aws.clients import Clients
+from rheo_assets.platforms.aws.jobs import JobState, Messages, Phase, Silence
+from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.platforms.local.presto.execution import parameters
+from rheo_assets.platforms.local.presto.parameters import fill
+from rheo_assets.platforms.local.presto.refusals import Refusal
+from rheo_assets.runner.statements import split_statements
+from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
+
+BATCH: Final = 50  # ids of one BatchGetQueryExecution
+DOLLARS_PER_TERABYTE: Final = 5.0  # us-east-1: https://aws.amazon.com/athena/pricing/
+LEAST_BYTES: Final = 10 * 1024 * 1024  # charged for each query
+_PHASES: Final = {
+    "QUEUED": Phase.WAITING,
+    "RUNNING": Phase.RUNNING,
+    "SUCCEEDED": Phase.SUCCEEDED,
+    "FAILED": Phase.FAILED,
+    "CANCELLED": Phase.STOPPED,
+}
+_SYSTEM: Final = 1  # AthenaError.ErrorCategory
+_FORMATS: Final = {"parquet": "PARQUET", "json": "JSON", "csv": "TEXTFILE", "orc": "ORC"}
+_LINE: Final = re.compile(r"\bline (\d+):")
+
+
+@dataclass(frozen=True, slots=True)
+class AthenaSettings:
+    """Where queries run.
+
+    Attributes:
+        workgroup: The workgroup.
+        output_location: The URI prefix of Athena's own results; the application's bucket otherwise. A workgroup that
+            enforces its own has the last word.
+        catalog: The data catalog of tables that the SQL names besides its inputs.
+    """
+
+    workgroup: str = "primary"
+    output_location: str = ""
+    catalog: str = "AwsDataCatalog"
+
+
+class _Chain:
+    """The statements of one task, started one after the other; the last one writes the output."""
+
+    def __init__(self, task: Task, statements: Sequence[str]) -> None:
+        self.task = task
+        self.statements = statements
+        self.position = 0
+        self.query = ""
+        self.scanned = 0
+        self.warnings: tuple[str, ...] = ()
+
+    @property
+    def is_last(self) -> bool:
+        return self.position == len(self.statements) - 1
+
+
+class AthenaQueries:
+    """Runs the queries of nodes on Athena; see `JobService`.
+
+    A task is a chain of queries in a database of its own, which holds its inputs as tables. Each query carries a
+    request token made of the task's: Athena answers a repeated start with the query that it has already.
+
+    Args:
+        clients: Opens the clients of Athena, Glue and S3.
+        storage: Where the output is written.
+        home: Returns the URI prefix of an application's own objects.
+        settings: Where queries run.
+    """
+
+    title = "Athena"
+    polite_seconds = 15.0
+
+    def __init__(
+        self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: AthenaSettings
+    ) -> None:
+        self._clients = clients
+        self._tables = Tables(clients, storage, home)
+        self._storage = storage
+        self._home = home
+        self._settings = settings
+        self._chains: dict[str, _Chain] = {}
+
+    def _athena(self) -> Any:
+        return self._clients.client("athena")
+
+    def submit(self, task: Task) -> str:
+        """Starts the first query of the task, or finds it; see `JobService.submit`."""
+        try:
+            statements = statements_of(task)
+            inputs = self._tables.make(task)
+            chain = _Chain(task, [*(made.view for made in inputs if made.view), *statements])
+            chain.warnings = tuple(made.warning for made in inputs if made.warning)
+        except Refusal as refusal:
+            raise TaskFailure("user", f"{task.node!r}: {refusal.reason}", refusal.detail) from None
+        self._empty_output_once(task)
+        job = self._start(chain)
+        self._chains[job] = chain
+        return job
+
+    def _empty_output_once(self, task: Task) -> None:
+        # UNLOAD wants an empty prefix; what a running query of this token has written must stay.
+        mark = f"{self._home(task.application)}/jobs/{task.token}/started"
+        if self._storage.version(mark) is None:
+            self._storage.delete(task.output.path)
+            self._storage.create(mark, b"")
+
+    def _start(self, chain: _Chain) -> str:
+        task = chain.task
+        token = f"{task.application} {task.token} {chain.position}"
+        answer = self._athena().start_query_execution(
+            QueryString=chain.statements[chain.position],
+            ClientRequestToken=hashlib.sha256(token.encode()).hexdigest(),
+            **self._where(task),
+        )
+        chain.query = str(answer["QueryExecutionId"])
+        return chain.query
+
+    def _where(self, task: Task) -> dict[str, Any]:
+        results = self._settings.output_location or f"{self._home(task.application)}/athena/"
+        return {
+            "QueryExecutionContext": {"Database": database_name(task), "Catalog": self._settings.catalog},
+            "ResultConfiguration": {"OutputLocation": results},
+            "WorkGroup": self._settings.workgroup,
+        }
+
+    def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+        """Returns how the chains stand, 50 queries a call; goes on to the next query of each."""
+        found: dict[str, JobState] = {}
+        queries = {self._chains[job].query: job for job in jobs}
+        names = list(queries)
+        for start in range(0, len(names), BATCH):
+            answer = self._athena().batch_get_query_execution(QueryExecutionIds=names[start : start + BATCH])
+            for execution in answer["QueryExecutions"]:
+                job = queries[execution["QueryExecutionId"]]
+                found[job] = self._advanced(self._chains[job], execution)
+            for absent in answer.get("UnprocessedQueryExecutionIds", ()):
+                if absent.get("ErrorCode") not in {"ThrottlingException", "InternalServerException"}:
+                    found[queries[absent["QueryExecutionId"]]] = JobState(
+                        Phase.LOST, str(absent.get("ErrorCode", "")), str(absent.get("ErrorMessage", ""))
+                    )
+        return found
+
+    def _advanced(self, chain: _Chain, execution: Mapping[str, Any]) -> JobState:
+        status = execution["Status"]
+        phase = _PHASES[status["State"]]
+        if not phase.has_ended:
+            return JobState(Phase.RUNNING if chain.position else phase, status["State"])
+        chain.scanned += max(int(execution.get("Statistics", {}).get("DataScannedInBytes", 0)), LEAST_BYTES)
+        if phase is Phase.SUCCEEDED and not chain.is_last:
+            chain.position += 1
+            self._start(chain)
+            return JobState(Phase.RUNNING, status["State"])
+        error = status.get("AthenaError", {})
+        if phase is Phase.FAILED and (error.get("Retryable") or error.get("ErrorCategory") == _SYSTEM):
+            phase = Phase.LOST
+        reason = str(error.get("ErrorMessage") or status.get("StateChangeReason", ""))
+        return JobState(phase, status["State"], reason, _facts(chain, execution))
+
+    def stop(self, job: str) -> None:
+        """Stops the query that runs now."""
+        self._athena().stop_query_execution(QueryExecutionId=self._chains[job].query)
+
+    def link(self, job: str) -> str:
+        """Returns the page of the console."""
+        region = self._clients.region
+        page = f"https://{region}.console.aws.amazon.com/athena/home?region={region}"
+        return f"{page}#/query-editor/history/{job}"
+
+    def messages(self, task: Task, job: str) -> Messages:  # noqa: ARG002  # of the protocol
+        """Returns nothing: a query says nothing while it runs."""
+        return Silence()
+
+    def result(self, task: Task, job: str, state: JobState) -> TaskResult:
+        """Returns the rows, columns and first rows of what was unloaded."""
+        chain = self._chains.pop(job)
+        with tempfile.TemporaryDirectory(prefix="rheo-result-") as folder:
+            found = measured(self._clients.client("s3"), task.output, Path(folder))
+            if found is None:
+                columns = self._columns_of_nothing(chain)
+                found = self._leave_empty(task.output, columns, Path(folder))
+        self._tables.drop(task)
+        return TaskResult(
+            rows=found.rows,
+            schema=found.schema,
+            preview=found.preview,
+            warnings=chain.warnings,
+            engine=f"Athena ({self._settings.workgroup})",
+            seconds=float(state.facts.get("engine seconds", 0.0)),
+        )
+
+    def failure(self, task: Task, job: str, state: JobState) -> TaskFailure:
+        """Returns Athena's words, with the lines of the user's own SQL."""
+        self._chains.pop(job, None)
+        self._tables.drop(task)
+        told = _LINE.sub(lambda hit: f"line {max(int(hit[1]) - 1, 1)}:", state.reason)
+        return TaskFailure("user", f"{task.node!r}: its query failed: {told}")
+
+    def _columns_of_nothing(self, chain: _Chain) -> list[tuple[str, str]]:
+        """Asks for the columns of a query without rows, which leaves no file that could say them."""
+        import time
+
+        *_, query = split_statements(fill(chain.task.code, parameters(chain.task)).text)
+        started = self._athena().start_query_execution(
+            QueryString=f"SELECT * FROM (\n{query}\n) LIMIT 0",
+            **self._where(chain.task),
+        )["QueryExecutionId"]
+        for pause in (0.2, 0.5, 1, 2, 4, 8, 15, 15, 15):
+            status = self._athena().get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]
+            if status["State"] == "SUCCEEDED":
+                answer = self._athena().get_query_results(QueryExecutionId=started, MaxResults=1)
+                info = answer["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
+                return [(column["Name"], column["Type"]) for column in info]
+            if status["State"] in {"FAILED", "CANCELLED"}:
+                break
+            time.sleep(pause)
+        raise TaskFailure("platform", f"{chain.task.node!r}: Athena does not say which columns its empty result has")
+
+    def _leave_empty(self, output: TaskOutput, columns: Sequence[tuple[str, str]], folder: Path) -> Any:
+        from rheo_assets.platforms.aws.athena_result import empty_file
+
+        name, content, measured_nothing = empty_file(output, columns, folder)
+        self._storage.write(f"{output.path}/{name}", content)
+        return measured_nothing
+
+
+def statements_of(task: Task) -> list[str]:
+    """Returns the statements of a task as Athena gets them: the last one unloads its result into the output.
+
+    Raises:
+        Refusal: There is none, the last one answers nothing, or the output's format is one that Athena cannot write.
+    """
+    statements = split_statements(fill(task.code, parameters(task)).text)
+    if not statements:
+        raise Refusal("the query is empty: write a SELECT")
+    *before, last = (statement.strip().rstrip(";") for statement in statements)
+    first_word = re.match(r"\s*(?:--[^\n]*\n\s*)*\(*\s*(\w+)", last)
+    if first_word is None or first_word[1].upper() not in {"SELECT", "WITH", "VALUES", "TABLE"}:
+        raise Refusal("the last statement has no result for the node's output: end with a SELECT")
+    return [*before, f"UNLOAD (\n{last}\n) TO '{task.output.path}/' WITH ({_unload_options(task.output)})"]
+
+
+def _unload_options(output: TaskOutput) -> str:
+    options = [f"format = '{_FORMATS[output.format]}'"]
+    if output.format in {"parquet", "orc"}:
+        options.append(f"compression = '{str(output.options.get('compression') or 'SNAPPY').upper()}'")
+    if output.format == "csv":
+        delimiter = str(output.options.get("delimiter") or ",").replace("'", "''")
+        options.append(f"field_delimiter = '{delimiter}'")
+    return ", ".join(options)
+
+
+def _facts(chain: _Chain, execution: Mapping[str, Any]) -> dict[str, Any]:
+    statistics = execution.get("Statistics", {})
+    return {
+        "bytes scanned": chain.scanned,
+        "cost estimate (USD)": round(chain.scanned / 1e12 * DOLLARS_PER_TERABYTE, 6),
+        "engine seconds": int(statistics.get("EngineExecutionTimeInMillis", 0)) / 1000,
+        "queued seconds": int(statistics.get("QueryQueueTimeInMillis", 0)) / 1000,
+    }

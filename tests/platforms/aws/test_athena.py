@@ -1,0 +1,283 @@
+"""Presto SQL on Athena: real queries over what lies in S3, by the shapes of Athena's own calls."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from moto import mock_aws
+
+from rheo_assets.platforms.aws.athena import AthenaQueries, AthenaSettings
+from rheo_assets.platforms.aws.athena_tables import Tables, database_name
+from rheo_assets.platforms.aws.clients import Clients
+from rheo_assets.platforms.aws.jobs import RemoteEngine
+from rheo_assets.platforms.aws.patience import Patience
+from rheo_assets.platforms.aws.storage import S3Storage
+from rheo_assets.platforms.aws.watching import Watcher
+from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
+from tests.platforms.aws.doubles.athena import AthenaDouble
+
+BUCKET = "rheo-shop"
+OUT = f"s3://{BUCKET}/internal_data/daily/NA/2024-01-02"
+
+
+def home(application: str) -> str:
+    return f"s3://rheo-{application}"
+
+
+@dataclass
+class Bench:
+    """A query engine over a bucket of moto's, with an Athena that answers."""
+
+    s3: Any
+    glue: Any
+    storage: Any
+    double: AthenaDouble
+    engine: RemoteEngine
+    folder: Path
+
+    def put(self, uri: str, sql: str, kind: str = "parquet", options: str = "") -> None:
+        """Lands the rows of a DuckDB query as one file."""
+        path = self.folder / f"file.{kind}"
+        duckdb.execute(f"COPY ({sql}) TO '{path}' (FORMAT {kind}{options})")
+        self.storage.write(f"{uri}/part-0.{kind}", path.read_bytes())
+
+    def rows(self, kind: str = "parquet") -> list[tuple[Any, ...]]:
+        """Returns the rows that lie in the output, sorted."""
+        prefix = f"{OUT.removeprefix('s3://' + BUCKET + '/')}/"
+        found: list[tuple[Any, ...]] = []
+        for item in self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", ()):
+            path = self.folder / Path(item["Key"]).name
+            self.s3.download_file(BUCKET, item["Key"], str(path))
+            read = {"parquet": "read_parquet", "json": "read_json", "csv": "read_csv"}[kind]
+            found += duckdb.execute(f"SELECT * FROM {read}('{path}')").fetchall()
+        return sorted(found)
+
+    def run(self, task: Task, cancelled: Callable[[], bool] = lambda: False) -> TaskResult:
+        """Runs the task to its end."""
+        return self.engine.run(task, lambda line: None, cancelled)
+
+    def again(self) -> RemoteEngine:
+        """Returns the engine of another process: it knows nothing of what this one started."""
+        fresh = AthenaQueries(Clients("us-east-1"), self.storage, home, AthenaSettings())
+        return RemoteEngine(fresh, Watcher(slowest=0.2), Patience(first=0.01, longest=0.05))
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        clients = Clients("us-east-1")
+        s3, glue = clients.client("s3"), clients.client("glue")
+        s3.create_bucket(Bucket=BUCKET)
+        storage: Any = S3Storage(clients)
+        double = AthenaDouble(s3, glue, tmp_path / "root")
+        double.install(monkeypatch)
+        service = AthenaQueries(clients, storage, home, AthenaSettings())
+        engine = RemoteEngine(service, Watcher(slowest=0.2), Patience(first=0.01, longest=0.05))
+        yield Bench(s3, glue, storage, double, engine, tmp_path)
+
+
+def orders(days: int = 1, **more: Any) -> TaskInput:
+    paths = tuple(f"s3://{BUCKET}/in/2024-01-{day:02}" for day in range(days, 0, -1))
+    partitions = tuple((path.rsplit("/", 1)[-1],) for path in paths)
+    return TaskInput("orders", paths, partitions=partitions, **more)
+
+
+def task(sql: str, *inputs: TaskInput, kind: str = "parquet", token: str = "t-0", **more: Any) -> Task:
+    dimensions = {"region": "NA", "day": "2024-01-02"}
+    output = TaskOutput(OUT, kind, more.pop("options", {}))
+    return Task("daily", "PRESTO_SQL", sql, tuple(inputs), output, dimensions, application="shop", token=token, **more)
+
+
+def land(bench: Bench, days: int = 1) -> None:
+    for day in range(1, days + 1):
+        sql = f"SELECT {day}::BIGINT AS id, {day} * 1.5 AS amount, 'o{day}' AS name, DATE '2024-01-01' AS at"
+        bench.put(f"s3://{BUCKET}/in/2024-01-{day:02}", sql)
+
+
+def test_a_query_unloads_its_rows_and_tells_what_they_are(bench: Bench) -> None:
+    land(bench)
+    result = bench.run(task("SELECT name, amount * 2 AS twice, '{day}' AS day FROM orders WHERE id = 1", orders()))
+    assert bench.rows() == [("o1", 3.0, "2024-01-02")]
+    assert (result.rows, result.preview) == (1, ({"name": "o1", "twice": "3.0", "day": "2024-01-02"},))
+    assert [name for name, _ in result.schema] == ["name", "twice", "day"]
+    assert (result.metadata["bytes scanned"], result.metadata["engine seconds"]) == (10 * 1024 * 1024, 0.25)
+    assert result.metadata["cost estimate (USD)"] == pytest.approx(0.000052, abs=1e-6)
+    assert "athena/home?region=us-east-1" in result.metadata["job page"]["value"]
+    assert result.engine == "Athena (primary)"
+
+
+@pytest.mark.parametrize("kind", ["parquet", "json", "csv"])
+def test_inputs_of_each_format_have_their_types(bench: Bench, kind: str) -> None:
+    sql = "SELECT 1 AS id, 2.5::DOUBLE AS amount, 'a, \"b\"' AS name UNION ALL SELECT 2, NULL, 'c'"
+    bench.put(f"s3://{BUCKET}/in/2024-01-01", sql, kind, ", header true" if kind == "csv" else "")
+    query = "SELECT id + 1 AS id, amount, name FROM orders"
+    assert bench.run(task(query, orders(format=kind), kind="json")).rows == 2
+    assert bench.rows("json") == [(2, 2.5, 'a, "b"'), (3, None, "c")]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "json", "csv"])
+def test_outputs_of_each_format_are_counted_and_shown(bench: Bench, kind: str) -> None:
+    land(bench, 3)
+    options = {"header": False, "delimiter": "|"} if kind == "csv" else {}
+    result = bench.run(task("SELECT id, name FROM orders ORDER BY id", orders(3), kind=kind, options=options))
+    assert (result.rows, len(result.preview)) == (3, 3)
+    assert bench.rows(kind) == [(1, "o1"), (2, "o2"), (3, "o3")]
+
+
+def test_a_range_of_thirty_is_one_table_of_just_those_files(bench: Bench) -> None:
+    land(bench, 31)
+    result = bench.run(task("SELECT count(*) AS n, sum(id) AS s, max(id) AS m FROM orders", orders(30)))
+    assert result.rows == 1
+    assert bench.rows() == [(30, 465, 30)]
+
+
+def test_the_chosen_nearest_partition_is_all_that_is_read(bench: Bench) -> None:
+    land(bench, 3)
+    nearest = TaskInput("orders", (f"s3://{BUCKET}/in/2024-01-02",), partitions=(("2024-01-02",),))
+    bench.run(task("SELECT id FROM orders", nearest))
+    assert bench.rows() == [(2,)]
+
+
+def test_missing_older_partitions_are_told(bench: Bench) -> None:
+    land(bench, 2)
+    absent = f"s3://{BUCKET}/in/2024-01-03"
+    given = replace(orders(3), missing=(absent,))
+    result = bench.run(task("SELECT id FROM orders", given))
+    assert bench.rows() == [(1,), (2,)]
+    assert any("2024-01-03" in warning for warning in result.warnings)
+
+
+def test_a_result_without_rows_keeps_its_columns(bench: Bench) -> None:
+    land(bench)
+    result = bench.run(task("SELECT id, name FROM orders WHERE id > 5", orders()))
+    assert (result.rows, result.schema) == (0, (("id", "bigint"), ("name", "varchar")))
+    path = bench.folder / "empty.parquet"
+    path.write_bytes(bench.storage.read(f"{OUT}/part-0.parquet"))
+    assert duckdb.read_parquet(str(path)).columns == ["id", "name"]
+
+
+def test_statements_before_the_last_make_tables_and_views_of_the_query(bench: Bench) -> None:
+    land(bench, 2)
+    script = (
+        "CREATE TABLE big AS SELECT * FROM orders WHERE id > 1;\n"
+        "CREATE VIEW named AS SELECT name FROM big;\n"
+        "SELECT upper(name) AS name FROM named"
+    )
+    assert bench.run(task(script, orders(2))).rows == 1
+    assert bench.rows() == [("O2",)]
+    assert len(bench.double.queries) == 3
+
+
+def test_a_wrong_query_is_told_with_the_lines_of_the_users_sql(bench: Bench) -> None:
+    land(bench)
+    with pytest.raises(TaskFailure, match=r"'daily': its query failed: .*nme") as told:
+        bench.run(task("SELECT id,\n  nme\nFROM orders", orders()))
+    assert told.value.kind == "user"
+    assert bench.rows() == []
+
+
+def test_a_query_without_a_result_is_refused_before_it_starts(bench: Bench) -> None:
+    with pytest.raises(TaskFailure, match="'daily': the last statement has no result"):
+        bench.run(task("CREATE TABLE x AS SELECT 1 AS one"))
+    with pytest.raises(TaskFailure, match=r"no value for \{dya\}"):
+        bench.run(task("SELECT '{dya}' AS day"))
+    assert not bench.double.queries
+
+
+def test_partitions_whose_columns_differ_are_refused_with_both_names(bench: Bench) -> None:
+    land(bench)
+    bench.put(f"s3://{BUCKET}/in/2024-01-02", "SELECT 'x' AS id, 1.5 AS amount, 'o' AS name, DATE '2024-01-01' AS at")
+    with pytest.raises(TaskFailure, match=r"2024-01-02.*2024-01-01|2024-01-01.*2024-01-02"):
+        bench.run(task("SELECT id FROM orders", orders(2)))
+
+
+def test_a_fault_of_athena_itself_is_the_platforms(bench: Bench) -> None:
+    land(bench)
+    bench.double.system_errors = 1
+    with pytest.raises(TaskFailure, match="GENERIC_INTERNAL_ERROR") as told:
+        bench.run(task("SELECT id FROM orders", orders()))
+    assert (told.value.kind, told.value.unresolved) == ("platform", False)
+    assert bench.run(task("SELECT id FROM orders", orders(), token="t-1")).rows == 1
+
+
+def test_a_lost_answer_and_throttling_lead_to_one_query(bench: Bench) -> None:
+    land(bench)
+    bench.double.faults = [("TooManyRequestsException", 400)] * 3
+    bench.double.lose_answers = 1
+    assert bench.run(task("SELECT id FROM orders", orders())).rows == 1
+    assert len(bench.double.queries) == 1
+
+
+def test_another_process_goes_on_with_the_query_of_a_dead_one(bench: Bench) -> None:
+    land(bench)
+    bench.double.hold = True
+    bench.engine.service.submit(task("SELECT id FROM orders", orders()))
+    bench.double.hold = False
+    time.sleep(0.3)  # it ends, and has written, while nobody looks
+    result = bench.again().run(task("SELECT id FROM orders", orders()), lambda line: None, lambda: False)
+    assert (result.rows, len(bench.double.queries)) == (1, 1)
+    assert bench.rows() == [(1,)]
+
+
+def test_cancelling_stops_the_query(bench: Bench) -> None:
+    land(bench)
+    bench.double.hold = True
+    since = time.monotonic()
+    with pytest.raises(TaskFailure, match="was stopped") as told:
+        bench.run(task("SELECT id FROM orders", orders()), lambda: time.monotonic() > since + 0.2)
+    assert told.value.kind == "cancelled"
+    assert [query.state for query in bench.double.queries.values()] == ["CANCELLED"]
+
+
+def test_nothing_of_a_query_is_left_in_the_catalog(bench: Bench) -> None:
+    land(bench)
+    made = task("SELECT id FROM orders", orders())
+    bench.run(made)
+    with pytest.raises(TaskFailure):
+        bench.run(replace(made, code="SELECT wrong FROM orders", token="t-1"))
+    assert bench.glue.get_databases()["DatabaseList"] == []
+    keys = [item["Key"] for item in bench.s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())]
+    assert not [key for key in keys if database_name(made) in key]
+
+
+def test_leftovers_of_a_failed_attempt_do_not_stop_the_next(bench: Bench) -> None:
+    land(bench)
+    bench.storage.write(f"{OUT}/part-old.parquet", b"half")
+    assert bench.run(task("SELECT id FROM orders", orders())).rows == 1
+    assert bench.rows() == [(1,)]
+
+
+def test_states_of_many_queries_are_asked_fifty_a_call(bench: Bench) -> None:
+    land(bench)
+    bench.double.hold = True
+    service = bench.engine.service
+    jobs = [service.submit(task("SELECT 1 AS one", token=f"t-{number}")) for number in range(120)]
+    assert len(service.states(jobs)) == 120
+    assert bench.double.batches == [50, 50, 20]
+    for job in jobs:
+        service.stop(job)
+
+
+def test_the_manifest_and_the_table_say_how_the_files_are_read(bench: Bench) -> None:
+    bench.put(f"s3://{BUCKET}/in/2024-01-01", "SELECT 1 AS id, 'x' AS name", "csv", ", header true, delim '|'")
+    given = orders(format="csv", options={"delimiter": "|", "header": True})
+    made = task("SELECT id FROM orders", given)
+    tables = Tables(Clients("us-east-1"), bench.storage, home)
+    (table,) = tables.make(made)
+    assert table.columns == (("id", "int"), ("name", "string"))
+    assert table.view.startswith('CREATE OR REPLACE VIEW "orders" AS SELECT CAST(NULLIF("id", \'\') AS integer)')
+    stored = bench.glue.get_table(DatabaseName=database_name(made), Name="orders__text")["Table"]
+    assert stored["StorageDescriptor"]["SerdeInfo"]["Parameters"]["separatorChar"] == "|"
+    assert stored["Parameters"]["skip.header.line.count"] == "1"
+    manifest = bench.storage.read(f"{stored['StorageDescriptor']['Location']}/manifest").decode()
+    assert manifest == f"s3://{BUCKET}/in/2024-01-01/part-0.csv"
+    assert json.dumps(table.columns)
