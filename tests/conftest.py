@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, settings
 import rheo_assets as flow
 
 # A busy machine is no reason to fail: nothing here is a test of speed. CI looks at the same examples every time, so
-# that a landing fails for what it changes; new examples are looked for on people's machines.
+# that a landing fails for what it changes; new examples are looked for on people's machines. `make fast` looks at few.
 settings.register_profile(
     "rheo", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
 )
+settings.register_profile("quick", settings.get_profile("rheo"), max_examples=20)
 settings.load_profile("rheo")
 
 

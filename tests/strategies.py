@@ -1,13 +1,20 @@
-"""Hypothesis strategies for dimensions, values, windows and specs."""
+"""Hypothesis strategies for dimensions, values, windows and specs, and how many examples a costly property looks at."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from rheo_assets.dimensions import DatetimeGranularity, Dimension, DimensionSpec, DimensionType
 from rheo_assets.filters import ANY, Exactly, Window
+
+
+def examples(percent: int) -> settings:
+    """Returns settings with this many per cent of the profile's examples, so that `make fast` looks at few here too."""
+    return settings(max_examples=settings.default.max_examples * percent // 100)
+
 
 _G = DatetimeGranularity
 FORMATS = {

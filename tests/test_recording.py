@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rheo_assets.compute.code import scala_script
@@ -26,6 +26,7 @@ from rheo_assets.recording import RecordedFunction, decode, dump_topology, encod
 from rheo_assets.runner.blobs import UnusableCallable, blob_key, dump_callable, load_callable
 from rheo_assets.signals import Signal
 from rheo_assets.topology import Topology
+from tests.strategies import examples
 
 pytestmark = pytest.mark.fast
 
@@ -557,7 +558,7 @@ def levels(draw: st.DrawFn) -> tuple[dict[str, Any], list[st.SearchStrategy[Any]
     return tree, spellings
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.data(), levels(), st.dictionaries(st.sampled_from("abc"), plain_values), st.booleans())
 def test_what_is_recorded_loads_and_records_the_same(
     data: st.DataObject, shape: Any, metadata: dict[str, Any], checked: bool

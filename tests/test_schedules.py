@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rheo_assets.schedules import Cron, Rate, parse_schedule
+from tests.strategies import examples
 
 pytestmark = pytest.mark.fast
 UNTIMED = settings(deadline=None)
@@ -219,7 +220,7 @@ def test_every_tick_matches_all_fields_and_the_window(expression, after):
         assert matches(expression, tick)
 
 
-@settings(UNTIMED, max_examples=60)
+@examples(60)
 @given(expressions, moments)
 def test_no_tick_is_lost_against_a_scan_of_every_minute(expression, after):
     start = after.replace(second=0, microsecond=0)

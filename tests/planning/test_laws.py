@@ -4,7 +4,7 @@ import contextlib
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rheo_assets.errors import Contradiction, DeclarationError, MissingInput, Undetermined, UnknownPartition
@@ -12,6 +12,7 @@ from rheo_assets.planning.partition_sets import PartitionSet
 from rheo_assets.planning.reading import tips_of, tips_one_by_one
 from rheo_assets.planning.recursive import plan_recursive
 from rheo_assets.planning.tree import plan_tree
+from tests.strategies import examples
 
 pytestmark = pytest.mark.fast
 
@@ -157,7 +158,7 @@ def drawn_case(data, new_app):
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_a_plan_is_what_plain_recursion_finds(new_app, data):
     app, node, targets = drawn_case(data, new_app)
     if not targets:
@@ -189,7 +190,7 @@ def tips_or_error(solve, node, outputs):
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_a_row_of_outputs_has_the_tips_that_single_outputs_have(new_app, data):
     app, _ = data.draw(applications(new_app))
     for node in app.topology.data_nodes.values():
@@ -239,7 +240,7 @@ def history_of(app):
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_a_tree_is_everything_that_a_full_history_says_was_made_of_it(new_app, data):
     app, _ = data.draw(applications(new_app))
     tips, history = history_of(app)
@@ -265,7 +266,7 @@ def test_a_tree_is_everything_that_a_full_history_says_was_made_of_it(new_app, d
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_the_declared_outputs_are_those_that_contradict_no_link(new_app, data):
     app, _ = data.draw(applications(new_app))
     for node in app.topology.data_nodes.values():

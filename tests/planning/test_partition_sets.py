@@ -1,13 +1,14 @@
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rheo_assets.dimensions import DimensionSpec
 from rheo_assets.filters import Filter, Window
 from rheo_assets.planning.partition_sets import PartitionSet
 from rheo_assets.signals import Signal, View
+from tests.strategies import examples
 
 pytestmark = pytest.mark.fast
 
@@ -53,7 +54,7 @@ pairs = named_specs.flatmap(
 
 
 @given(pairs)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_it_is_the_set_that_python_makes(drawn):
     spec, one, other = drawn
     a, b = PartitionSet.of(spec, one), PartitionSet.of(spec, other)
@@ -69,7 +70,7 @@ def test_it_is_the_set_that_python_makes(drawn):
 
 
 @given(pairs)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_it_iterates_oldest_first(drawn):
     spec, one, _ = drawn
     found = PartitionSet.of(spec, one)
@@ -80,7 +81,7 @@ def test_it_iterates_oldest_first(drawn):
 
 
 @given(pairs)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_its_stretches_are_its_partitions(drawn):
     spec, one, _ = drawn
     found = PartitionSet.of(spec, one)
@@ -104,7 +105,7 @@ ranged = pairs.flatmap(lambda drawn: st.tuples(st.just(drawn), st.tuples(*[windo
 
 
 @given(ranged)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_spreading_reads_what_the_view_reads_and_can_exist(drawn):
     (spec, tips, _), chosen = drawn
     reading = view(spec, chosen)
@@ -113,7 +114,7 @@ def test_spreading_reads_what_the_view_reads_and_can_exist(drawn):
 
 
 @given(ranged)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_reaching_finds_the_tips_whose_range_holds_something(drawn):
     (spec, tips, ready), chosen = drawn
     reading = view(spec, chosen)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rheo_assets.dimensions import Partition
@@ -18,11 +18,10 @@ from rheo_assets.routing.snapshot import Snapshot
 from rheo_assets.topology import Topology
 from tests.routing.reference import Reference
 from tests.routing.topologies import APP, random_partition, random_topology
+from tests.strategies import examples
 
 pytestmark = pytest.mark.fast
-PROPERTY = settings(
-    max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
+PROPERTY = settings(examples(150), database=None, print_blob=True)
 Key = tuple[str, Partition]
 
 
