@@ -38,6 +38,7 @@ def engine_of(target: Any, engines: list[str] | None = None) -> str:
         (flow.Spark("output = x", SparkCliArgs=["--conf", "a=b"]), "emr"),
         (flow.InlinedCompute(lambda inputs, output, params: None), "lambda"),
         (flow.InlinedCompute(lambda inputs, output, params: None, engine="process"), "process"),
+        (flow.InlinedCompute(lambda inputs, output, params: None, timeout=3600), "process"),
         (flow.BatchCompute("output = x", engine="emr_serverless"), "emr_serverless"),
     ],
 )
@@ -60,6 +61,12 @@ def test_a_target_that_no_engine_of_the_application_serves_is_refused_where_it_i
         app.create_data("n", compute_targets=[flow.InlinedCompute(lambda i, o, p: None)])
     with pytest.raises(ValueError, match="asks for the engine 'emr', which the application does not have"):
         app.create_data("n", compute_targets=[flow.EMR("output = x")])
+
+
+def test_a_function_longer_than_lambda_allows_is_not_sent_there() -> None:
+    app = flow.Application("app", engines=["lambda"])
+    with pytest.raises(ValueError, match="Lambda ends code after 900 s, and timeout is 901"):
+        app.create_data("n", compute_targets=[flow.InlinedCompute(lambda i, o, p: None, timeout=901)])
 
 
 def test_an_engine_that_nobody_has_is_refused_with_near_misses() -> None:

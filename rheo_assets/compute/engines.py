@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, Protocol
 
 from rheo_assets.compute.hints import COMMON_HINTS, EMR_HINTS, GLUE_HINTS
-from rheo_assets.compute.targets import Batch, Inlined, Target
+from rheo_assets.compute.targets import LAMBDA_SECONDS, Batch, Inlined, Target
 from rheo_assets.compute.vocabulary import Lang
 from rheo_assets.errors import CapabilityMissing, DeclarationError, did_you_mean
 
@@ -30,12 +30,14 @@ class EngineKind:
         title: What people read.
         langs: The languages that it runs; `INLINED` is a Python callable.
         hints: The hints that it understands.
+        longest: The seconds that it lets code run; None for no limit.
     """
 
     name: str
     title: str
     langs: frozenset[str]
     hints: frozenset[str] = COMMON_HINTS
+    longest: float | None = None
 
     def refusal(self, target: Target) -> str:
         """Returns why the engine does not serve the target; empty when it does."""
@@ -43,7 +45,12 @@ class EngineKind:
         if lang not in self.langs:
             return f"{self.title} does not run {lang}"
         strange = sorted(set(getattr(target, "hints", ())) - self.hints)
-        return f"{self.title} does not know {', '.join(strange)}" if strange else ""
+        if strange:
+            return f"{self.title} does not know {', '.join(strange)}"
+        asked = getattr(target, "timeout", None)
+        if self.longest is not None and asked is not None and asked > self.longest:
+            return f"{self.title} ends code after {self.longest:g} s, and timeout is {asked:g}"
+        return ""
 
 
 ATHENA: Final = EngineKind("athena", "Athena", frozenset({Lang.PRESTO_SQL}))
@@ -52,7 +59,7 @@ EMR: Final = EngineKind("emr", "EMR", _SPARK, EMR_HINTS | COMMON_HINTS)
 EMR_SERVERLESS: Final = EngineKind(
     "emr_serverless", "EMR Serverless", _SPARK, frozenset({"RuntimeConfig", "SparkCliArgs"}) | COMMON_HINTS
 )
-LAMBDA: Final = EngineKind("lambda", "Lambda", frozenset({INLINED}), frozenset())
+LAMBDA: Final = EngineKind("lambda", "Lambda", frozenset({INLINED}), frozenset(), LAMBDA_SECONDS)
 PROCESS: Final = EngineKind("process", "a process of the run", frozenset({INLINED}), frozenset())
 
 PREFERENCE: Final = (ATHENA, GLUE, EMR, EMR_SERVERLESS, LAMBDA, PROCESS)

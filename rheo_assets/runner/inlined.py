@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, NoReturn
@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from rheo_assets.runner.blobs import UnusableCallable, load_callable
 from rheo_assets.runner.disks import full_disk, says_full_disk
 from rheo_assets.runner.metadata import metadata_entries
+from rheo_assets.runner.mirror import Mirror
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskResult
 
 _RUNNER = f"{Path(__file__).parent}/"
@@ -37,7 +38,8 @@ class InlinedSignal:
         dimensions: The dimension values of the tip by name.
         value: The text of a timer, alarm or metric; None for data.
         format: `parquet`, `json`, `csv` or `orc`.
-        local_paths: The folders behind `paths`, on the local platform; None elsewhere.
+        local_paths: The folders behind `paths`. On AWS an input is fetched when this is first asked for, and what lies
+            in the output's folder at the end is put into S3.
     """
 
     alias: str
@@ -48,7 +50,12 @@ class InlinedSignal:
     dimensions: dict[str, str]
     value: str | None = None
     format: str = "parquet"
-    local_paths: list[str] | None = None
+    _locate: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def local_paths(self) -> list[str] | None:
+        """The folders behind `paths`; None where there are none."""
+        return None if self._locate is None else [self._locate(uri) for uri in self.paths]
 
     def get_materialized_resource_paths(self) -> list[str]:
         """Returns `paths`, under the name that RheocerOS gives it."""
@@ -70,21 +77,23 @@ class Inputs(dict[str, InlinedSignal]):
         raise KeyError(f"no input {alias!r}: this node has {', '.join(self) or 'no inputs'}")
 
 
-def run_inlined(task: Task, root: Path | None = None) -> TaskResult:
+def run_inlined(task: Task, root: Path | None = None, mirror: Mirror | None = None) -> TaskResult:
     """Runs the task's callable to its end, in this process.
 
     Args:
         task: An `INLINED` task; `task.code` is the local path of the blob.
-        root: The local platform's root, which fills `local_paths`; None elsewhere.
+        root: The folder of the objects, which fills `local_paths`: the local platform's root, or the mirror's.
+        mirror: Fetches the objects that lie elsewhere.
 
     Raises:
         TaskFailure: The callable cannot be opened, raises, or calls `sys.exit`.
     """
     fn = _open(task)
-    inputs = Inputs({item.alias: _input(item, root) for item in task.inputs})
+    locate = _locator(root, mirror)
+    inputs = Inputs({item.alias: _input(item, locate) for item in task.inputs})
     started = time.monotonic()
     try:
-        returned = fn(inputs, _output(task, root), _params(task))
+        returned = fn(inputs, _output(task, locate), _params(task, mirror))
     except KeyboardInterrupt:
         raise
     except SystemExit as error:
@@ -127,6 +136,12 @@ def local_path(uri: str, root: Path) -> str:
     return str(root.joinpath("s3", *parts))
 
 
+def _locator(root: Path | None, mirror: Mirror | None) -> Callable[[str], str] | None:
+    if mirror is not None:
+        return lambda uri: str(mirror.fetch(uri))
+    return None if root is None else lambda uri: local_path(uri, root)
+
+
 def _open(task: Task) -> Callable[..., Any]:
     try:
         return load_callable(Path(task.code).read_bytes())
@@ -136,7 +151,7 @@ def _open(task: Task) -> Callable[..., Any]:
         raise TaskFailure("platform", f"node '{task.node}': its recorded callable cannot be read: {error}") from None
 
 
-def _input(item: TaskInput, root: Path | None) -> InlinedSignal:
+def _input(item: TaskInput, locate: Callable[[str], str] | None) -> InlinedSignal:
     partition = item.partitions[0] if item.partitions else tuple(item.dimensions.values())
     return InlinedSignal(
         alias=item.alias,
@@ -147,11 +162,11 @@ def _input(item: TaskInput, root: Path | None) -> InlinedSignal:
         dimensions=dict(item.dimensions),
         value=item.value,
         format=item.format,
-        local_paths=None if root is None else [local_path(uri, root) for uri in item.paths],
+        _locate=locate,
     )
 
 
-def _output(task: Task, root: Path | None) -> InlinedSignal:
+def _output(task: Task, locate: Callable[[str], str] | None) -> InlinedSignal:
     partition = tuple(task.dimensions.values())
     return InlinedSignal(
         alias=task.node,
@@ -161,11 +176,11 @@ def _output(task: Task, root: Path | None) -> InlinedSignal:
         partitions=[partition],
         dimensions=dict(task.dimensions),
         format=task.output.format,
-        local_paths=None if root is None else [local_path(task.output.path, root)],
+        _locate=locate,
     )
 
 
-def _params(task: Task) -> dict[str, Any]:
+def _params(task: Task, mirror: Mirror | None) -> dict[str, Any]:
     """Returns what the callable gets as `params`; the AWS names exist everywhere, so that one callable runs on both."""
     return {
         "AWS_REGION": os.environ.get("AWS_REGION", "us-east-1"),
@@ -174,6 +189,7 @@ def _params(task: Task) -> dict[str, Any]:
         **task.params,
         "dimensions": dict(task.dimensions),
         "platform": task.params.get("platform", task.runtime_platform),
+        **({} if mirror is None else {"AWS_BOTO_SESSION": mirror.session}),
     }
 
 

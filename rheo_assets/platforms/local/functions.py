@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -47,10 +47,18 @@ class FunctionEngine:
 
     langs = ("INLINED",)
 
-    def __init__(self, root: Path) -> None:
-        """Takes the root of the local platform, under which `s3/<bucket>/<key>` lies."""
+    def __init__(self, root: Path, *, in_s3: bool = False, environment: Mapping[str, str] | None = None) -> None:
+        """Takes the folder under which `s3/<bucket>/<key>` lies.
+
+        Args:
+            root: The root of the local platform, or that of a mirror.
+            in_s3: Whether it is a mirror, which is filled from S3 as far as callables ask for it.
+            environment: Variables of the child besides this process's own.
+        """
         self._storage = LocalStorage(root)
         self.root = self._storage.root
+        self._in_s3 = in_s3
+        self._environment = dict(environment or {})
 
     def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
         """Runs the task's callable in a child process; see `Engine.run`.
@@ -109,6 +117,7 @@ class FunctionEngine:
             "root": str(self.root),
             "sys_path": [_absolute(entry) for entry in sys.path],
             "lifeline": lifeline,
+            "in_s3": self._in_s3,
         }
         (folder / CALL).write_text(json.dumps(call), encoding="utf-8")
         return subprocess.Popen(
@@ -118,7 +127,7 @@ class FunctionEngine:
             stderr=subprocess.STDOUT,
             bufsize=0,
             cwd=work,
-            env={**os.environ, "RHEO_ROOT": str(self.root)},
+            env={**os.environ, **self._environment, "RHEO_ROOT": str(self.root)},
             pass_fds=(lifeline,),
             start_new_session=True,
         )

@@ -30,7 +30,7 @@ def main(folder: Path) -> None:
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
     sys.path[:] = call["sys_path"]
     process = os.getpid()
-    answer = _answer(call["task"], Path(call["root"]))
+    answer = _answer(call["task"], Path(call["root"]), in_s3=call["in_s3"])
     if os.getpid() == process:  # a fork in user code that comes back here has no answer to give
         part = folder / f"{ANSWER}.part"
         try:
@@ -41,12 +41,18 @@ def main(folder: Path) -> None:
         part.replace(folder / ANSWER)
 
 
-def _answer(task_json: str, root: Path) -> dict[str, Any]:
+def _answer(task_json: str, root: Path, *, in_s3: bool) -> dict[str, Any]:
     from rheo_assets.runner.inlined import run_inlined
+    from rheo_assets.runner.mirror import Mirror
     from rheo_assets.runner.task import Task, TaskFailure
 
     try:
-        return {"result": run_inlined(Task.from_json(task_json), root).to_json()}
+        mirror = None
+        if in_s3:
+            import boto3
+
+            mirror = Mirror(boto3.Session(), root)
+        return {"result": run_inlined(Task.from_json(task_json), root, mirror).to_json()}
     except TaskFailure as failure:
         return {"failure": failure.to_json()}
 
