@@ -76,6 +76,16 @@ class UnknownNode(RheoError, ValueError):  # noqa: N818
         self.node = node
 
 
+class UnknownTable(RheoError, LookupError):  # noqa: N818
+    """A database or table that the catalog does not have."""
+
+    def __init__(self, subject: str, found: str, known: Sequence[str], remedy: str) -> None:
+        has = f"it has {listed(known)}" if known else "it has none yet"
+        super().__init__(f"{subject} ({has}).{did_you_mean(found, known)} {remedy}")
+        self.name = found
+        self.known = tuple(known)
+
+
 class Undetermined(RheoError, ValueError):  # noqa: N818
     """A partition that the links do not determine."""
 

@@ -64,7 +64,7 @@ class S3Storage:
         """How what is written is encrypted, as the arguments of S3's calls."""
         if self.kms_key is None:
             return {"ServerSideEncryption": "AES256"}
-        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key, "BucketKeyEnabled": True}
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key}
 
     def version(self, uri: str) -> str | None:
         """Returns the identity of the object's present content, or None when there is no such object."""

@@ -5,25 +5,15 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rheo_assets.errors import DeclarationError, RheoError, StateError, did_you_mean, listed
+from rheo_assets.errors import DeclarationError, StateError, UnknownTable
 from rheo_assets.glue_tables import GlueTable, dataset_of
 
 _NAME = re.compile(r"\w[\w-]*\Z")
 _LONGEST_NAME = 200  # bytes, so that the file's name fits every common file system
-
-
-class UnknownTable(RheoError, LookupError):  # noqa: N818  # reads as the user would say it
-    """A database or table that the catalog does not have."""
-
-    def __init__(self, subject: str, found: str, known: Sequence[str], remedy: str) -> None:
-        has = f"it has {listed(known)}" if known else "it has none yet"
-        super().__init__(f"{subject} ({has}).{did_you_mean(found, known)} {remedy}")
-        self.name = found
-        self.known = tuple(known)
 
 
 class LocalCatalog:
