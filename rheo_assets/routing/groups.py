@@ -12,7 +12,7 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction, InvalidValue
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.joins import JoinKeys
-from rheo_assets.routing.journal import Event, Trigger
+from rheo_assets.routing.journal import Began, Event, Trigger, Unrouted
 from rheo_assets.routing.shelf import Shelf
 
 Key = tuple[str, Partition]
@@ -71,6 +71,7 @@ class NodeGroups:
         self.runnable: dict[int, None] = {}
         self.injected: set[Key] = set()
         self.in_flight: Shelf[Partition, Trigger] = Shelf()
+        self.unrouted: dict[Partition, Unrouted] = {}
         self.counts: Counter[str] = Counter()
         self.next_number = 0
         self.sources = {alias: view.node.id for alias, view in node.inputs.items()}
@@ -290,7 +291,7 @@ class NodeGroups:
             if is_held(group.output):
                 self._drop(group, "absorbed")
                 continue
-            if group.output in self.in_flight:
+            if group.output in self.in_flight or group.output in self.unrouted:
                 self._drop(group, "skipped")
                 continue
             self._drop(group, "emitted")
@@ -300,8 +301,16 @@ class NodeGroups:
             triggers.append(trigger)
         return triggers
 
+    def began(self, entry: Began) -> None:
+        """Takes note that partitions are executed that nobody routed: their groups are skipped until it has ended."""
+        for partition, execution in entry.executions.items():
+            self.unrouted[partition] = Unrouted(execution, entry.run, entry.owner)
+
     def ended(self, partition: Partition, execution: str | None) -> None:
         """Takes note that an execution of the partition is over; that of a plan or a person ends no other."""
+        other = self.unrouted.get(partition)
+        if other is not None and other.execution == execution:
+            self.unrouted.pop(partition)
         trigger = self.in_flight.get(partition)
         if trigger is not None and trigger.execution_id(self.node.application) == execution:
             self.in_flight.pop(partition)

@@ -84,7 +84,40 @@ class Ended:
     execution: str | None
 
 
-Entry = Event | Turn | PlanOpened | PlanClosed | Ended
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A run that nobody routed began executions: a person asked for it, or a backfill.
+
+    Attributes:
+        node: The id of the data node.
+        run: The run.
+        owner: The process that it runs in, as text.
+        executions: The ids of the executions by partition; each ends as any other.
+    """
+
+    position: int
+    node: str
+    run: str
+    owner: str
+    executions: Mapping[Partition, str] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unrouted:
+    """An execution that runs and that nobody routed.
+
+    Attributes:
+        execution: Its id.
+        run: Its run.
+        owner: The process that it runs in, as text.
+    """
+
+    execution: str
+    run: str
+    owner: str
+
+
+Entry = Event | Turn | PlanOpened | PlanClosed | Began | Ended
 
 
 @dataclass(frozen=True, slots=True)

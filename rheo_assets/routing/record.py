@@ -10,7 +10,7 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.errors import StateError
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.groups import Key, NodeGroups, TriggerGroup
-from rheo_assets.routing.journal import PlanOpened, Trigger
+from rheo_assets.routing.journal import PlanOpened, Trigger, Unrouted
 from rheo_assets.routing.router import Router, readable
 from rheo_assets.routing.shelf import Shelf
 from rheo_assets.topology import Topology
@@ -37,6 +37,10 @@ def dump_node(state: NodeGroups, topology: Topology, cursor: int, whole: bool = 
         "buckets": [state.groups.buckets, state.in_flight.buckets],
         "injected": _dump_keys(topology, state.injected),
         "counts": dict(state.counts),
+        "unrouted": [
+            [list(state.node.spec.render(partition)), other.execution, other.run, other.owner]
+            for partition, other in state.unrouted.items()
+        ],
     }
     first = f',"groups":{groups.pop(0)},"in_flight":{in_flight.pop(0)}}}'
     rows = {"": _text_of(head)[:-1] + first}
@@ -100,6 +104,10 @@ def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> No
     state.counts.update(head["counts"])
     state.next_number = head["next"]
     state.injected = _read_keys(topology, head["injected"])
+    for values, *said in head.get("unrouted", ()):
+        partition = readable(topology, node.id, tuple(values))
+        if partition is not None:
+            state.unrouted[partition] = Unrouted(*said)
     for number in range(head["buckets"][1]):
         items = head["in_flight"] if number == 0 else json.loads(rows[f"f{number}"])
         triggers = [_read_trigger(state, topology, item) for item in items]

@@ -12,7 +12,7 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.groups import Key, NodeGroups
-from rheo_assets.routing.journal import Ended, Entry, Event, PlanClosed, PlanOpened, Trigger, Turn
+from rheo_assets.routing.journal import Began, Ended, Entry, Event, PlanClosed, PlanOpened, Trigger, Turn, Unrouted
 from rheo_assets.topology import Topology
 
 _log = logging.getLogger("rheo_assets")
@@ -31,8 +31,10 @@ class Router:
         active: The ids of the nodes with waiting groups.
         runnable: Those of them whose groups the next turn emits.
         busy: The ids of the nodes with emitted executions that have not ended.
+        occupied: The ids of the nodes with executions that nobody routed and that have not ended.
         dirty: The ids of the nodes whose state has changed since it was saved.
         plans_changed: Whether the open plans have.
+        ended: How many ends of executions it has folded in.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Router:
         self.cursor = cursor
         self.plans = dict(plans or {})
         self.plans_changed = False
+        self.ended = 0
         self.active: set[str] = set()
         self.runnable: set[str] = set()
         self.busy: set[str] = set()
+        self.occupied: set[str] = set()
         self.dirty: set[str] = set()
         self._touched: set[str] = set()
         self._load = load
@@ -74,6 +78,7 @@ class Router:
         (self.active.add if state.groups else self.active.discard)(node_id)
         (self.runnable.add if state.runnable else self.runnable.discard)(node_id)
         (self.busy.add if state.in_flight else self.busy.discard)(node_id)
+        (self.occupied.add if state.unrouted else self.occupied.discard)(node_id)
         expiry = state.next_expiry()
         if expiry is not None and self._next_expiry.get(node_id) != expiry:
             self._next_expiry[node_id] = expiry
@@ -91,7 +96,11 @@ class Router:
             self.plans_changed = True
         elif isinstance(entry, PlanClosed):
             self.plans_changed |= self.plans.pop(entry.plan, None) is not None
+        elif isinstance(entry, Began) and entry.node in self.topology.data_nodes:
+            for state in self._touch(entry.node, entry.position):
+                state.began(entry)
         elif isinstance(entry, Ended) and entry.node in self.topology.data_nodes:
+            self.ended += 1
             for state in self._touch(entry.node, entry.position):
                 state.ended(entry.partition, entry.execution)
         return []
@@ -109,6 +118,7 @@ class Router:
         if signal is None:
             return
         if isinstance(signal, DataNode):
+            self.ended += event.has_data
             for state in self._touch(event.node, event.position):
                 state.ended(event.partition, event.identity)
         if not signal.filter.admits(signal.spec, event.partition):
@@ -184,6 +194,14 @@ class Router:
     def outbox(self) -> list[Trigger]:
         """Returns every emitted execution that has not ended."""
         return [trigger for node_id in sorted(self.busy) for trigger in self.groups(node_id).in_flight.values()]
+
+    def unrouted(self) -> list[tuple[str, Partition, Unrouted]]:
+        """Returns every execution that nobody routed and that has not ended: node id, partition, and whose it is."""
+        return [
+            (node_id, partition, other)
+            for node_id in sorted(self.occupied)
+            for partition, other in self.groups(node_id).unrouted.items()
+        ]
 
 
 def readable(topology: Topology, node_id: str, values: tuple[str, ...]) -> Partition | None:

@@ -61,6 +61,7 @@ class Snapshot:
         self._rows = rows
         self._seat = seat
         self._from: int | None = None
+        self._reading = -1
         self._found: dict[str, dict[str, str]] = {}
         self._others: dict[str, str] = {}
         self._saved_nodes: set[str] = set()
@@ -79,32 +80,56 @@ class Snapshot:
     def load(self) -> Router:
         """Returns the router as the furthest driver saved it; a new one where nothing was saved."""
         for _ in range(_TRIES):
-            headers = self._headers()
-            if not headers:
+            headers, damaged = self._headers()
+            if not headers and not damaged:
                 return Router(self.topology)
             self.is_new = False
-            seat = max(headers, key=lambda number: (headers[number], number == self._seat))
-            if self._read(seat):
+            for seat in sorted(headers, key=lambda number: (headers[number], number == self._seat), reverse=True):
+                try:
+                    if not self._read(seat):
+                        break  # it has just been saved: look again
+                    router = self._router(headers[seat])
+                except StateError as error:
+                    _log.warning("%s", error)
+                    damaged.append(error)
+                    continue
                 self._from = seat
-                return self._router(headers[seat])
-        raise StateError("another driver saves its routing state faster than this one can read it")
+                return router
+            else:
+                raise damaged[-1]  # an older state would do, but there is none that can be read
+        raise StateError(
+            f"application '{self.topology.application}': another driver saves its routing state faster than this one "
+            "can read it. Stop one of them"
+        )
 
-    def _headers(self) -> dict[int, int]:
+    def _headers(self) -> tuple[dict[int, int], list[StateError]]:
         keys = {self._key(seat): seat for seat in range(SEATS)}
-        found = {}
+        found, damaged = {}, []
         for key, text in self._rows.rows(keys).items():
-            try:
-                found[keys[key]] = load_header(text)
-            except StateError as error:
-                if text:
-                    _log.warning("%s; it is left out", error)
-        return found
+            if text:
+                try:
+                    found[keys[key]] = load_header(text)
+                except (StateError, LookupError, TypeError, ValueError) as error:
+                    damaged.append(self._damaged(key, error))
+        return found, damaged
+
+    def _damaged(self, key: str, error: Exception) -> StateError:
+        return StateError(
+            f"application '{self.topology.application}': its routing state in the key-value row '{key}' cannot be "
+            f"read: {error}. Put a copy of the row back, or go on without it: "
+            f"DagsterInstance.get().run_storage.set_cursor_values({{{key!r}: ''}}). What waited or was about to run "
+            "by it is then forgotten; app.process(view) reports an event again"
+        )
 
     def _read(self, seat: int) -> bool:
         """Reads a seat's rows; returns whether nobody wrote between the first and the last."""
         header = self._rows.rows([self._key(seat)])
         self._others = self._texts({name: self._key(seat, name) for name in (_PLANS, _NODES)})
-        self._saved_nodes = set(json.loads(self._others.get(_NODES, "[]")))
+        try:
+            self._saved_nodes = set(json.loads(self._others.get(_NODES, "[]")))
+        except (TypeError, ValueError) as error:
+            raise self._damaged(self._key(seat, _NODES), error) from None
+        self._reading = seat
         self._nodes_are_saved = self._saved_nodes == self.topology.data_nodes.keys()
         ids = [node_id for node_id in self.topology.data_nodes if node_id in self._saved_nodes]
         heads = self._texts({node_id: self._key(seat, *self._parts(node_id, "")) for node_id in ids})
@@ -129,7 +154,10 @@ class Snapshot:
             return []
 
     def _router(self, cursor: int) -> Router:
-        plans = load_plans(self.topology, self._others[_PLANS]) if _PLANS in self._others else {}
+        try:
+            plans = load_plans(self.topology, self._others[_PLANS]) if _PLANS in self._others else {}
+        except (StateError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise self._damaged(self._key(self._reading, _PLANS), error) from None
         router = Router(self.topology, self._load_node, cursor, plans)
         for node_id, rows in self._found.items():
             if not _is_idle(rows[""]):
@@ -143,9 +171,8 @@ class Snapshot:
             return None
         try:
             return load_node(node, self.topology, rows)
-        except (StateError, LookupError, TypeError, ValueError) as error:
-            _log.warning("the waiting groups of '%s' are lost: %s", node.id, error)
-            return None
+        except (StateError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise self._damaged(self._key(self._reading, *self._parts(node.id, "")), error) from None
 
     # saving ---------------------------------------------------------------------------------------------------
 
@@ -208,6 +235,7 @@ def _packed(batches: Iterable[Mapping[str, str]]) -> Iterator[dict[str, str]]:
 def _is_idle(text: str) -> bool:
     try:
         head = json.loads(text)
-        return not head["groups"] and not head["in_flight"] and max(head["buckets"]) <= 1
+        waits = head["groups"] or head["in_flight"] or head.get("unrouted")
+        return not waits and max(head["buckets"]) <= 1
     except (ValueError, LookupError, TypeError):
         return False

@@ -7,6 +7,7 @@ import pytest
 from rheo_assets.compute.targets import NOOPCompute
 from rheo_assets.datasets import SUCCESS, S3Dataset
 from rheo_assets.declaration import data_node, external_node
+from rheo_assets.errors import StateError
 from rheo_assets.routing.journal import Event, PlanOpened, Turn
 from rheo_assets.routing.snapshot import Snapshot
 from rheo_assets.topology import Topology
@@ -101,3 +102,33 @@ def test_open_plans_survive():
     router.fold(PlanOpened(7, "plan", {"n": frozenset({(1,), (2,)})}))
     loaded, _ = saved_and_loaded(topology, rows, router, snapshot, 3)
     assert loaded.plans == router.plans
+
+
+def saved(topology, rows, seat, position):
+    snapshot = Snapshot(topology, rows, seat)
+    router = snapshot.load()
+    router.fold(Event(position, "a", (position,), f"a{position}", 0.0))
+    router.fold(PlanOpened(position, "plan", {"n": frozenset({(1,)})}))
+    snapshot.save(router)
+
+
+ROWS = ["", "/plans", "/node/n"]
+TEXTS = ["{", "[1", "7", '{"version": 1}', '{"version": 9}']
+
+
+@pytest.mark.parametrize(
+    ("row", "text"), [*((row, text) for row in ROWS for text in TEXTS), *(("/nodes", text) for text in TEXTS[:3])]
+)
+def test_a_damaged_row_is_told_with_what_to_do_and_an_older_seat_takes_its_place(row, text, caplog):
+    topology, rows = joining("n"), MemoryRows()
+    saved(topology, rows, 0, 1)
+    saved(topology, rows, 1, 2)
+    rows.stored[f"rheo/app/router/1{row}"] = text
+    router = Snapshot(topology, rows, 2).load()
+    assert len(router.groups("n").groups) == 1  # what seat 0 had: the rest is folded again from there
+    assert router.cursor == 1
+    rows.stored["rheo/app/router/0"] = ""
+    with pytest.raises(StateError, match=rf"'app'.*row 'rheo/app/router/1{row}'.*set_cursor_values.*process"):
+        Snapshot(topology, rows, 2).load()
+    rows.stored[f"rheo/app/router/1{row}"] = ""  # as the message says
+    Snapshot(topology, rows, 2).load()
