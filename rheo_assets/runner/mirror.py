@@ -13,12 +13,13 @@ class Mirror:
     Args:
         session: A boto3 session, which user code gets as `params["AWS_BOTO_SESSION"]`.
         root: The folder.
+        client: A client of S3; the session's otherwise.
     """
 
-    def __init__(self, session: Any, root: Path) -> None:
+    def __init__(self, session: Any, root: Path, client: Any = None) -> None:
         self.session = session
         self.root = root
-        self._client: Any = None
+        self._client = client
         self._fetched: set[str] = set()
         self._lock = Lock()
 

@@ -8,18 +8,22 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rheo_assets.platforms.aws.athena_result import measured
 from rheo_assets.platforms.aws.athena_tables import Tables, database_name
 from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.jobs import JobState, Messages, Phase, Silence
+from rheo_assets.platforms.aws.jobs import JobState, Messages, Phase, RemoteEngine, Silence
+from rheo_assets.platforms.aws.watching import process_watcher
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.platforms.local.presto.execution import parameters
 from rheo_assets.platforms.local.presto.parameters import fill
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.runner.statements import split_statements
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
+
+if TYPE_CHECKING:
+    from rheo_assets.platforms.aws.platform import AwsPlatform
 
 BATCH: Final = 50  # ids of one BatchGetQueryExecution
 DOLLARS_PER_TERABYTE: Final = 5.0  # us-east-1: https://aws.amazon.com/athena/pricing/
@@ -271,3 +275,10 @@ def _facts(chain: _Chain, execution: Mapping[str, Any]) -> dict[str, Any]:
         "engine seconds": int(statistics.get("EngineExecutionTimeInMillis", 0)) / 1000,
         "queued seconds": int(statistics.get("QueryQueueTimeInMillis", 0)) / 1000,
     }
+
+
+def athena_engine(platform: AwsPlatform) -> RemoteEngine:
+    """Returns the engine that runs Presto SQL on Athena; its options are those of `AthenaSettings`."""
+    settings = AthenaSettings(**platform.options("athena"))
+    service = AthenaQueries(platform.clients, platform.storage, lambda name: f"s3://{platform.bucket(name)}", settings)
+    return RemoteEngine(service, process_watcher())

@@ -27,6 +27,7 @@ _MAKERS: Final[Mapping[str, tuple[str, str]]] = {
     "emr": ("emr", "emr_engine"),
     "emr_serverless": ("emr_serverless", "emr_serverless_engine"),
     "lambda": ("lambdas", "lambda_engine"),
+    "process": ("functions", "process_engine"),
 }
 _UNKNOWN_ACCOUNT: Final = "000000000000"
 _ACCOUNT = re.compile(r"\d{12}")

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from threading import Condition, Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
@@ -207,3 +208,9 @@ class Watcher:
             return 0.0
         soonest = min(watched.due for watched in self._jobs.values())
         return min(max(soonest - self._clock(), 0.01), _TURN)
+
+
+@cache
+def process_watcher() -> Watcher:
+    """Returns the watcher that all engines of this process share."""
+    return Watcher()

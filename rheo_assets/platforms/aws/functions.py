@@ -1,0 +1,65 @@
+"""Runs a Python callable whose data lies in S3, in a child process of this machine: a Lambda's, or that of a run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rheo_assets.platforms.local.functions import FunctionEngine
+from rheo_assets.runner.mirror import Mirror
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+
+if TYPE_CHECKING:
+    from rheo_assets.platforms.aws.platform import AwsPlatform
+
+
+def run_function(
+    task: Task,
+    client: Any,
+    environment: Mapping[str, str],
+    log: Callable[[str], None],
+    cancelled: Callable[[], bool],
+) -> TaskResult:
+    """Runs the callable to its end, and puts what it left in its output's folder into S3.
+
+    Args:
+        task: An `INLINED` task; `task.code` is the URI of the blob.
+        client: A client of S3.
+        environment: What the child needs to open a session of its own.
+        log: Takes a line that the callable prints.
+        cancelled: Whether it is to end.
+
+    Raises:
+        TaskFailure: The callable did not succeed; then nothing is put into S3.
+    """
+    with tempfile.TemporaryDirectory(prefix="rheo-function-") as folder:
+        mirror = Mirror(None, Path(folder).resolve(), client)
+        blob = mirror.fetch_object(task.code)
+        engine = FunctionEngine(mirror.root, in_s3=True, environment=environment)
+        try:
+            result = engine.run(replace(task, code=str(blob)), log, cancelled)
+        except TaskFailure as failure:
+            message, detail = mirror.in_uris(failure.message), mirror.in_uris(failure.detail)
+            raise TaskFailure(failure.kind, message, detail) from None
+        mirror.push(task.output.path)
+        return TaskResult.from_json(mirror.in_uris(result.to_json()))
+
+
+class ProcessFunctions:
+    """Runs callables beside the Dagster run instead of on Lambda; see `Engine`."""
+
+    def __init__(self, platform: AwsPlatform) -> None:
+        self._clients = platform.clients
+
+    def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
+        """Runs the callable in a child process of this machine."""
+        environment = self._clients.child_environment()
+        return run_function(task, self._clients.client("s3"), environment, log, cancelled)
+
+
+def process_engine(platform: AwsPlatform) -> ProcessFunctions:
+    """Returns the engine that runs callables in a process of the run."""
+    return ProcessFunctions(platform)
