@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
-import os
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import cached_property
-from pathlib import Path
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rheo_assets.compute.engines import read_kinds
 from rheo_assets.datasets import S3Dataset, SignalIntegrityProtocol
-from rheo_assets.declaration import data_node, external_node, projection_node, timer_node
-from rheo_assets.dimensions import DimensionSpec, Partition
-from rheo_assets.errors import CapabilityMissing, DeclarationError, KeyTaken, NotActivated, UnknownNode
+from rheo_assets.declaration import external_node, projection_node, timer_node
+from rheo_assets.dimensions import DimensionSpec
+from rheo_assets.errors import DeclarationError
 from rheo_assets.executions import ComputeRecord, Execution
-from rheo_assets.materialize import paths_of
-from rheo_assets.nodes import DataNode, Projection, Timer, check_id
-from rheo_assets.platforms.local.platform import LocalPlatform
-from rheo_assets.signals import Signal, View, as_view
+from rheo_assets.looking import Looking
+from rheo_assets.nodes import DataNode, Projection, Timer
+from rheo_assets.platforms.choosing import is_local_forced
+from rheo_assets.running import Running
+from rheo_assets.signals import Signal
 from rheo_assets.topology import Topology
+from rheo_assets.workspace import Workspace, caller
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from rheo_assets.assets.inspect import PendingGroup, Reason
-    from rheo_assets.assets.session import Session
     from rheo_assets.platforms.capabilities import Platform
-
-_YEARS_LISTED = 3
-_HERE = str(Path(__file__).parent)
 
 
 class Application:
@@ -59,39 +52,18 @@ class Application:
         since: datetime | str | None = None,
         engines: Sequence[str] | None = None,
     ) -> None:
-        self.name = check_id("application", name)
-        self._kinds = read_kinds(engines, f"application '{name}'")
+        self.name = name
         self.region = region
-        if isinstance(platform, str):
-            raise DeclarationError(
-                f"application '{name}'", f"platform is {platform!r}", "Give a LocalPlatform(), or set RHEO_PLATFORM"
-            )
-        self._platform = platform
-        self._since = _read_since(since)
-        self._declared: dict[str, Signal] = {}
-        self._attached = False
-        self._unrecorded: set[str] = set()
-        self._session: Session | None = None
-        self._viewer: Session | None = None
+        self._space = Workspace(name, region, platform, since, engines)
+        self._running = Running(self._space)
+        self._looking = Looking(self._space, self._running)
 
-    @cached_property
+    @property
     def platform(self) -> Platform:
         """Where data lies and code runs."""
-        if self._platform is not None:
-            return self._platform
-        named = os.environ.get("RHEO_PLATFORM", "local")
-        if named == "local":
-            return LocalPlatform()
-        raise CapabilityMissing(f"RHEO_PLATFORM is {named!r}: this version runs on 'local' only")
+        return self._space.platform
 
     # declaring ------------------------------------------------------------------------------------------------
-
-    def _declare(self, node: Signal, replaces: bool = False) -> Signal:
-        if node.id in self._declared and not replaces:
-            raise KeyTaken(f"'{self.name}' declares '{node.id}' twice: use update_data, or another id")
-        self._declared[node.id] = node
-        self._unrecorded.add(node.id)
-        return node
 
     def add_timer(
         self,
@@ -116,8 +88,7 @@ class Application:
             time_dimension_granularity,
             time_dimension_shift,
         )
-        self._declare(node)
-        return node
+        return self._space.add(node)
 
     def marshal_external_data(
         self,
@@ -130,11 +101,11 @@ class Application:
     ) -> Signal:
         """Declares a dataset that somebody else writes."""
         folder = getattr(external_data_desc, "folder", "data").rsplit("/", 1)[-1]
-        said = {**metadata, "_source": _caller()}
+        said = {**metadata, "_source": caller()}
         node = external_node(
             self.name, id or folder, external_data_desc, dimension_spec, dimension_filter, protocol, said
         )
-        return self._declare(node)
+        return self._space.add(node)
 
     def glue_table(
         self,
@@ -170,31 +141,19 @@ class Application:
         Raises:
             ValueError: A declaration that could never work, naming the node and what to change.
         """
-        node = self._data_node(id, inputs, declaration)
-        self._declare(node)
-        return node
+        return self._space.add(self._space.data_node(id, inputs, declaration))
 
     def update_data(self, id: str, inputs: Any = None, **declaration: Any) -> DataNode:  # noqa: A002
         """Replaces the declaration of a data node."""
-        self._known(id)
-        node = self._data_node(id, inputs, declaration)
-        self._declare(node, replaces=True)
-        return node
+        self._space.known(id)
+        return self._space.add(self._space.data_node(id, inputs, declaration), replaces=True)
 
     def patch_data(self, id: str, **changes: Any) -> DataNode:  # noqa: A002
         """Changes part of the declaration of a data node."""
-        known = self._known(id)
+        known = self._space.known(id)
         if not isinstance(known, DataNode):
             raise DeclarationError(f"'{id}'", "is not a data node", "Only data nodes are patched")
-        node = self._data_node(id, None, {**known.declaration, **changes})
-        self._declare(node, replaces=True)
-        return node
-
-    def _data_node(self, node_id: str, inputs: Any, declaration: Mapping[str, Any]) -> DataNode:
-        said = {"_source": _caller(), **declaration}
-        if inputs is not None:
-            said["inputs"] = inputs
-        return data_node(self.name, self.platform.bucket(self.name), node_id, kinds=self._kinds, **said)
+        return self._space.add(self._space.data_node(id, None, {**known.declaration, **changes}), replaces=True)
 
     def project(
         self,
@@ -205,26 +164,9 @@ class Application:
     ) -> Projection:
         """Declares a projection: one event of the input fans out over the values of the filter."""
         node = projection_node(self.name, id, input, output_dimension_spec, output_dimension_filter)
-        self._declare(node)
-        return node
+        return self._space.add(node)
 
     # finding --------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def _recorded(self) -> Topology | None:
-        from rheo_assets.assets.declared import recorded_topology
-
-        return recorded_topology(self.name, self.platform)
-
-    def _known(self, node_id: str) -> Signal:
-        if node_id in self._declared:
-            return self._declared[node_id]
-        recorded = self._recorded
-        if recorded is not None and node_id in recorded:
-            self._attached = True
-            return recorded[node_id]
-        known = {*self._declared, *(recorded.nodes if recorded is not None else ())}
-        raise UnknownNode(self.name, str(node_id), known)
 
     def __getitem__(self, id: str) -> Signal:  # noqa: A002
         """Returns a node of this session, else of the activated application.
@@ -232,18 +174,18 @@ class Application:
         Raises:
             ValueError: There is none; the message has near misses.
         """
-        return self._known(id)
+        return self._space.known(id)
 
     def data(self, id: str) -> Signal:  # noqa: A002
         """Returns a data node or external dataset."""
-        node = self._known(id)
+        node = self._space.known(id)
         if not node.holds_data:
             raise DeclarationError(f"'{id}'", f"is a {type(node).__name__.lower()}, not data")
         return node
 
     def timer(self, id: str) -> Timer:  # noqa: A002
         """Returns a timer."""
-        node = self._known(id)
+        node = self._space.known(id)
         if not isinstance(node, Timer):
             raise DeclarationError(f"'{id}'", "is not a timer")
         return node
@@ -251,17 +193,13 @@ class Application:
     @property
     def topology(self) -> Topology:
         """The nodes as activate() would record them: this session's, and recorded ones where it used any of them."""
-        if not self._declared:
-            return self._recorded or Topology(self.name, {})
-        if not self._attached or self._recorded is None:
-            return Topology(self.name, dict(self._declared))
-        return Topology(self.name, {**self._recorded.nodes, **self._declared})
+        return self._space.topology
 
     def definitions(self) -> dg.Definitions:
         """Returns the Dagster `Definitions`: assets, sensors, jobs. Pure: it records and starts nothing."""
         from rheo_assets.assets.definitions import definitions
 
-        return definitions(self.topology, self.platform, self._since)
+        return definitions(self.topology, self.platform, self._space.since)
 
     # driving --------------------------------------------------------------------------------------------------
 
@@ -271,43 +209,7 @@ class Application:
         Args:
             allow_concurrent_executions: False waits until executions of the earlier declaration have ended.
         """
-        from rheo_assets.assets.declared import open_session
-
-        if not allow_concurrent_executions and self._session is not None:
-            self._session.settle()
-        self._session = open_session(
-            self.topology, self.platform, self._since, records=bool(self._unrecorded), extends=self._attached
-        )
-        self._unrecorded.clear()
-        self._viewer = None
-        self.__dict__.pop("_recorded", None)
-
-    def _active(self, verb: str) -> Session:
-        """Returns the session that this process activated; one that declared nothing joins the recorded application."""
-        found = None if self._session is None and self._declared else self._looking()
-        if found is None:
-            raise NotActivated(self.name, verb)
-        return found
-
-    def _looking(self) -> Session | None:
-        """Returns a session to look with, and changes no declaration; None where nothing was ever activated."""
-        from rheo_assets.assets.declared import open_session
-
-        if self._session is not None:
-            return self._session
-        if self._viewer is None and self._recorded is not None:
-            self._viewer = open_session(self._recorded, self.platform, self._since, records=False)
-        return self._viewer
-
-    def _executing(self, node: DataNode) -> Session:
-        """Returns the session that executes a node; activates what this session declared around it."""
-        topology = self.topology
-        around = {node.id, *topology.ancestors(node.id), *topology.descendants(node.id)}
-        if around & self._unrecorded:
-            self.activate()
-        session = self._looking()
-        assert session is not None  # a node is declared here or recorded
-        return session
+        self._running.activate(allow_concurrent_executions)
 
     def process(self, event: Any, target_route_id: Any = None, event_id: str | None = None) -> None:
         """Injects the event of a concrete partition and waits for the executions that it completes.
@@ -321,11 +223,7 @@ class Application:
             RuntimeError: The application is not activated.
             ValueError: The view is not concrete, or the partition is not declared.
         """
-        session = self._active("process")
-        view = as_view(event)
-        signal = self._known(view.node.id)
-        route = None if target_route_id is None else self._known(getattr(target_route_id, "id", target_route_id)).id
-        session.process(signal, view.tip("process"), route, event_id)
+        self._running.process(event, target_route_id, event_id)
 
     def execute(
         self,
@@ -334,8 +232,12 @@ class Application:
         wait: bool = True,
         recursive: bool = False,
         update_dependency_tree: bool = False,
+        *,
+        progress: bool | None = None,
     ) -> str:
         """Makes an execution of this output partition happen and returns its path.
+
+        Beside a daemon, the daemon runs it, and this process waits.
 
         Args:
             target: A concrete view of a data node; the node itself where the inputs determine the output.
@@ -343,36 +245,18 @@ class Application:
             wait: Whether to return only when it has ended.
             recursive: Execute every missing partition that it reads first.
             update_dependency_tree: Execute what is made from it, too.
+            progress: Whether to show on standard error how far it is: a bar on a terminal, a line in a notebook, a log
+                line a minute elsewhere. None does so unless `RHEO_PROGRESS` is `0`.
 
         Raises:
             RuntimeError: An execution failed, or could not be started.
             ValueError: The partition, the inputs or external data are wrong or missing.
         """
-        from rheo_assets.assets.execute import execute
-
-        node = self._own(target, "execute")
-        session = self._executing(node)
-        node = session.binding.topology.data_nodes[node.id]
-        return execute(session, node, target, inputs, wait, recursive, update_dependency_tree)
-
-    def _own(self, target: Any, verb: str) -> DataNode:
-        asked = as_view(target).node
-        if asked.application != self.name:
-            raise UnknownNode(self.name, f"{asked.application}.{asked.id}", self._declared)
-        node = self._known(asked.id)
-        if not isinstance(node, DataNode):
-            raise DeclarationError(
-                f"{verb}({node.id})", f"is a {type(node).__name__}, not a data node of '{self.name}'"
-            )
-        return node
+        return self._running.execute(target, inputs, wait, recursive, update_dependency_tree, progress)
 
     def validate(self, target: Any, inputs: Any = None) -> None:
         """Makes the checks of `execute` without any effect."""
-        from rheo_assets.assets.binding import Binding
-        from rheo_assets.assets.execute import plan_of
-
-        node = self._own(target, "validate")
-        plan_of(Binding(self.topology, self.platform, self._since), node, target, inputs, recursive=False)
+        self._running.validate(target, inputs)
 
     def poll(self, view: Any, wait: bool = True) -> tuple[str | None, list[ComputeRecord] | None]:
         """Returns `(path, records)` of the last execution; `(None, None)` where there was none.
@@ -380,100 +264,73 @@ class Application:
         Raises:
             ValueError: Not a data node of this application, or not concrete.
         """
-        from rheo_assets.assets.polling import poll
-
-        found = self._found(view, "poll")
-        return (None, None) if found is None else poll(*found, wait)
+        return self._running.poll(view, wait)
 
     def kill(self, view: Any) -> bool:
         """Ends the running execution of a partition; returns whether there was one."""
-        from rheo_assets.assets.polling import kill
-
-        found = self._found(view, "kill")
-        return found is not None and kill(*found)
+        return self._running.kill(view)
 
     def has_active_record(self, view: Any) -> bool:
         """Returns whether the partition is executing now."""
-        found = self._found(view, "has_active_record")
-        if found is None:
-            return False
-        session, node, partition = found
-        return bool(session.active(node, partition))
-
-    def _found(self, view: Any, verb: str) -> tuple[Session, DataNode, Partition] | None:
-        """Returns a data node's partition as the activated application has it; None where it has none of it."""
-        self._own(view, verb)
-        tip = as_view(view).tip(verb)
-        session = self._looking()
-        node = session.binding.topology.data_nodes.get(as_view(view).node.id) if session is not None else None
-        return None if session is None or node is None else (session, node, node.spec.read(tip))
+        return self._running.has_active_record(view)
 
     def tick(self, now: datetime | None = None) -> None:
         """Takes one turn of the event loop in this process."""
-        self._active("tick").tick(now)
+        self._running.tick(now)
 
-    def settle(self, timeout: float | None = None) -> None:
+    def settle(self, timeout: float | None = None, *, progress: bool | None = None) -> None:
         """Ticks until nothing is running or can run.
+
+        Args:
+            timeout: The longest that it may take, seconds.
+            progress: See `execute`.
 
         Raises:
             TimeoutError: After `timeout` seconds; it names what still runs.
         """
-        self._active("settle").settle(timeout)
+        self._running.settle(timeout, progress)
 
     def pause(self) -> None:
         """Stops starting executions; events are still taken in."""
-        self._active("pause").driver.state.change(lambda fields: fields.update(paused=True))
+        self._running.pause("pause", True)
 
     def resume(self) -> None:
         """Starts executions again."""
-        self._active("resume").driver.state.change(lambda fields: fields.update(paused=False))
+        self._running.pause("resume", False)
 
     # looking --------------------------------------------------------------------------------------------------
 
     def history(self, node: Any = None) -> list[Execution]:
         """Returns executions, oldest first; of one node or of all."""
-        from rheo_assets.assets.inspect import history
-
-        node_id, session = self._id_of(node), self._looking()
-        return history(session, node_id) if session is not None else []
+        return self._looking.history(node)
 
     def pending(self, node: Any = None) -> list[PendingGroup]:
         """Returns the trigger groups that wait."""
-        from rheo_assets.assets.inspect import pending
-
-        node_id, session = self._id_of(node), self._looking()
-        return pending(session, node_id) if session is not None else []
-
-    def _id_of(self, node: Any) -> str | None:
-        return None if node is None else self._known(getattr(node, "id", node)).id
+        return self._looking.pending(node)
 
     def why(self, view: Any) -> Reason:
         """Returns why a partition has run, is waiting, or will not run."""
-        from rheo_assets.assets.inspect import why
-
-        found = self._found(view, "why")
-        if found is None:
-            raise NotActivated(self.name, "why")
-        return why(*found)
+        return self._looking.why(view)
 
     def materialize(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
         """Returns the paths of a view, tip first, without computing anything."""
-        known = as_view(view)
-        if isinstance(view, View):
-            known = View(self._known(known.node.id), known.constraints)
-        return [self.platform.storage.location(uri) for uri in paths_of(known, values)]
+        return self._looking.materialize(view, values)
 
-    def load_data(self, view: Any) -> Any:
-        """Returns the data of a view as a pandas DataFrame."""
-        from rheo_assets.assets.inspect import load_data
+    def load_data(self, view: Any, values: Sequence[Any] | None = None) -> Any:
+        """Returns the data of a view as one pandas DataFrame; a range is the union of its partitions that exist.
 
-        return load_data(self.platform, as_view(view))
+        Args:
+            view: A concrete partition, or a range.
+            values: The tip of a range, one value a dimension; the newest complete partition that fits it otherwise.
+
+        Raises:
+            FileNotFoundError: There is no data.
+        """
+        return self._looking.load_data(view, values)
 
     def preview_data(self, view: Any, limit: int = 10, columns: Sequence[str] | None = None) -> None:
         """Prints the first rows of a view."""
-        from rheo_assets.assets.inspect import preview_data
-
-        preview_data(self.platform, as_view(view), limit, columns)
+        self._looking.preview_data(view, limit, columns)
 
     def get_active_routes(self) -> list[Execution]:
         """Returns the executions that have not ended."""
@@ -502,35 +359,23 @@ def AWSApplication(  # noqa: N802  # RheocerOS's name
 ) -> Application:
     """Returns an application on AWS; `RHEO_PLATFORM=local` runs the same file on a laptop.
 
-    Credentials are never stored, and are ignored on the local platform.
+    Credentials are boto3's own unless they are given. They are never stored, and ignored on the local platform. They
+    are needed when the application is activated, not here.
+
+    Args:
+        name: The application's name.
+        region: The AWS region.
+        access_id: An access key's id.
+        access_key: Its secret.
+        dev_role_account_id: The account; that of the credentials unless said otherwise.
+        **params: What `Application` takes; with `platform=AwsPlatform(…)` the other options of AWS.
 
     Raises:
-        RuntimeError: The AWS platform is asked for: it comes with a later version.
+        DeclarationError: Half an access key, or an account or region that AWS cannot have.
     """
-    del access_id, access_key, dev_role_account_id
-    if os.environ.get("RHEO_PLATFORM") != "local":
-        raise CapabilityMissing(
-            f"application '{name}' asks for AWS, which this version does not serve yet. Set RHEO_PLATFORM=local to run "
-            "the same file on this machine"
-        )
-    return Application(name, region, **params)
+    if is_local_forced() or "platform" in params:
+        return Application(name, region, **params)
+    from rheo_assets.platforms.aws.platform import AwsPlatform
 
-
-def _caller() -> tuple[str, int] | None:
-    """Returns the file and line of the declaration in the user's code."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
-        frame = frame.f_back
-    if frame is None or frame.f_code.co_filename.startswith("<"):
-        return None
-    return frame.f_code.co_filename, frame.f_lineno
-
-
-def _read_since(since: datetime | str | None) -> datetime:
-    if since is None:
-        return datetime(datetime.now(UTC).year - _YEARS_LISTED, 1, 1)  # naive means UTC
-    try:
-        read = datetime.fromisoformat(since) if isinstance(since, str) else since
-    except ValueError:
-        raise DeclarationError("application", f"since is {since!r}", "A date, such as '2024-01-01'") from None
-    return read.replace(tzinfo=None)
+    platform = AwsPlatform(dev_role_account_id, region, access_id=access_id, access_key=access_key)
+    return Application(name, region, platform=platform, **params)

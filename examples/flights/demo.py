@@ -9,11 +9,8 @@ goes on where it was; run again, it finds everything ready.
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -40,32 +37,10 @@ class Ready:
         return Counter(path.relative_to(self._data).parts[0] for path in self._data.rglob("_SUCCESS"))
 
 
-@contextmanager
-def progress(title: str, ready: Ready) -> Iterator[None]:
-    """Shows how many partitions are ready while something works."""
-    done = threading.Event()
-    started = time.monotonic()
-
-    def line() -> str:
-        return f"{title}: {sum(ready.count().values())} partitions ready, {time.monotonic() - started:.0f} s"
-
-    def show() -> None:
-        if not console.is_terminal:
-            while not done.wait(10):
-                console.print(f"  {line()}")
-            return
-        with console.status(line()) as status:
-            while not done.wait(0.3):
-                status.update(line())
-
-    watcher = threading.Thread(target=show, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
-    console.print(f"  {line()}")
+def tell(title: str, ready: Ready, started: float) -> None:
+    """Prints how many partitions are ready after a step; while it works, `settle` and `execute` show their progress."""
+    count = sum(ready.count().values())
+    console.print(f"  {title}: {count} partitions ready, {time.monotonic() - started:.0f} s")
 
 
 def land_days(root: Path, days: list[date]) -> int:
@@ -84,17 +59,17 @@ def main() -> int:
     app.activate()
     known = {execution.id for execution in app.history()}
     new = land_days(root, JANUARY[:14])
-    with progress("the first two weeks", ready):
-        app.settle()
+    app.settle()
+    tell("the first two weeks", ready, started)
     weeks = Counter(execution.node for execution in app.history() if execution.id not in known)
     new += land_days(root, JANUARY[14:])
     view = monthly[MONTH[0]][MONTH[1]]
     path, _ = app.poll(view, wait=False)
     if path is None:
-        with progress(f"{MONTH[0]}'s month, recursively", ready):
-            app.execute(view, recursive=True)
-    with progress("what follows from it", ready):
-        app.settle()
+        app.execute(view, recursive=True)
+        tell(f"{MONTH[0]}'s month, recursively", ready, started)
+    app.settle()
+    tell("what follows from it", ready, started)
     ended = [execution for execution in app.history() if execution.id not in known]
     show_runs(ended, weeks, ready)
     show_month()

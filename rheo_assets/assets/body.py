@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import dagster as dg
 
@@ -15,16 +14,14 @@ from rheo_assets.assets.history import History
 from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.keys import EVENT_ENTRY
 from rheo_assets.assets.metadata import describe, execution_entry
+from rheo_assets.assets.unrouted import Unrouted
 from rheo_assets.compute.targets import NoOp
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import Contradiction, RheoError, Undetermined, listed
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
-from rheo_assets.planning.execution import unmet
 from rheo_assets.runner.execution import Outcome, Request, Surroundings, recorded_success, run_execution
 
 _LOOK_EVERY = 1.0
-_WAIT_EVERY = 2.0
 
 
 class Body:
@@ -52,10 +49,7 @@ class Body:
         Raises:
             dg.Failure: An execution failed; those that succeeded are recorded all the same.
         """
-        requests, outcomes = self._requests()
-        runnable = [request for request in requests if self._is_ours(request)]
-        skipped = len(requests) - len(runnable)
-        outcomes += self._run_all(runnable)
+        outcomes, skipped = self._outcomes()
         failed = [o for o in outcomes if o.execution.status != Status.COMPLETED]
         done = [o for o in outcomes if o.execution.status == Status.COMPLETED]
         if not failed and not skipped:
@@ -87,22 +81,21 @@ class Body:
 
     # what is asked for ----------------------------------------------------------------------------------------
 
-    def _requests(self) -> tuple[list[Request], list[Outcome]]:
-        """Returns what is to run, and failed outcomes for what cannot."""
+    def _outcomes(self) -> tuple[list[Outcome], int]:
+        """Runs everything; returns what came of it, and how much was left to other drivers."""
         asked = self.config.get("executions")
         if asked:
-            return [self._read(item) for item in asked], []
+            requests = [self._read(item) for item in asked]
+            ours = [request for request in requests if self._is_ours(request)]
+            return self._run_all(ours), len(requests) - len(ours)
         keys = list(self.context.partition_keys) if self.context.has_partition_key_range else []
         if self.context.has_partition_key:
             keys = [self.context.partition_key]
         partitions = [self.codec.decode(str(key)) for key in keys] if self.codec.is_partitioned else [()]
-        requests, failures = [], []
-        for partition in partitions:
-            try:
-                requests.append(self._infer(partition))
-            except RheoError as error:
-                failures.append(Outcome(self._failed(partition, str(error))))
-        return requests, failures
+        log = EventLog(self.context.instance)
+        unrouted = Unrouted(self.binding, self.node, self.run_id, log, self.config, self._is_cancelled)
+        outcomes = [outcome for batch in unrouted.batches(partitions) for outcome in self._run_all(batch)]
+        return [*outcomes, *map(Outcome, unrouted.failures)], 0
 
     def _read(self, item: Mapping[str, Any]) -> Request:
         def tips(texts: Mapping[str, Sequence[str]]) -> dict[str, Partition]:
@@ -110,31 +103,7 @@ class Body:
 
         return Request(item["id"], self.node.spec.read(item["partition"]), tips(item["tips"]), tips(item["nearest"]))
 
-    def _infer(self, partition: Partition) -> Request:
-        """Resolves an execution that nobody routed: a person or a backfill asked for it, and readiness holds."""
-        text = self.node.describe(partition)
-        if not self.node.filter.admits(self.node.spec, partition):
-            raise Contradiction(f"{text} is not among the declared values of '{self.node.id}'")
-        try:
-            tips = self.node.linkage.resolve_output(partition)
-        except (Undetermined, Contradiction) as error:
-            raise Contradiction(f"{text} cannot be executed by its partition alone: {error}") from None
-        deadline = time.monotonic() + float(self.config.get("wait_timeout_seconds", 3600))
-        while True:
-            found = unmet(self.node, tips, self.binding.is_ready)
-            if found.are_met:
-                execution_id = str(uuid5(NAMESPACE_URL, f"rheo:{self.run_id}|{self.node.id}|{partition!r}"))
-                return Request(execution_id, partition, tips, found.nearest)
-            if not self.config.get("wait") or time.monotonic() > deadline or self._is_cancelled():
-                raise Contradiction(
-                    f"{text} is not ready to run: waiting for {listed(found.waiting_for(self.node))}. "
-                    "Land or materialise these first, or launch with run config `wait: true` to wait for them"
-                )
-            time.sleep(_WAIT_EVERY)
-
     def _is_ours(self, request: Request) -> bool:
-        if not self.config.get("executions"):
-            return True
         if self.binding.claims.take(request.id, self.run_id):
             return not self._has_ended(request)
         self.context.log.info(f"{self.node.describe(request.partition)} is left to the driver that has claimed it")
@@ -172,18 +141,10 @@ class Body:
             return run_execution(self.node, request, around)
         except Exception as error:  # ours, or the disk's: the execution ends all the same
             self.context.log.exception(f"{self.node.describe(request.partition)} could not be run")
-            return Outcome(self._failed(request.partition, f"{type(error).__name__}: {error}", request.id))
-
-    def _failed(self, partition: Partition, error: str, execution_id: str | None = None) -> Execution:
-        identity = execution_id or str(uuid5(NAMESPACE_URL, f"rheo:{self.run_id}|{self.node.id}|{partition!r}"))
-        return Execution(
-            identity,
-            self.node.id,
-            self.node.spec.render(partition),
-            str(Status.FAILED),
-            run_id=self.run_id,
-            error=error,
-        )
+            rendered, text = self.node.spec.render(request.partition), f"{type(error).__name__}: {error}"
+            return Outcome(
+                Execution(request.id, self.node.id, rendered, str(Status.FAILED), run_id=self.run_id, error=text)
+            )
 
     def _is_cancelled(self) -> bool:
         now = time.monotonic()

@@ -13,8 +13,8 @@ from rheo_assets.assets.instance import open_instance
 from rheo_assets.assets.session import Session
 from rheo_assets.assets.state import declaration_uri, read_json
 from rheo_assets.compute.targets import NoOp
-from rheo_assets.errors import StateError
-from rheo_assets.platforms.capabilities import Platform
+from rheo_assets.errors import CapabilityMissing, StateError
+from rheo_assets.platforms.capabilities import Engine, Platform
 from rheo_assets.recording import dump_topology, fingerprint, load_topology
 from rheo_assets.runner.blobs import load_callable
 from rheo_assets.topology import Topology
@@ -68,12 +68,25 @@ def open_session(
 
 
 def check_capabilities(topology: Topology, platform: Platform) -> None:
-    """Prepares the platform and checks that every target has an engine, before anything runs."""
+    """Prepares the platform and checks that every target has an engine that can run here, before anything runs.
+
+    Raises:
+        CapabilityMissing: A target that nothing here can run, or a package that its engine needs.
+    """
     platform.prepare(topology.application)
+    needed: dict[int, tuple[Engine, str]] = {}
     for node in topology.data_nodes.values():
         for target in node.targets:
             if not isinstance(target, NoOp):
-                platform.engine(target)
+                engine = platform.engine(target)
+                needed.setdefault(id(engine), (engine, f"{target.title} of '{node.id}'"))
+    for engine, who in needed.values():
+        check = getattr(engine, "check", None)  # an engine without needs has none
+        try:
+            if check is not None:
+                check()
+        except (ImportError, RuntimeError) as error:
+            raise CapabilityMissing(f"{who} cannot run here: {error}") from error
 
 
 def record(binding: Binding, extends: bool = False) -> bool:

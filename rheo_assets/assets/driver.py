@@ -14,17 +14,19 @@ import dagster as dg
 
 from rheo_assets.assets.arrivals import Watcher
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import MAX_ATTEMPTS, Seats
+from rheo_assets.assets.claims import MAX_ATTEMPTS, Owner, Seats
 from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.journal import Journal
 from rheo_assets.assets.state import ApplicationState
 from rheo_assets.assets.ticks import record_ticks
 from rheo_assets.executions import Execution, Status
+from rheo_assets.nodes import DataNode
 from rheo_assets.routing.groups import Key
 from rheo_assets.routing.journal import Trigger
 from rheo_assets.routing.loop import Loop
 from rheo_assets.routing.router import Router
 from rheo_assets.routing.snapshot import Snapshot
+from rheo_assets.runner.execution import Request
 
 
 class Driver:
@@ -39,17 +41,23 @@ class Driver:
         self.binding = binding
         self.instance = instance
         self.log = EventLog(instance)
-        self.journal = Journal(self.log, binding.topology, binding.since)
         self.state = ApplicationState(binding)
         self.lock = RLock()
         self._watchers = {
             node.id: Watcher(binding, self.state, node) for node in binding.topology.external_data.values()
         }
         self._gone: list[Key] = []
-        self.started: dict[str, float] = {}
-        self.seat = Seats(binding.platform.storage, f"{binding.home}/drivers").take()
+        self.asked: dict[str, tuple[int, float]] = {}
+        self._seats = Seats(binding.platform.storage, f"{binding.home}/drivers")
+        self._sit()
+
+    def _sit(self) -> None:
+        """Takes a seat, and starts from what the furthest driver has saved."""
+        topology = self.binding.topology
+        self.seat = self._seats.take()
         number = self.seat.number if self.seat is not None else None
-        self.loop = Loop(binding.topology, self.journal, Snapshot(binding.topology, self.log, number), self._is_ready)
+        self.journal = Journal(self.log, topology, self.binding.since)
+        self.loop = Loop(topology, self.journal, Snapshot(topology, self.log, number), self._is_ready)
 
     @property
     def router(self) -> Router:
@@ -58,18 +66,21 @@ class Driver:
 
     # turns ----------------------------------------------------------------------------------------------------
 
-    def give_up(self, trigger: Trigger) -> None:
+    def is_paused(self) -> bool:
+        """Whether the application is paused."""
+        return bool(self.state.fields().get("paused"))
+
+    def give_up(self, node: DataNode, request: Request) -> None:
         """Ends an execution whose every attempt died with its process."""
-        node = self.binding.topology.data_nodes[trigger.node]
         execution = Execution(
-            trigger.execution_id(self.binding.application),
+            request.id,
             node.id,
-            node.spec.render(trigger.partition),
+            node.spec.render(request.partition),
             str(Status.FAILED),
-            error=f"given up: {MAX_ATTEMPTS} processes died while they ran it",
+            error=f"given up: {MAX_ATTEMPTS} processes died while they ran it, or before they began",
             ended=datetime.now(UTC),
         )
-        self.journal.failed(execution, trigger.partition)
+        self.journal.failed(execution, request.partition)
 
     def activate(self, now: datetime) -> None:
         """Marks every node as activated; what lies in storage now is known and no event."""
@@ -104,8 +115,40 @@ class Driver:
         """Folds what is recorded, looks for what is waited for, closes the turn, and returns the outbox."""
         moment = (now or datetime.now(UTC)).timestamp()
         with self.lock:
+            if self.seat is not None and not self._seats.keep(self.seat):
+                self._sit()
+            self._end_lost()
             gone, self._gone = self._gone, []
             return self.loop.turn(moment, gone)
+
+    def _end_lost(self) -> None:
+        """Ends the executions that nobody routed and whose run is over without saying so."""
+        self.loop.fold()
+        runs = {other.run: other.owner for _, _, other in self.router.unrouted()}
+        lost = {run for run, owner in runs.items() if self._is_over(run, owner)}
+        if not lost:
+            return
+        self.loop.fold()  # a run records its ends before it is over
+        for node_id, partition, other in self.router.unrouted():
+            if other.run in lost:
+                rendered = self.binding.topology.data_nodes[node_id].spec.render(partition)
+                said = "its run is over, and did not say how this execution ended: see the run's log"
+                self.journal.failed(
+                    Execution(
+                        other.execution,
+                        node_id,
+                        rendered,
+                        str(Status.FAILED),
+                        run_id=other.run,
+                        error=said,
+                        ended=datetime.now(UTC),
+                    ),
+                    partition,
+                )
+
+    def _is_over(self, run_id: str, owner: str) -> bool:
+        run = self.instance.get_run_by_id(run_id)
+        return run is None or run.is_finished or Owner.of_text(owner).is_dead()
 
     def fold(self) -> None:
         """Takes in every entry that has been recorded since."""

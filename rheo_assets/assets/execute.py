@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import Any
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.plans import PlanRun, raise_failed
+from rheo_assets.assets.claims import Owner
+from rheo_assets.assets.daemon import serves
+from rheo_assets.assets.plan_runs import PlanRun
+from rheo_assets.assets.plans import raise_failed
+from rheo_assets.assets.progress import Counts, Progress
 from rheo_assets.assets.session import Session
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import NotReady
@@ -17,27 +23,54 @@ from rheo_assets.planning.recursive import plan_recursive
 from rheo_assets.planning.tree import Readers, plan_tree
 from rheo_assets.signals import as_view
 
+_log = logging.getLogger("rheo_assets")
+_ASK_EVERY = 1.0
+
 
 def execute(
-    session: Session, node: DataNode, target: Any, inputs: Any, waits: bool, recursive: bool, tree: bool
+    session: Session,
+    node: DataNode,
+    target: Any,
+    inputs: Any,
+    waits: bool,
+    recursive: bool,
+    tree: bool,
+    progress: bool | None = None,
 ) -> str:
     """Plans and runs; returns the output path. See `Application.execute`."""
     readers = session.history.readers() if tree else None
     plan, partition = plan_of(session.binding, node, target, inputs, recursive, readers)
     session.resume()
-    run = PlanRun.of(session.binding.topology, plan)
+    run = PlanRun.of(session.binding.topology, plan, _owner(session, plan))
     path = session.binding.platform.storage.location(node.layout.uri(node.spec, partition))
     before = session.history.last(node, partition)
-    while not _hold(session, run, node, partition):
-        if not waits:
-            return path
-        session.await_end(node, partition)
-        last = session.history.last(node, partition)
-        if last is not None and (before is None or last.id != before.id):
-            raise_failed([last])
-            return path
-    _carry_out(session, run, waits)
+    with Progress(node.describe(partition), progress) as shown:
+        while not _hold(session, run, node, partition):
+            if not waits:
+                return path
+            session.await_end(node, partition)
+            last = session.history.last(node, partition)
+            if last is not None and (before is None or last.id != before.id):
+                raise_failed([last])
+                return path
+        if run.owner is not None or not _is_done_by_daemon(session, run, waits, shown):
+            _carry_out(session, run, waits, shown)
     return path
+
+
+def _owner(session: Session, plan: Plan) -> Owner | None:
+    """Returns who carries a plan out: this process or, None, the daemon."""
+    if not session.is_passive():
+        return Owner.this_process()
+    nodes = [session.binding.topology.data_nodes[stage.node] for stage in plan.stages]
+    if serves(session.binding, session.driver.log, nodes):
+        return None
+    _log.warning(
+        "the daemon runs another declaration of '%s', or of what is executed with it, than this session: it is "
+        "executed in this process. Reload the code location to let the daemon do it",
+        plan.target.node,
+    )
+    return Owner.this_process()
 
 
 def _hold(session: Session, run: PlanRun, node: DataNode, partition: Partition) -> bool:
@@ -52,19 +85,56 @@ def _hold(session: Session, run: PlanRun, node: DataNode, partition: Partition) 
     return is_first
 
 
-def _carry_out(session: Session, run: PlanRun, waits: bool) -> None:
-    before, target, after = run.split()
+def _is_done_by_daemon(session: Session, run: PlanRun, waits: bool, shown: Progress) -> bool:
+    """Leaves a plan to the daemon; false where that ends before the plan does, so that this process takes over."""
+    try:
+        while session.is_passive():
+            if not waits:
+                return True
+            if not session.plans.is_open(run):
+                session.plans.verdict(run)
+                return True
+            shown.look(lambda: _counts(session, run))
+            time.sleep(_ASK_EVERY)
+    except KeyboardInterrupt:
+        _log.warning("the daemon goes on with it: %s ends it", _kill(run))
+        raise
+    _log.warning("the daemon is gone: %s is carried on in this process", run.target)
+    return False
+
+
+def _kill(run: PlanRun) -> str:
+    stage = run.stages[run.position]
+    values = "".join(f"[{text!r}]" for text in stage.node.spec.render(stage.partitions[0]))
+    return f"app.kill(app[{run.target!r}]{values})"
+
+
+def _carry_out(session: Session, run: PlanRun, waits: bool, shown: Progress) -> None:
+    """Carries a plan out in this process."""
+    run = session.plans.adopt(run)
     is_open = True
     try:
-        session.plans.run_stages(run, before)
-        if waits:
-            session.plans.run_stages(run, (target, *after))
-        else:
-            session.conclude(run, after, session.plans.submit_stage(run, target))
-            is_open = False
+        while (step := session.advance(run)) is not None:
+            if not waits and step.requests and step.position >= run.position:
+                session.conclude(run)
+                is_open = False
+                return
+            shown.look(lambda: _counts(session, run))
+            session.rest(step, shown.every)
     finally:
         if is_open:
             session.close(run)
+
+
+def _counts(session: Session, run: PlanRun) -> Counts:
+    ended, total = session.plans.counts(run)
+    nodes = {stage.node.id: set(stage.partitions) for stage in run.stages}
+    running = sum(
+        stage.node.spec.read(execution.partition) in nodes[stage.node.id]
+        for stage in run.stages
+        for execution in session.history.active(stage.node)
+    )
+    return Counts(ended, total, running)
 
 
 def plan_of(

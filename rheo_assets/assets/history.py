@@ -38,7 +38,7 @@ _ACTIVE = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_NOT_BEGUN = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}
+NOT_BEGUN = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}
 
 
 class History:
@@ -188,7 +188,7 @@ def _execution(record: EventLogRecord) -> Execution | None:
 
 def _running(node: DataNode, partition: Partition, record: RunRecord) -> Execution:
     run = record.dagster_run
-    begun = run.status not in _NOT_BEGUN
+    begun = run.status not in NOT_BEGUN
     started = datetime.fromtimestamp(record.start_time, UTC) if record.start_time else None
     rendered = node.spec.render(partition)
     return Execution(

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from rheo_assets.assets.session import Session
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import CapabilityMissing, Contradiction, DeclarationError, Undetermined
+from rheo_assets.errors import Contradiction, DeclarationError, Undetermined
 from rheo_assets.executions import Execution, Status
-from rheo_assets.nodes import DataNode, ExternalData
+from rheo_assets.nodes import DataNode
 from rheo_assets.planning.execution import unmet
-from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.routing.groups import NodeGroups, TriggerGroup
-from rheo_assets.signals import View
 
 
 def history(session: Session, node_id: str | None) -> list[Execution]:
@@ -191,64 +188,3 @@ def _unready(session: Session, node: DataNode, partition: Partition) -> tuple[st
         return (str(error),)
     conditions = unmet(node, tips, session.binding.is_ready)
     return tuple(conditions.waiting_for(node))
-
-
-# data ---------------------------------------------------------------------------------------------------------
-
-
-def load_data(platform: Platform, view: View) -> Any:
-    """Returns the data of one partition as a pandas DataFrame.
-
-    Raises:
-        CapabilityMissing: pandas is not installed.
-        FileNotFoundError: There is no data.
-    """
-    try:
-        import pandas as pd
-    except ImportError:
-        raise CapabilityMissing("load_data needs pandas: pip install 'rheo-assets[pandas]'") from None
-    signal = view.node
-    if not isinstance(signal, DataNode | ExternalData):
-        raise DeclarationError(f"load_data({view})", f"'{signal.id}' holds no data")
-    tip = View(signal, view.constraints).tip("load_data")
-    folder = signal.layout.uri(signal.spec, tip)
-    if not platform.storage.has_objects(folder):
-        raise FileNotFoundError(f"{signal.describe(tip)} has no data at {platform.storage.location(folder)}")
-    return _read_folder(pd, platform.storage.location(folder), str(signal.format), dict(signal.options))
-
-
-def _read_folder(pd: Any, folder: str, data_format: str, options: dict[str, Any]) -> Any:
-    import duckdb
-
-    source = f"{folder}/[!._]*"
-    if data_format == "orc":
-        return pd.concat([pd.read_orc(path) for path in _files(folder)], ignore_index=True)
-    reader = {
-        "parquet": "read_parquet(?, union_by_name = true)",
-        "json": "read_json_auto(?, union_by_name = true)",
-        "csv": f"read_csv_auto(?, union_by_name = true, header = {bool(options.get('header', True))}, "
-        f"delim = '{options.get('delimiter', ',')}')",
-    }[data_format]
-    with duckdb.connect() as connection:
-        return connection.execute(f"select * from {reader}", [source]).df()  # fixed texts
-
-
-def _files(folder: str) -> list[str]:
-    from pathlib import Path
-
-    return sorted(str(p) for p in Path(folder).iterdir() if p.is_file() and p.name[0] not in "._")
-
-
-def preview_data(platform: Platform, view: View, limit: int, columns: Sequence[str] | None) -> None:
-    """Prints the first rows of a view as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    frame = load_data(platform, view)
-    shown = frame[list(columns)] if columns else frame
-    table = Table(title=f"{view} ({len(frame):,} rows)")
-    for name in shown.columns:
-        table.add_column(str(name))
-    for row in shown.head(limit).itertuples(index=False):
-        table.add_row(*(str(value) for value in row))
-    Console().print(table)

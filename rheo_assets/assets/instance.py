@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterEventType, EventLogRecord, EventRecordsFilter
 from dagster._core.instance import InstanceRef
+from dagster._core.storage.event_log import (
+    ConsolidatedSqliteEventLogStorage,
+    InMemoryEventLogStorage,
+    SqliteEventLogStorage,
+)
 
 from rheo_assets.assets.batches import store_in_batches
 from rheo_assets.assets.run_files import copy_empty_run_files
 
 _NO_CAPTURE = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+_IN_ORDER = (SqliteEventLogStorage, ConsolidatedSqliteEventLogStorage, InMemoryEventLogStorage)
+_SETTLE = 1.0
+_LONG_AGO = 60.0  # older events have been committed, if clocks differ by less
 _SETTINGS = """\
 # Written by rheo_assets for a local instance. Edit freely; it is never written again.
 telemetry:
@@ -60,10 +69,19 @@ def open_instance(root: Path | None) -> dg.DagsterInstance:
 
 
 class EventLog:
-    """The instance's asset events and key-value rows, as this library reads and writes them."""
+    """The instance's asset events and key-value rows, as this library reads and writes them.
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
+    Args:
+        instance: The instance.
+        settle: How long to wait before new events are taken in, seconds. A database gives out storage ids before it
+            commits, so that an event may appear behind one with a higher id; all drivers must fold them in the same
+            order. SQLite has one writer at a time, and needs no wait; anything else gets a second.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance, settle: float | None = None) -> None:
         self.instance = instance
+        in_order = isinstance(instance.event_log_storage, _IN_ORDER)
+        self._settle = settle if settle is not None else (0.0 if in_order else _SETTLE)
         self._existing: set[str] = set()
 
     def after(self, cursor: int, limit: int = 1000) -> list[EventLogRecord]:
@@ -71,6 +89,14 @@ class EventLog:
 
         A page never ends in the middle of the order: where one kind has more than the limit, the other is cut too.
         """
+        found = self._merged(cursor, limit)
+        if self._settle and found and max(record.timestamp for record in found) > time.time() - _LONG_AGO:
+            last = found[-1].storage_id
+            time.sleep(self._settle)
+            found = [record for record in self._merged(cursor, limit) if record.storage_id <= last]
+        return found
+
+    def _merged(self, cursor: int, limit: int) -> list[EventLogRecord]:
         arrived = self._page(DagsterEventType.ASSET_MATERIALIZATION, cursor, limit)
         observed = self._page(DagsterEventType.ASSET_OBSERVATION, cursor, limit)
         last = max((page[-1].storage_id for page in (arrived, observed) if page), default=cursor)

@@ -18,7 +18,7 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
 from rheo_assets.executions import Execution
 from rheo_assets.routing.groups import Key
-from rheo_assets.routing.journal import Ended, Entry, Event, PlanClosed, PlanOpened, Turn
+from rheo_assets.routing.journal import Began, Ended, Entry, Event, PlanClosed, PlanOpened, Turn
 from rheo_assets.topology import Topology
 
 _log = logging.getLogger("rheo_assets")
@@ -110,6 +110,10 @@ class Journal:
             return Turn(
                 record.storage_id, fields["at"], self._read_keys(fields["ready"]), self._read_keys(fields["gone"])
             )
+        if kind == "began" and fields["node"] in self.topology:
+            ids = {self._partition(fields["node"], key): execution for key, execution in fields["executions"]}
+            known = {partition: execution for partition, execution in ids.items() if partition is not None}
+            return Began(record.storage_id, fields["node"], fields["run"], fields["owner"], known)
         if kind == "plan_opened":
             holds = {
                 node_id: frozenset(partition for _, partition in self._read_keys([[node_id, key] for key in keys]))
@@ -195,6 +199,12 @@ class Journal:
             router_key(self.topology.application),
             {"kind": "turn", "at": at, "ready": self._write_keys(ready), "gone": self._write_keys(gone)},
         )
+
+    def began(self, node_id: str, run: str, owner: str, executions: Mapping[Partition, str]) -> None:
+        """Records that a run that nobody routed begins executions."""
+        ids = [[self._key(node_id, partition) or "", execution] for partition, execution in executions.items()]
+        fields = {"kind": "began", "node": node_id, "run": run, "owner": owner, "executions": ids}
+        self._observe(router_key(self.topology.application), fields)
 
     def open_plan(self, plan: str, holds: Mapping[str, Iterable[Partition]]) -> None:
         """Records which partitions a plan holds."""

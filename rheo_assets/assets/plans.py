@@ -1,130 +1,78 @@
-"""Plans in execution: `execute` as a held set of partitions, stage by stage, resumable after a kill."""
+"""Plans in execution: `execute` as a held set of partitions, stage by stage, resumable after a kill.
+
+A plan is carried out in steps. A step looks at what is recorded and says what may run now; it starts nothing and waits
+for nothing. So a script and the daemon carry out the same plans, and either goes on where the other has stopped.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-import time
-import uuid
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, wait
-from dataclasses import dataclass
-from typing import Any
-from uuid import NAMESPACE_URL, uuid5
+from dataclasses import dataclass, field, replace
 
 from rheo_assets.assets.claims import Owner
 from rheo_assets.assets.driver import Driver
 from rheo_assets.assets.history import History
-from rheo_assets.assets.runs import LocalRuns
+from rheo_assets.assets.plan_runs import PlannedStage, PlanRun, planned_id
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import ExecutionFailed, NotReady
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
 from rheo_assets.planning.execution import injected_tips, unmet
-from rheo_assets.planning.plan import Plan, Tips
+from rheo_assets.planning.plan import Tips
 from rheo_assets.runner.execution import Request
-from rheo_assets.topology import Topology
 
 _log = logging.getLogger("rheo_assets")
-_LOOK_EVERY = 0.2
 
 
 @dataclass(frozen=True)
-class PlannedStage:
-    """One node's executions of a plan, with the input tips that the plan fixed."""
-
-    node: DataNode
-    partitions: tuple[Partition, ...]
-    tips: Mapping[Partition, Mapping[str, Partition]]
-
-
-@dataclass(frozen=True)
-class PlanRun:
-    """A plan that this process carries out.
+class Step:
+    """What a plan asks for now.
 
     Attributes:
-        id: Its identity; executions are named after it.
-        target: The id of the node that was asked for.
-        stages: Its stages, parents first.
+        position: The position of its present stage.
+        stage: That stage.
+        requests: Those executions of it that have not ended; none while others still run its partitions.
     """
 
-    id: str
-    target: str
-    stages: tuple[PlannedStage, ...]
-
-    @classmethod
-    def of(cls, topology: Topology, plan: Plan) -> PlanRun:
-        """Returns a new run of a plan."""
-        stages = []
-        for stage in plan.stages:
-            partitions = tuple(stage.partitions)
-            fixed = {p: plan.inputs[stage.node, p] for p in partitions if (stage.node, p) in plan.inputs}
-            stages.append(PlannedStage(topology.data_nodes[stage.node], partitions, fixed))
-        return cls(str(uuid.uuid4()), plan.target.node, tuple(stages))
-
-    def holds(self) -> dict[str, tuple[Partition, ...]]:
-        """Returns the partitions that the plan holds, by node id."""
-        return {stage.node.id: stage.partitions for stage in self.stages}
-
-    def split(self) -> tuple[tuple[PlannedStage, ...], PlannedStage, tuple[PlannedStage, ...]]:
-        """Returns the stages before the target's, the target's, and those after it."""
-        position = next(index for index, stage in enumerate(self.stages) if stage.node.id == self.target)
-        return self.stages[:position], self.stages[position], self.stages[position + 1 :]
-
-    def to_json(self) -> str:
-        """Returns the plan as JSON, with its owner."""
-        stages = []
-        for stage in self.stages:
-            spec = stage.node.spec
-            fixed = [
-                [list(spec.render(p)), {a: list(stage.node.inputs[a].node.spec.render(t)) for a, t in tips.items()}]
-                for p, tips in stage.tips.items()
-            ]
-            partitions = [list(spec.render(p)) for p in stage.partitions]
-            stages.append({"node": stage.node.id, "partitions": partitions, "tips": fixed})
-        owner = Owner.this_process().text()
-        return json.dumps({"version": 1, "id": self.id, "owner": owner, "target": self.target, "stages": stages})
-
-    @classmethod
-    def of_fields(cls, topology: Topology, fields: Mapping[str, Any]) -> PlanRun:
-        """Reads what `to_json` wrote; nodes that are no longer declared are left out."""
-        stages = []
-        for item in fields["stages"]:
-            node = topology.data_nodes.get(item["node"])
-            if node is None:
-                continue
-            tips = {
-                node.spec.read(values): {
-                    a: node.inputs[a].node.spec.read(t) for a, t in fixed.items() if a in node.inputs
-                }
-                for values, fixed in item["tips"]
-            }
-            stages.append(PlannedStage(node, tuple(node.spec.read(v) for v in item["partitions"]), tips))
-        return cls(fields["id"], fields["target"], tuple(stages))
+    position: int
+    stage: PlannedStage
+    requests: tuple[Request, ...]
 
 
-def planned_id(plan: str, node: DataNode, partition: Partition) -> str:
-    """Returns the id of one of a plan's executions."""
-    return str(uuid5(NAMESPACE_URL, f"rheo:{plan}|{node.id}|{partition!r}"))
+@dataclass
+class _Walk:
+    """How far one plan has come: a cache of what is recorded, and what was decided once.
+
+    Attributes:
+        position: The position of the present stage.
+        requests: What the present stage is to run, once it is decided.
+        postponed: Executions of what follows from the target whose other inputs were not ready.
+        counts: How many executions of each stage were seen to have ended.
+    """
+
+    position: int = 0
+    requests: dict[Partition, Request] | None = None
+    postponed: list[tuple[DataNode, Partition, Tips]] = field(default_factory=list)
+    counts: dict[int, int] = field(default_factory=dict)
 
 
 class Plans:
-    """Carries plans out.
+    """The plans of one application.
 
     Args:
         driver: The event loop.
-        runs: Where executions run.
         history: What happened.
     """
 
-    def __init__(self, driver: Driver, runs: LocalRuns, history: History) -> None:
+    def __init__(self, driver: Driver, history: History) -> None:
         self.driver = driver
-        self.runs = runs
         self.history = history
         self._topology = driver.binding.topology
         self._storage = driver.binding.platform.storage
         self._prefix = f"{driver.binding.home}/plans"
-        self._postponed: dict[str, list[tuple[DataNode, Tips]]] = {}
+        self._walks: dict[str, _Walk] = {}
 
     # opening and closing --------------------------------------------------------------------------------------
 
@@ -135,20 +83,70 @@ class Plans:
             self.driver.journal.open_plan(run.id, run.holds())
             self.driver.fold()
 
+    def adopt(self, run: PlanRun) -> PlanRun:
+        """Takes a plan over that nobody carries out any more; returns it with this process as its owner."""
+        if not run.is_left:
+            return run
+        adopted = replace(run, owner=Owner.this_process())
+        self._storage.write(f"{self._prefix}/{run.id}.json", adopted.to_json().encode())
+        return adopted
+
     def finish(self, run: PlanRun) -> None:
         """Lets the partitions go; what could not start yet waits as a trigger group from now on."""
         with self.driver.lock:
             self.driver.turn()  # what the plan's own outputs pushed is absorbed while the plan still holds it
             self.driver.journal.close_plan(run.id)
-            for node, tips in self._postponed.pop(run.id, ()):
-                self._leave_waiting(run, node, tips)
+            for node, partition, tips in self._walk(run).postponed:
+                self._leave_waiting(run, node, partition, tips)
             self.driver.fold()
+        self._walks.pop(run.id, None)
         self._storage.delete(f"{self._prefix}/{run.id}.json")
 
-    def _leave_waiting(self, run: PlanRun, node: DataNode, tips: Tips) -> None:
+    def _leave_waiting(self, run: PlanRun, node: DataNode, partition: Partition, tips: Tips) -> None:
+        if self.driver.binding.claims.newest(planned_id(run.id, node, partition)) is not None:
+            return  # another driver found it ready
         for alias, view in node.inputs.items():
             if view.needs_event:
                 self.driver.journal.inject(view.node.id, tips[alias], f"plan:{run.id}:{node.id}:{alias}", node.id)
+
+    def left(self) -> list[PlanRun]:
+        """Returns the recorded plans that no live process of their own carries out."""
+        found = []
+        for name in self._storage.children(self._prefix):
+            if name.endswith(".json"):
+                run = self._read(name)
+                if run is not None and run.is_left:
+                    found.append(run)
+        return found
+
+    def _read(self, name: str) -> PlanRun | None:
+        uri = f"{self._prefix}/{name}"
+        try:
+            content = self._storage.read(uri)
+        except FileNotFoundError:
+            return None  # it has just ended
+        try:
+            return PlanRun.of_fields(self._topology, json.loads(content))
+        except (ValueError, LookupError, TypeError) as error:
+            _log.warning(
+                "the plan %s is given up: it cannot be read (%s). Its text is kept as %s.damaged; call execute() again "
+                "for what it had not run",
+                uri,
+                error,
+                uri,
+            )
+        self._storage.write(f"{uri}.damaged", content)
+        self.driver.journal.close_plan(name.removesuffix(".json"))
+        self._storage.delete(uri)
+        return None
+
+    # what they hold -------------------------------------------------------------------------------------------
+
+    def is_open(self, run: PlanRun) -> bool:
+        """Returns whether a plan has not been closed."""
+        with self.driver.lock:
+            self.driver.fold()
+            return run.id in self.driver.router.plans
 
     def holders(self, node: DataNode, partition: Partition) -> list[str]:
         """Returns the open plans that hold a partition, oldest first."""
@@ -171,78 +169,100 @@ class Plans:
 
     # carrying out ---------------------------------------------------------------------------------------------
 
-    def run_stages(self, run: PlanRun, stages: Sequence[PlannedStage]) -> None:
-        """Runs stages to their ends.
+    def step(self, run: PlanRun) -> Step | None:
+        """Returns what is to run now, None when nothing is left.
 
         Raises:
             NotReady: The target's inputs are not ready.
-            ExecutionFailed: A stage failed; later ones have not been started.
+            ExecutionFailed: A stage failed, or the target was killed before its stage; later ones are not started.
         """
-        for stage in stages:
-            wait(self.submit_stage(run, stage))
+        walk = self._walk(run)
+        if walk.position < run.position < len(run.stages):
+            raise_failed(self.ended(run, run.stages[run.position]))
+        while walk.position < len(run.stages):
+            stage = run.stages[walk.position]
+            if walk.requests is None:
+                if self._is_busy(run, stage):
+                    return Step(walk.position, stage, ())
+                walk.requests = self._requests(run, stage, walk)
+            ended = self._ended(run, stage)
+            rest = tuple(request for partition, request in walk.requests.items() if partition not in ended)
+            if rest:
+                return Step(walk.position, stage, rest)
+            raise_failed(list(ended.values()))
+            walk.position, walk.requests = walk.position + 1, None
+        return None
+
+    def verdict(self, run: PlanRun) -> None:
+        """Raises what a closed plan came to, where another process has carried it out.
+
+        Raises:
+            NotReady: The target's inputs are not ready.
+            ExecutionFailed: A stage failed, or the target never ran.
+        """
+        for stage in run.stages:
             raise_failed(self.ended(run, stage))
+        stage = run.stages[run.position]
+        if not self.ended(run, stage):
+            self._requests(run, stage, _Walk())
+            partition = "/".join(stage.node.spec.render(stage.partitions[0]))
+            raise ExecutionFailed(
+                stage.node.id, partition, "its plan", "it was closed before this was run; see the logs"
+            )
 
     def ended(self, run: PlanRun, stage: PlannedStage) -> list[Execution]:
         """Returns the executions of a stage that have ended."""
-        found = self.history.ended_as(stage.node, {p: planned_id(run.id, stage.node, p) for p in stage.partitions})
+        found = self._ended(run, stage)
         return [found[partition] for partition in stage.partitions if partition in found]
 
-    def submit_stage(self, run: PlanRun, stage: PlannedStage) -> list[Future[None]]:
-        """Starts what can be started of one stage.
+    def counts(self, run: PlanRun) -> tuple[int, int]:
+        """Returns how many executions of a plan have ended, and how many there are."""
+        counts = self._walk(run).counts
+        for position, stage in enumerate(run.stages):
+            if counts.get(position, 0) < len(stage.partitions):
+                counts[position] = len(self._ended(run, stage))
+                if not counts[position]:
+                    break
+        return sum(counts.values()), sum(len(stage.partitions) for stage in run.stages)
 
-        Raises:
-            NotReady: The target's inputs are not ready; other executions are left to wait as trigger groups.
-        """
-        self._await_others(stage)
-        requests = [request for p in stage.partitions if (request := self._request(run, stage, p)) is not None]
-        return self.runs.submit(stage.node, requests)
+    def _walk(self, run: PlanRun) -> _Walk:
+        return self._walks.setdefault(run.id, _Walk())
 
-    def _await_others(self, stage: PlannedStage) -> None:
-        """Waits for what was started before the plan held it: no partition runs twice at once."""
-        mine = set(stage.partitions)
-        with self.driver.lock:
-            emitted = [t for p, t in self.driver.router.groups(stage.node.id).in_flight.items() if p in mine]
-        identities = [trigger.execution_id(self._topology.application) for trigger in emitted]
-        wait([future for identity in identities if (future := self.runs.future(identity)) is not None])
-        while any(stage.node.spec.read(e.partition) in mine for e in self.history.active(stage.node)):
-            time.sleep(_LOOK_EVERY)
+    def _ended(self, run: PlanRun, stage: PlannedStage) -> Mapping[Partition, Execution]:
+        return self.history.ended_as(stage.node, {p: planned_id(run.id, stage.node, p) for p in stage.partitions})
 
-    def _request(self, run: PlanRun, stage: PlannedStage, partition: Partition) -> Request | None:
+    def _is_busy(self, run: PlanRun, stage: PlannedStage) -> bool:
+        """Whether partitions of a stage run that were started before the plan held it: none runs twice at once."""
+        mine = {p: planned_id(run.id, stage.node, p) for p in stage.partitions}
+        if not self.driver.is_paused():
+            with self.driver.lock:
+                if mine.keys() & self.driver.router.groups(stage.node.id).in_flight.keys():
+                    return True
+        spec = stage.node.spec
+        return any(mine.get(spec.read(e.partition), e.id) != e.id for e in self.history.active(stage.node))
+
+    def _requests(self, run: PlanRun, stage: PlannedStage, walk: _Walk) -> dict[Partition, Request]:
+        ended = self._ended(run, stage)
+        found = {p: self._request(run, stage, p, walk) for p in stage.partitions if p not in ended}
+        return {partition: request for partition, request in found.items() if request is not None}
+
+    def _request(self, run: PlanRun, stage: PlannedStage, partition: Partition, walk: _Walk) -> Request | None:
         node, binding = stage.node, self.driver.binding
         if self._only_fills_gaps(run, node) and binding.readiness.is_ready(node, partition):
             return None  # somebody else has made it since
         tips = stage.tips.get(partition) or node.linkage.resolve_output(partition)
-        conditions = unmet(
-            node,
-            tips,
-            binding.is_ready,
-            injected_tips(node, tips),
-        )
+        conditions = unmet(node, tips, binding.is_ready, injected_tips(node, tips))
         if conditions.are_met:
             return Request(planned_id(run.id, node, partition), partition, tips, conditions.nearest)
         error = NotReady(node.id, "/".join(node.spec.render(partition)), conditions.waiting_for(node))
         if node.id == run.target:
             raise error
         _log.warning("%s", error)
-        self._postponed.setdefault(run.id, []).append((node, tips))
+        walk.postponed.append((node, partition, tips))
         return None
 
     def _only_fills_gaps(self, run: PlanRun, node: DataNode) -> bool:
         return node.id != run.target and node.id not in self._topology.descendants(run.target)
-
-    def abandoned(self) -> list[PlanRun]:
-        """Returns the recorded plans whose process is dead."""
-        found = []
-        for name in self._storage.children(self._prefix):
-            if not name.endswith(".json"):
-                continue
-            try:
-                fields = json.loads(self._storage.read(f"{self._prefix}/{name}"))
-                if Owner.of_text(fields["owner"]).is_dead():
-                    found.append(PlanRun.of_fields(self._topology, fields))
-            except (FileNotFoundError, ValueError, KeyError) as error:
-                _log.warning("the plan %s cannot be resumed: %s", name, error)
-        return found
 
 
 def raise_failed(executions: Sequence[Execution]) -> None:

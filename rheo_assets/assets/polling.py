@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rheo_assets.assets.history import NOT_BEGUN
 from rheo_assets.assets.session import Session
 from rheo_assets.dimensions import Partition
 from rheo_assets.executions import ComputeRecord, Execution, Status
@@ -32,8 +33,12 @@ def kill(session: Session, node: DataNode, partition: Partition) -> bool:
     runs = session.history.active_runs(node, partition)
     for run in runs:
         session.instance.report_run_canceling(run, "killed by app.kill()")
+        if run.status in NOT_BEGUN:
+            session.instance.report_run_canceled(run, "killed by app.kill() before it began")
     for execution in active:
-        if execution.status == Status.QUEUED:
+        is_claimable = execution.status == Status.QUEUED or not execution.id.startswith("run:")
+        # Who has the claim begins it: with the claim here, nobody does any more, whatever its run is up to.
+        if is_claimable and session.binding.claims.take(execution.id, "killed"):
             session.runs.withdraw(execution.id)
             session.end(node, partition, execution.id, Status.KILLED, "killed before it began")
     return bool(active)

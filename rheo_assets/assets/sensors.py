@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import chain
 
 import dagster as dg
-from dagster import RunsFilter
 
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.claims import MAX_ATTEMPTS
-from rheo_assets.assets.daemon import router_sensor_name
+from rheo_assets.assets.daemon import note_served, router_sensor_name
 from rheo_assets.assets.declared import check_capabilities, record
 from rheo_assets.assets.driver import Driver
 from rheo_assets.assets.history import History
 from rheo_assets.assets.keys import TRIGGER_TAG, asset_key, dagster_name
+from rheo_assets.assets.plans import Plans
 from rheo_assets.assets.runs import op_name, request_config, run_tags
 from rheo_assets.dimensions import Partition
+from rheo_assets.errors import RheoError
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.journal import Trigger
 from rheo_assets.runner.execution import Request
 
+_log = logging.getLogger("rheo_assets")
 _ARRIVALS_EVERY = 30
 _ROUTER_EVERY = 5
 _TIME_BOX = 20.0
@@ -33,6 +39,7 @@ class DaemonDriver:
     def __init__(self, binding: Binding) -> None:
         self.binding = binding
         self._driver: Driver | None = None
+        self._plans: Plans | None = None
 
     def on(self, instance: dg.DagsterInstance) -> Driver:
         """Returns the driver; the first call records the declaration as `activate()` would."""
@@ -41,8 +48,15 @@ class DaemonDriver:
             record(self.binding)
             driver = Driver(self.binding, instance)
             driver.activate(datetime.now(UTC))
+            note_served(self.binding, driver.log)
             self._driver = driver
         return self._driver
+
+    def plans(self, driver: Driver) -> Plans:
+        """Returns the plans, which remember how far they have come."""
+        if self._plans is None:
+            self._plans = Plans(driver, History(self.binding, driver.log))
+        return self._plans
 
 
 def application_sensors(binding: Binding) -> list[dg.SensorDefinition]:
@@ -88,11 +102,13 @@ def _router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinitio
     def route(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         driver = shared.on(context.instance)
         outbox = driver.turn(datetime.now(UTC))
-        if driver.state.fields().get("paused"):
-            return dg.SkipReason("the application is paused")
-        requests = list(_within(_TIME_BOX, _run_requests(binding, driver, outbox)))
+        is_paused = driver.is_paused()
+        wanted = _planned(shared.plans(driver))  # asked for by hand: also while the application is paused
+        if not is_paused:
+            wanted = chain(wanted, _emitted(binding, outbox))
+        requests = list(_within(_TIME_BOX, _run_requests(binding, driver, wanted)))
         if not requests:
-            return dg.SkipReason(_idle(driver, len(outbox)))
+            return dg.SkipReason("the application is paused" if is_paused else _idle(driver, len(outbox)))
         return dg.SensorResult(run_requests=requests)
 
     return dg.SensorDefinition(
@@ -120,31 +136,54 @@ def _idle(driver: Driver, running: int) -> str:
     return f"nothing to start: {running} executions in flight, {groups} trigger groups waiting"
 
 
-def _run_requests(binding: Binding, driver: Driver, outbox: Sequence[Trigger]) -> Iterator[dg.RunRequest]:
-    by_node: dict[str, list[Trigger]] = {}
+def _emitted(binding: Binding, outbox: Sequence[Trigger]) -> Iterator[tuple[DataNode, list[Request]]]:
+    """Yields what the router has asked for, by node."""
+    by_node: dict[str, list[Request]] = {}
     for trigger in outbox:
-        by_node.setdefault(trigger.node, []).append(trigger)
-    for node_id, triggers in by_node.items():
-        node = binding.topology.data_nodes[node_id]
-        yield from _node_requests(binding, driver, node, triggers)
+        identity = trigger.execution_id(binding.application)
+        request = Request(identity, trigger.partition, trigger.tips, trigger.nearest)
+        by_node.setdefault(trigger.node, []).append(request)
+    for node_id, requests in by_node.items():
+        yield binding.topology.data_nodes[node_id], requests
+
+
+def _planned(plans: Plans) -> Iterator[tuple[DataNode, list[Request]]]:
+    """Yields what the plans ask for that nobody else carries out, and closes those that are over."""
+    for run in plans.left():
+        try:
+            step = plans.step(run)
+        except RheoError as error:  # its caller, if it still waits, is told the same
+            _log.warning("%s", error)
+            step = None
+        if step is None:
+            plans.finish(run)
+        else:
+            yield step.stage.node, list(step.requests)
+
+
+def _run_requests(
+    binding: Binding, driver: Driver, wanted: Iterable[tuple[DataNode, list[Request]]]
+) -> Iterator[dg.RunRequest]:
+    for node, requests in wanted:
+        yield from _node_requests(binding, driver, node, requests)
 
 
 def _node_requests(
-    binding: Binding, driver: Driver, node: DataNode, triggers: Sequence[Trigger]
+    binding: Binding, driver: Driver, node: DataNode, wanted: Sequence[Request]
 ) -> Iterator[dg.RunRequest]:
     codec = binding.codecs[node.id]
-    attempts = _Attempts(binding, driver)
-    startable: dict[Partition, tuple[Trigger, int]] = {}
-    for trigger in triggers:
-        attempt = attempts.next(trigger)
+    attempts = _Attempts(driver, node)
+    startable: dict[Partition, tuple[Request, int]] = {}
+    for request in wanted:
+        attempt = attempts.next(request)
         if attempt is not None:
-            startable[trigger.partition] = (trigger, attempt)
+            startable[request.partition] = (request, attempt)
     codec.register(driver.instance, list(startable))
     for partitions in codec.runs_of(list(startable)):
         batch = [startable[partition] for partition in partitions]
-        requests = [_request(binding, trigger) for trigger, _ in batch]
-        marks = [f"{request.id}.{attempt}" for request, (_, attempt) in zip(requests, batch, strict=True)]
-        attempts.started(marks)
+        requests = [request for request, _ in batch]
+        marks = [f"{request.id}.{attempt}" for request, attempt in batch]
+        attempts.asked(requests)
         yield dg.RunRequest(
             run_key=marks[0] if len(marks) == 1 else f"{marks[0]}+{len(marks)}:{marks[-1]}",
             partition_key=codec.encode(partitions[0]) if len(partitions) == 1 and codec.is_partitioned else None,
@@ -154,50 +193,39 @@ def _node_requests(
         )
 
 
-def _request(binding: Binding, trigger: Trigger) -> Request:
-    return Request(trigger.execution_id(binding.application), trigger.partition, trigger.tips, trigger.nearest)
-
-
 class _Attempts:
-    """Which emitted executions need a run now: those without one, and those whose run is dead."""
+    """Which executions need a run now: those without one, and those whose run is dead."""
 
-    def __init__(self, binding: Binding, driver: Driver) -> None:
-        self._binding = binding
+    def __init__(self, driver: Driver, node: DataNode) -> None:
         self._driver = driver
-        self._instance = driver.instance
-        self._started: dict[str, float] = driver.started
-        self._history = History(binding, driver.log)
+        self._node = node
 
-    def next(self, trigger: Trigger) -> int | None:
+    def next(self, request: Request) -> int | None:
         """Returns the number of the attempt that is due, None when one is under way."""
-        identity = trigger.execution_id(self._binding.application)
-        claim = self._binding.claims.newest(identity)
+        claim = self._driver.binding.claims.newest(request.id)
         if claim is not None:
-            run = self._instance.get_run_by_id(claim.run_id)
+            run = self._driver.instance.get_run_by_id(str(claim.fields["run_id"]))
             is_over = claim.owner.is_dead() or (run is not None and run.is_finished)
-            return self._after(trigger, claim.attempt) if is_over else None
-        since = self._started.get(f"{identity}.0")
-        if since is None:
-            return 0
-        return self._after_silence(identity, since)
+            return self._or_give_up(request, claim.attempt + 1) if is_over else None
+        if request.id in self._with_a_run:
+            return None
+        # Without a run and a claim: it failed before its body began, or its request was lost with the tick.
+        asked, at = self._driver.asked.get(request.id, (0, -math.inf))
+        return self._or_give_up(request, asked) if time.monotonic() - at >= _ARRIVALS_EVERY else None
 
-    def _after(self, trigger: Trigger, attempt: int) -> int | None:
-        if attempt + 1 < MAX_ATTEMPTS:
-            return attempt + 1
-        self._driver.give_up(trigger)
+    @cached_property
+    def _with_a_run(self) -> set[str]:
+        history = History(self._driver.binding, self._driver.log)
+        return {execution.id for execution in history.active(self._node)}
+
+    def _or_give_up(self, request: Request, attempt: int) -> int | None:
+        if attempt < MAX_ATTEMPTS:
+            return attempt
+        self._driver.give_up(self._node, request)
         return None
 
-    def _after_silence(self, identity: str, since: float) -> int | None:
-        """A run that never claimed: it failed before its body, or its request was lost with the tick."""
-        if time.monotonic() - since < _ARRIVALS_EVERY:
-            return None
-        records = self._instance.get_run_records(RunsFilter(tags={TRIGGER_TAG: identity}))
-        if any(not record.dagster_run.is_finished for record in records):
-            return None
-        return len(records) if len(records) < MAX_ATTEMPTS else None
-
-    def started(self, marks: Sequence[str]) -> None:
+    def asked(self, requests: Iterable[Request]) -> None:
         """Takes note of what has been asked for."""
-        for mark in marks:
-            self._started[mark] = time.monotonic()
-            self._started[f"{mark.rsplit('.', 1)[0]}.0"] = time.monotonic()
+        for request in requests:
+            count, _ = self._driver.asked.get(request.id, (0, 0.0))
+            self._driver.asked[request.id] = (count + 1, time.monotonic())

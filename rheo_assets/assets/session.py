@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -16,7 +16,9 @@ from rheo_assets.assets.claims import MAX_ATTEMPTS, Owner
 from rheo_assets.assets.daemon import daemon_drives
 from rheo_assets.assets.driver import Driver
 from rheo_assets.assets.history import History
-from rheo_assets.assets.plans import PlannedStage, PlanRun, Plans
+from rheo_assets.assets.plan_runs import PlanRun
+from rheo_assets.assets.plans import Plans, Step
+from rheo_assets.assets.progress import Counts, Progress
 from rheo_assets.assets.runs import LocalRuns
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import RheoError
@@ -44,7 +46,7 @@ class Session:
         self.driver = Driver(binding, instance)
         self.runs = LocalRuns(binding, instance, self._after_run, self._record_lost)
         self.history = History(binding, self.driver.log)
-        self.plans = Plans(self.driver, self.runs, self.history)
+        self.plans = Plans(self.driver, self.history)
         self._resumed = False
 
     # the event loop -------------------------------------------------------------------------------------------
@@ -68,25 +70,29 @@ class Session:
 
     def _launch(self, triggers: Iterable[Trigger]) -> None:
         """Starts what is in the outbox and runs nowhere."""
+        by_node: dict[str, list[Request]] = {}
+        for trigger in triggers:
+            request = Request(self._identity(trigger), trigger.partition, trigger.tips, trigger.nearest)
+            by_node.setdefault(trigger.node, []).append(request)
+        for node_id, requests in by_node.items():
+            self.start(self.binding.topology.data_nodes[node_id], requests)
+
+    def start(self, node: DataNode, requests: Sequence[Request]) -> None:
+        """Starts those executions of a node that run nowhere."""
         with self.driver.lock:
-            by_node: dict[str, list[Request]] = {}
-            for trigger in triggers:
-                identity = self._identity(trigger)
-                if self.runs.future(identity) is None and not self._is_claimed(trigger, identity):
-                    request = Request(identity, trigger.partition, trigger.tips, trigger.nearest)
-                    by_node.setdefault(trigger.node, []).append(request)
-            for node_id, requests in by_node.items():
-                self.runs.submit(self.binding.topology.data_nodes[node_id], requests)
+            free = [r for r in requests if self.runs.future(r.id) is None and not self._is_claimed(node, r)]
+            if free:
+                self.runs.submit(node, free)
 
     def _identity(self, trigger: Trigger) -> str:
         return trigger.execution_id(self.binding.application)
 
-    def _is_claimed(self, trigger: Trigger, identity: str) -> bool:
-        claim = self.binding.claims.newest(identity)
+    def _is_claimed(self, node: DataNode, request: Request) -> bool:
+        claim = self.binding.claims.newest(request.id)
         if claim is None:
             return False
         if claim.owner.is_dead() and claim.attempt + 1 >= MAX_ATTEMPTS:
-            self.driver.give_up(trigger)
+            self.driver.give_up(node, request)
             return True
         return not claim.owner.is_dead()
 
@@ -112,22 +118,48 @@ class Session:
 
     def resume(self) -> None:
         """Takes over what dead processes left: their runs are buried, their plans carried on."""
-        if self._resumed:
+        if not self._resumed:
+            self._resumed = True
+            for run in self.history.orphans():
+                self.instance.report_run_failed(run, "Its process is gone; what it had not finished runs again.")
+        if self.is_passive():
             return
-        self._resumed = True
-        for run in self.history.orphans():
-            self.instance.report_run_failed(run, "Its process is gone; what it had not finished runs again.")
-        for plan in self.plans.abandoned():
-            _log.warning("the process of plan %s is gone: it is carried on here", plan.id)
-            self.conclude(plan, plan.stages)
+        for plan in self.plans.left():
+            _log.warning("nobody carries out plan %s any more: it is carried on here", plan.id)
+            self.conclude(self.plans.adopt(plan))
 
-    def conclude(self, run: PlanRun, stages: Sequence[PlannedStage], after: Sequence[Future[None]] = ()) -> None:
-        """Carries the rest of a plan out in the background, once the given runs have ended."""
+    # plans ----------------------------------------------------------------------------------------------------
+
+    def advance(self, run: PlanRun) -> Step | None:
+        """Starts what a plan asks for now; returns what that is, None when nothing is left.
+
+        Raises:
+            NotReady: The target's inputs are not ready.
+            ExecutionFailed: A stage failed; later ones have not been started.
+        """
+        step = self.plans.step(run)
+        if step is not None:
+            self.start(step.stage.node, step.requests)
+        return step
+
+    def rest(self, step: Step, longest: float = 5.0) -> None:
+        """Waits until a step has come on, or for a while."""
+        futures = [future for r in step.requests if (future := self.runs.future(r.id)) is not None]
+        if futures:
+            wait(futures, timeout=longest)
+            return
+        time.sleep(LOOK_EVERY)
+        if not step.requests:  # what was emitted before the plan held it, and perhaps left by a dead process
+            mine = set(step.stage.partitions)
+            self.turn(only=lambda trigger: trigger.node == step.stage.node.id and trigger.partition in mine)
+
+    def conclude(self, run: PlanRun) -> None:
+        """Carries the rest of a plan out in the background."""
 
         def carry_on() -> None:
-            wait(after)
             try:
-                self.plans.run_stages(run, stages)
+                while (step := self.advance(run)) is not None:
+                    self.rest(step)
             except RheoError as error:
                 _log.warning("%s", error)
             finally:
@@ -148,7 +180,7 @@ class Session:
 
     def is_paused(self) -> bool:
         """Whether the application is paused."""
-        return bool(self.driver.state.fields().get("paused"))
+        return self.driver.is_paused()
 
     def active(self, node: DataNode, partition: Partition | None = None) -> list[Execution]:
         """Returns the executions that have not ended: with a run, emitted, or planned."""
@@ -168,24 +200,36 @@ class Session:
             time.sleep(LOOK_EVERY)
             self.turn()
 
-    def settle(self, timeout: float | None = None) -> None:
+    def settle(self, timeout: float | None = None, progress: bool | None = None) -> None:
         """Ticks until nothing is running or can run.
 
         Raises:
             TimeoutError: Time is over; the message names what still runs.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        self.tick()
-        while not self._is_settled():
-            if deadline is not None and time.monotonic() >= deadline:
-                raise TimeoutError(f"still running after {timeout:g} s: {', '.join(self._running_names()) or 'a plan'}")
-            waiting = self.runs.waiting()
-            left = 5.0 if deadline is None else max(0.0, min(5.0, deadline - time.monotonic()))
-            if waiting:
-                wait(waiting, timeout=left)
-            else:
-                time.sleep(min(LOOK_EVERY, left))
-                self.turn()
+        already = self.driver.router.ended
+        with Progress(f"{self.binding.application} settles", progress) as shown:
+            self.tick()
+            while not self._is_settled():
+                if deadline is not None and time.monotonic() >= deadline:
+                    names = ", ".join(self._running_names()) or "a plan"
+                    raise TimeoutError(f"still running after {timeout:g} s: {names}")
+                shown.look(lambda: self._counts(already))
+                left = shown.every if deadline is None else max(0.0, min(shown.every, deadline - time.monotonic()))
+                self._pause(left)
+
+    def _pause(self, longest: float) -> None:
+        waiting = self.runs.waiting()
+        if waiting:
+            wait(waiting, timeout=longest)
+            return
+        time.sleep(min(LOOK_EVERY, longest))
+        self.turn()
+
+    def _counts(self, already: int) -> Counts:
+        with self.driver.lock:
+            router = self.driver.router
+            return Counts(router.ended - already, None, len(router.outbox()))
 
     def _is_settled(self) -> bool:
         if self.runs.waiting() or self._others_run():
@@ -199,7 +243,9 @@ class Session:
         if self.is_paused():
             return False
         outbox = self.driver.router.outbox()
-        return bool(outbox) and (self.is_passive() or any(self._is_claimed(t, self._identity(t)) for t in outbox))
+        if self.is_passive():
+            return bool(outbox or self.driver.router.plans)
+        return any(self.binding.claims.is_held(self._identity(trigger)) for trigger in outbox)
 
     def _running_names(self) -> list[str]:
         nodes = self.binding.topology.data_nodes.values()

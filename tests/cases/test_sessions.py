@@ -187,3 +187,42 @@ def test_two_processes_that_see_the_same_file_run_it_once(root: Path) -> None:
     cycle(app)
     assert ran(app, "n") == ["2021-03-01"]
     assert ran(app, "below") == ["2021-03-01"]
+
+
+def test_spark_without_java_is_refused_at_activation_with_the_pip_line(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rheo_assets import SparkSQL
+    from rheo_assets.platforms.local.spark.java import CHOICE
+
+    app = Application("app")
+    node(app, "n", [], compute_targets=[SparkSQL("select 1 as x")])
+    monkeypatch.setenv(CHOICE, "system")
+    monkeypatch.setenv("PATH", str(root))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(RuntimeError, match=r"of 'n' cannot run here: .*Java.*pip install"):
+        app.activate()
+    monkeypatch.setenv(CHOICE, "wheel")
+    app.activate()
+
+
+def test_the_interpreter_offers_the_exit_hook_that_comes_before_that_of_thread_pools(root: Path) -> None:
+    """`runs.py` uses a private name of `threading`; a Python that changes it has to fail here, not at users' exits."""
+    printed = in_another_process(
+        root,
+        """
+        import threading
+        from concurrent.futures import ThreadPoolExecutor
+
+        pool = ThreadPoolExecutor(1)
+
+        def drain():
+            print("drained")
+            pool.submit(print, "downstream").result()
+
+        pool.submit(int)
+        threading._register_atexit(drain)
+        print("end of script")
+        """,
+    )
+    assert printed.splitlines() == ["end of script", "drained", "downstream"]

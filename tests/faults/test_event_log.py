@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import dagster as dg
 import pytest
 
-from rheo_assets.assets.claims import Owner, Seats
+from rheo_assets.assets.claims import SEAT_EXPIRY, SEAT_KEPT_EVERY, Claims, Owner, Seats
 from rheo_assets.assets.instance import EventLog
+from rheo_assets.errors import StateError
 from tests.faults.world import Storage
 
 
@@ -68,3 +71,77 @@ def test_two_drivers_of_one_process_and_another_process_sit_apart():
     again = seats(here).take()
     assert again is not None
     assert again.number == 1
+
+
+class LateCommits(EventLog):
+    """A log whose database gave an id before it committed: the event shows up when the log is read again."""
+
+    looks = 0
+
+    def _merged(self, cursor, limit):
+        self.looks += 1
+        return [r for r in super()._merged(cursor, limit) if self.looks > 1 or r.asset_key.path[0] != "first"]
+
+
+@pytest.mark.parametrize(("settle", "seen"), [(0.0, ["second"]), (0.1, ["first", "second"])])
+def test_an_event_that_is_committed_behind_a_later_one_is_taken_in_before_it_once_events_settle(instance, settle, seen):
+    log = LateCommits(instance, settle)
+    log.report(dg.AssetMaterialization("first"))
+    log.report(dg.AssetObservation("second"))
+    found, cursor = [], 0
+    while page := log.after(cursor):
+        found += [record.asset_key.path[0] for record in page]
+        cursor = page[-1].storage_id
+    assert found == seen  # whoever passes an event over never sees it
+
+
+def test_sqlite_needs_no_settling_and_old_events_wait_for_nobody(instance):
+    assert EventLog(instance)._settle == 0.0
+    log = EventLog(instance, settle=30.0)
+    log.report(dg.AssetMaterialization("now"))
+    started = time.monotonic()
+    (record,) = EventLog(instance, settle=0.1).after(0)
+    assert time.monotonic() - started >= 0.1
+    old = record._replace(event_log_entry=record.event_log_entry._replace(timestamp=record.timestamp - 3600))
+    log._page = lambda kind, cursor, limit: [old] if kind is dg.DagsterEventType.ASSET_MATERIALIZATION else []
+    started = time.monotonic()
+    assert log.after(0) == [old]
+    assert time.monotonic() - started < 10
+
+
+def test_a_seat_of_another_host_is_free_once_nobody_has_kept_it_for_long():
+    objects: dict[str, tuple[bytes, int]] = {}
+    storage = Storage(objects, lambda: None)
+    clock = [1000.0]
+
+    def seats(host: str) -> Seats:
+        return Seats(storage, "s3://seats/app", Owner(host, 1, "1"), lambda _: False, lambda: clock[0])
+
+    here, there = seats("here"), seats("there")
+    lost = there.take()
+    assert lost is not None
+    for _ in range(20):  # kept: it stays its own, however long
+        clock[0] += SEAT_KEPT_EVERY
+        assert there.keep(lost)
+    first = here.take()
+    assert first is not None
+    assert (lost.number, first.number) == (0, 1)
+    clock[0] += SEAT_EXPIRY + 1
+    assert here.keep(first)
+    second = here.take()
+    assert second is not None
+    assert second.number == 0
+    assert not there.keep(lost)  # it wakes up, and has to take another one
+    again = there.take()
+    assert again is not None
+    assert again.number == 2
+
+
+def test_a_damaged_seat_is_free_and_a_damaged_claim_is_told():
+    objects: dict[str, tuple[bytes, int]] = {"s3://app/drivers/0/3": (b"{", 0), "s3://app/claims/ab/abc.0": (b"{", 0)}
+    storage = Storage(objects, lambda: None)
+    seat = Seats(storage, "s3://app/drivers", Owner("sim", 1, "1")).take()
+    assert seat is not None
+    assert (seat.number, seat.attempt) == (0, 4)
+    with pytest.raises(StateError, match=r"claims/ab/abc\.0 is damaged.*Delete it"):
+        Claims(storage, "s3://app/claims").take("abc", "run")

@@ -18,6 +18,7 @@ import pytest
 
 import rheo_assets as flow
 from rheo_assets.assets.instance import home
+from rheo_assets.assets.keys import OWNER_TAG
 
 pytestmark = pytest.mark.web
 
@@ -34,6 +35,24 @@ orders = app.marshal_external_data(
 )
 pairs = app.create_data("pairs", inputs=[orders["*"][:-2].range_check(True)], compute_targets=[NOOPCompute])
 last = app.create_data("last", inputs=[pairs], compute_targets=[NOOPCompute])
+
+
+def careful(inputs, output, params):
+    import pathlib, time
+    root = pathlib.Path({root!r})
+    while output.dimensions["region"] == "NA" and not (root / "go").exists():
+        time.sleep(0.1)
+    if output.dimensions["day"] == "2024-01-13":
+        raise ValueError("bad luck")
+
+
+parcels = app.marshal_external_data(
+    S3Dataset("111222333444", "landing", "parcels", "{}", "{}"),
+    id="parcels",
+    dimension_spec={"region": {"type": "STRING", "day": {"type": "DATETIME"}}},
+    dimension_filter={"NA": {"*": {}}, "EU": {"*": {}}},
+)
+made = app.create_data("made", inputs=[parcels], compute_targets=[InlinedCompute(careful)])
 defs = app.definitions()
 """
 BACKFILL = """
@@ -50,9 +69,11 @@ mutation Launch($params: LaunchBackfillParams!) {
 class Deployment:
     """A running `dagster dev`."""
 
-    def __init__(self, root: Path, port: int) -> None:
+    def __init__(self, root: Path, port: int, process: subprocess.Popen[bytes]) -> None:
         self.root = root
         self.port = port
+        self.process = process
+        self.app = flow.Application("shop", platform=flow.LocalPlatform(root))
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """Returns the data of a GraphQL answer."""
@@ -93,7 +114,7 @@ def free_port() -> int:
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """`dagster dev` on a fresh root; it has ticked once, so that what lands later is an event."""
     root = tmp_path_factory.mktemp("deployment")
-    (root / "shop.py").write_text(DEFINITIONS)
+    (root / "shop.py").write_text(DEFINITIONS.replace("{root!r}", repr(str(root))))
     patch = pytest.MonkeyPatch()
     patch.delenv("DAGSTER_HOME", raising=False)
     patch.setenv("RHEO_HOME", str(root))
@@ -104,7 +125,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     process = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         until((root / "s3" / "rheo-shop" / "state" / "arrivals" / "orders.json").exists)
-        yield Deployment(root, port)
+        yield Deployment(root, port, process)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -144,13 +165,66 @@ def test_a_backfill_from_the_ui_fails_at_once_with_what_is_not_ready(deployment:
     assert "orders[EU][2024-04-01]" in failed.error
 
 
-def test_a_script_beside_the_daemon_executes_and_its_run_is_in_the_ui(deployment: Deployment):
-    deployment.land("EU", "2024-05-01")
-    deployment.land("EU", "2024-05-02")
-    app = flow.Application("shop", platform=flow.LocalPlatform(deployment.root))
-    app.execute(app["pairs"]["EU"]["2024-05-02"])
-    until(lambda: ("EU", "2024-05-02") in executions(deployment, "last"))
-    # The landed files are events of their own, so the daemon may have run the partition once more by now.
-    run_id = next(e.run_id for e in app.history("pairs") if e.partition == ("EU", "2024-05-02"))
-    shown = deployment.ask("query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id)
-    assert shown["runOrError"]["status"] == "SUCCESS"
+RUN = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status tags { key value } } } }"
+
+
+def test_a_script_beside_the_daemon_leaves_its_executions_to_the_daemon(deployment: Deployment):
+    app = deployment.app
+    path = app.execute(app["made"]["EU"]["2024-05-02"])
+    assert path.endswith("made/EU/2024-05-02")
+    (ran,) = app.history("made")
+    assert (ran.partition, ran.status) == (("EU", "2024-05-02"), "COMPLETED")
+    run = deployment.ask(RUN, id=ran.run_id)["runOrError"]
+    assert run["status"] == "SUCCESS"
+    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+    assert tags["dagster/sensor_name"] == "shop__router"
+    assert OWNER_TAG not in tags
+    with pytest.raises(RuntimeError, match="bad luck"):
+        app.execute(app["made"]["EU"]["2024-01-13"])
+
+
+def test_the_daemon_builds_what_is_missing_stage_by_stage_and_takes_in_what_follows(deployment: Deployment):
+    app = deployment.app
+    deployment.land("EU", "2024-06-01")
+    deployment.land("EU", "2024-06-02")
+    app.execute(app["last"]["EU"]["2024-06-02"], recursive=True)
+    ran = {e.node: e for e in app.history() if e.partition == ("EU", "2024-06-02") and e.node != "made"}
+    assert {node: e.status for node, e in ran.items()} == {"pairs": "COMPLETED", "last": "COMPLETED"}
+    assert ran["pairs"].ended < ran["last"].started
+    # The landed files may have started `pairs` once more by themselves, but never beside the plan.
+    assert len({e.id for e in app.history("last") if e.partition == ("EU", "2024-06-02")}) <= 2
+
+
+def test_without_waiting_and_after_ctrl_c_the_daemon_goes_on_and_kill_ends_it(deployment: Deployment):
+    app = deployment.app
+    held, killed = app["made"]["NA"]["2024-07-01"], app["made"]["NA"]["2024-07-02"]
+    assert app.execute(held, wait=False).endswith("NA/2024-07-01")
+    assert app.has_active_record(held)
+    script = deployment.root / "waits.py"
+    script.write_text(
+        "import rheo_assets as flow\n"
+        f"app = flow.Application('shop', platform=flow.LocalPlatform({str(deployment.root)!r}))\n"
+        "app.execute(app['made']['NA']['2024-07-02'])\n"
+    )
+    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
+    until(lambda: app.has_active_record(killed))
+    until(lambda: [e for e in app.get_active_routes() if e.partition[1] == "2024-07-02" and e.status == "RUNNING"])
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert "app.kill(app['made']['NA']['2024-07-02'])" in said
+    assert "KeyboardInterrupt" in said
+    assert app.kill(killed)
+    until(lambda: not app.has_active_record(killed))
+    (deployment.root / "go").touch()
+    assert app.poll(held)[0].endswith("NA/2024-07-01")
+    assert executions(deployment, "made")["NA", "2024-07-02"].status == "KILLED"
+
+
+def test_a_script_carries_on_when_the_daemon_dies(deployment: Deployment):
+    app = deployment.app
+    os.killpg(deployment.process.pid, signal.SIGKILL)
+    path = app.execute(app["made"]["EU"]["2024-08-01"])  # the daemon's last tick still counts for a minute
+    assert path.endswith("made/EU/2024-08-01")
+    assert executions(deployment, "made")["EU", "2024-08-01"].status == "COMPLETED"
+    app.settle(120)
+    assert app.get_active_routes() == []

@@ -1,0 +1,165 @@
+"""What one `Application` object knows: its platform, the nodes that it declares, and those that are recorded."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rheo_assets.compute.engines import read_kinds
+from rheo_assets.declaration import data_node
+from rheo_assets.errors import DeclarationError, KeyTaken, UnknownNode
+from rheo_assets.nodes import DataNode, check_id
+from rheo_assets.platforms.capabilities import Platform
+from rheo_assets.platforms.choosing import chosen_platform
+from rheo_assets.signals import Signal, as_view
+from rheo_assets.topology import Topology
+
+_YEARS_LISTED = 3
+_HERE = str(Path(__file__).parent)
+S = TypeVar("S", bound=Signal)
+
+
+class Workspace:
+    """The nodes of one application as this session sees them.
+
+    Args:
+        name: The application's name.
+        region: The AWS region.
+        platform: Where data lies and code runs; what `RHEO_PLATFORM` says otherwise.
+        since: The first day that Dagster lists.
+        engines: The names of the engines that nodes may use.
+
+    Attributes:
+        declared: What this session declares, by id.
+        unrecorded: The ids of those nodes that no activation has recorded yet.
+        is_attached: Whether this session uses recorded nodes, and so adds to the recorded application.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        region: str,
+        platform: Platform | None,
+        since: datetime | str | None,
+        engines: Sequence[str] | None,
+    ) -> None:
+        self.name = check_id("application", name)
+        self.region = region
+        self._kinds = read_kinds(engines, f"application '{name}'")
+        if isinstance(platform, str):
+            raise DeclarationError(
+                f"application '{name}'",
+                f"platform is {platform!r}",
+                "Give a LocalPlatform() or AwsPlatform(), or set RHEO_PLATFORM",
+            )
+        self._platform = platform
+        self.since = _read_since(since)
+        self.declared: dict[str, Signal] = {}
+        self.unrecorded: set[str] = set()
+        self.is_attached = False
+
+    @cached_property
+    def platform(self) -> Platform:
+        """Where data lies and code runs."""
+        if self._platform is not None:
+            return self._platform
+        return chosen_platform(self.region)
+
+    # declaring ------------------------------------------------------------------------------------------------
+
+    def add(self, node: S, replaces: bool = False) -> S:
+        """Takes a declaration in and returns it.
+
+        Raises:
+            KeyTaken: This session has declared the id already.
+        """
+        if node.id in self.declared and not replaces:
+            raise KeyTaken(f"'{self.name}' declares '{node.id}' twice: use update_data, or another id")
+        self.declared[node.id] = node
+        self.unrecorded.add(node.id)
+        return node
+
+    def data_node(self, node_id: str, inputs: Any, declaration: Mapping[str, Any]) -> DataNode:
+        """Returns a data node of this application."""
+        said = {"_source": caller(), **declaration}
+        if inputs is not None:
+            said["inputs"] = inputs
+        return data_node(self.name, self.platform.bucket(self.name), node_id, kinds=self._kinds, **said)
+
+    # finding --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def recorded(self) -> Topology | None:
+        """The nodes of the activated application, None where there is none."""
+        from rheo_assets.assets.declared import recorded_topology
+
+        return recorded_topology(self.name, self.platform)
+
+    def known(self, node_id: str) -> Signal:
+        """Returns a node of this session, else of the activated application.
+
+        Raises:
+            UnknownNode: There is none; the message has near misses.
+        """
+        if node_id in self.declared:
+            return self.declared[node_id]
+        recorded = self.recorded
+        if recorded is not None and node_id in recorded:
+            self.is_attached = True
+            return recorded[node_id]
+        known = {*self.declared, *(recorded.nodes if recorded is not None else ())}
+        raise UnknownNode(self.name, str(node_id), known)
+
+    def id_of(self, node: Any) -> str | None:
+        """Returns the id of a known node that is given by itself or by its id; None for None."""
+        return None if node is None else self.known(getattr(node, "id", node)).id
+
+    def own(self, target: Any, verb: str) -> DataNode:
+        """Returns the data node of this application that a view is of."""
+        asked = as_view(target).node
+        if asked.application != self.name:
+            raise UnknownNode(self.name, f"{asked.application}.{asked.id}", self.declared)
+        node = self.known(asked.id)
+        if not isinstance(node, DataNode):
+            raise DeclarationError(
+                f"{verb}({node.id})", f"is a {type(node).__name__}, not a data node of '{self.name}'"
+            )
+        return node
+
+    @property
+    def topology(self) -> Topology:
+        """The nodes as activation would record them: this session's, and recorded ones where it used any of them."""
+        if not self.declared:
+            return self.recorded or Topology(self.name, {})
+        if not self.is_attached or self.recorded is None:
+            return Topology(self.name, dict(self.declared))
+        return Topology(self.name, {**self.recorded.nodes, **self.declared})
+
+    def are_recorded(self) -> None:
+        """Takes note that an activation has recorded what this session declares."""
+        self.unrecorded.clear()
+        self.__dict__.pop("recorded", None)
+
+
+def caller() -> tuple[str, int] | None:
+    """Returns the file and line of the declaration in the user's code."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_filename.startswith("<"):
+        return None
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def _read_since(since: datetime | str | None) -> datetime:
+    if since is None:
+        return datetime(datetime.now(UTC).year - _YEARS_LISTED, 1, 1)  # naive means UTC
+    try:
+        read = datetime.fromisoformat(since) if isinstance(since, str) else since
+    except ValueError:
+        raise DeclarationError("application", f"since is {since!r}", "A date, such as '2024-01-01'") from None
+    return read.replace(tzinfo=None)
