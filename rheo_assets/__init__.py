@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from rheo_assets.executions import ComputeRecord, Execution
     from rheo_assets.links import EQUALS, LOWER, UPPER
     from rheo_assets.logs import init_basic_logging
+    from rheo_assets.platforms.aws.platform import AwsPlatform
     from rheo_assets.platforms.local.platform import LocalPlatform
 
 _HOME = {
     "ABI": "compute.vocabulary",
     "AWSApplication": "application",
     "Application": "application",
+    "AwsPlatform": "platforms.aws.platform",
     "BatchCompute": "compute.wrappers",
     "ComputeRecord": "executions",
     "DataFormat": "datasets",
@@ -65,6 +67,7 @@ __all__ = [
     "UPPER",
     "AWSApplication",
     "Application",
+    "AwsPlatform",
     "BatchCompute",
     "ComputeRecord",
     "DataFormat",
