@@ -100,6 +100,21 @@ def test_an_output_is_replaced_as_a_whole_and_may_be_read_while_it_is_computed(n
     assert [path.name for path in (node.root / "out/NA").iterdir()] == ["2024-01-03"]
 
 
+def test_only_little_data_goes_through_one_task_a_stage_and_what_user_code_set_stays(node):
+    code = """
+from rheo_assets.runner.spark_output import _suit_small_inputs
+def told(size, **said):
+    own = spark.newSession()
+    for name, value in said.items():
+        own.conf.set(f"spark.sql.{name}.partitions", value)
+    frame = own.range(size)
+    _suit_small_inputs(own, frame.join(frame, "id").groupBy("id").count())
+    return own.conf.get("spark.sql.shuffle.partitions") + " " + own.conf.get("spark.sql.adaptive.enabled")
+output = spark.sql(f"SELECT '{told(9)}' AS little, '{told(1 << 40)}' AS much, '{told(9, shuffle='7')}' AS said")
+"""
+    assert node.run(code).preview == ({"little": "1 false", "much": "4 true", "said": "7 false"},)
+
+
 @pytest.mark.parametrize("form", ["parquet", "orc", "json", "csv"])
 def test_what_one_node_writes_the_next_one_reads(node, form):
     options = {"delimiter": "|", "header": True} if form == "csv" else {}
