@@ -21,6 +21,27 @@ settings.register_profile(
 settings.register_profile("quick", settings.get_profile("rheo"), max_examples=20)
 settings.load_profile("rheo")
 
+_LONG = ("demo", "web", "spark")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keeps the files of tests in memory where there is room: SQLite waits for a disk at each of its many commits."""
+    memory = Path("/dev/shm")
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ or not (memory.is_dir() and os.access(memory, os.W_OK)):
+        return
+    if shutil.disk_usage(memory).free > 2 << 30 and not os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(memory)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts files with long tests first and quick ones last, so that no process ends up alone with a long one."""
+    rank: dict[Path, int] = {}
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        found = next((n for n, name in enumerate(_LONG) if name in marks), len(_LONG) + ("fast" in marks))
+        rank[item.path] = min(rank.get(item.path, found), found)
+    items.sort(key=lambda item: rank[item.path])
+
 
 @pytest.fixture(scope="session")
 def empty_dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
