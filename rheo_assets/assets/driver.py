@@ -57,7 +57,8 @@ class Driver:
         self.seat = self._seats.take()
         number = self.seat.number if self.seat is not None else None
         self.journal = Journal(self.log, topology, self.binding.since)
-        self.loop = Loop(topology, self.journal, Snapshot(topology, self.log, number), self._is_ready)
+        snapshot = Snapshot(topology, self.log, number)
+        self.loop = Loop(topology, self.journal, snapshot, self._is_ready, self._end_lost)
 
     @property
     def router(self) -> Router:
@@ -117,17 +118,15 @@ class Driver:
         with self.lock:
             if self.seat is not None and not self._seats.keep(self.seat):
                 self._sit()
-            self._end_lost()
             gone, self._gone = self._gone, []
             return self.loop.turn(moment, gone)
 
-    def _end_lost(self) -> None:
+    def _end_lost(self) -> bool:
         """Ends the executions that nobody routed and whose run is over without saying so."""
-        self.loop.fold()
         runs = {other.run: other.owner for _, _, other in self.router.unrouted()}
         lost = {run for run, owner in runs.items() if self._is_over(run, owner)}
         if not lost:
-            return
+            return False
         self.loop.fold()  # a run records its ends before it is over
         for node_id, partition, other in self.router.unrouted():
             if other.run in lost:
@@ -145,6 +144,7 @@ class Driver:
                     ),
                     partition,
                 )
+        return True
 
     def _is_over(self, run_id: str, owner: str) -> bool:
         run = self.instance.get_run_by_id(run_id)

@@ -229,7 +229,7 @@ class Session:
     def _counts(self, already: int) -> Counts:
         with self.driver.lock:
             router = self.driver.router
-            return Counts(router.ended - already, None, len(router.outbox()))
+            return Counts(max(0, router.ended - already), None, len(router.outbox()))
 
     def _is_settled(self) -> bool:
         if self.runs.waiting() or self._others_run():

@@ -40,10 +40,17 @@ class Loop:
         entries: Its journal.
         snapshot: Where the router is kept between processes.
         is_ready: Whether storage holds a partition complete.
+        end_lost: Records the ends of executions that nobody routed and whose run died without a word; returns whether
+            there were any.
     """
 
     def __init__(
-        self, topology: Topology, entries: Entries, snapshot: Snapshot, is_ready: Callable[[Key], bool]
+        self,
+        topology: Topology,
+        entries: Entries,
+        snapshot: Snapshot,
+        is_ready: Callable[[Key], bool],
+        end_lost: Callable[[], bool] = lambda: False,
     ) -> None:
         self.topology = topology
         self.router = snapshot.load()
@@ -51,6 +58,7 @@ class Loop:
         self._entries = entries
         self._snapshot = snapshot
         self._is_ready = is_ready
+        self._end_lost = end_lost
         self._due: list[tuple[float, int, Key]] = []
         self._pauses: dict[Key, float] = {}
         self._looks = 0
@@ -69,6 +77,8 @@ class Loop:
             gone: Partitions that were complete and are no longer.
         """
         self.fold()
+        if self.router.occupied and self._end_lost():
+            self.fold()
         ready = self._look(now)
         missing = list(gone)
         if self.router.runnable or ready or missing or self.router.expires_by(now):

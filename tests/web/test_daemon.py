@@ -220,6 +220,16 @@ def test_without_waiting_and_after_ctrl_c_the_daemon_goes_on_and_kill_ends_it(de
     assert executions(deployment, "made")["NA", "2024-07-02"].status == "KILLED"
 
 
+def test_what_the_daemon_does_not_know_runs_in_the_script(deployment: Deployment, caplog: pytest.LogCaptureFixture):
+    app = flow.Application("shop", platform=flow.LocalPlatform(deployment.root))
+    more = app.create_data("more", inputs=[app["parcels"]], compute_targets=[flow.NOOPCompute])
+    app.execute(more["EU"]["2024-07-05"])
+    assert "the daemon runs another declaration of 'more'" in caplog.text
+    (ran,) = app.history("more")
+    run = deployment.ask(RUN, id=ran.run_id)["runOrError"]
+    assert OWNER_TAG in {tag["key"] for tag in run["tags"]}
+
+
 def test_a_script_carries_on_when_the_daemon_dies(deployment: Deployment):
     app = deployment.app
     os.killpg(deployment.process.pid, signal.SIGKILL)
