@@ -73,15 +73,23 @@ class Clients:
         self._clients: dict[str, Any] = {}
 
     def session(self) -> Any:
-        """Returns the boto3 session; it is not safe to share between threads, its clients are.
+        """Returns a boto3 session of the platform's credentials: a new one, as sessions are for one thread each.
 
         Raises:
             CapabilityMissing: boto3 is not installed, or there is no such profile.
         """
         with self._lock:
-            if self._session is None:
-                self._session = self._open()
-            return self._session
+            opened = self._open()
+            with self.explaining("a session of AWS"):
+                # The credentials are found once and renewed in one place, not asked for with every session.
+                opened._session._credentials = self._shared().get_credentials()
+            return opened
+
+    def _shared(self) -> Any:
+        """Returns the session of our own clients, only ever used under the lock."""
+        if self._session is None:
+            self._session = self._open()
+        return self._session
 
     def client(self, service: str) -> Any:
         """Returns the client of a service, always the same one: `client("glue")`."""
@@ -96,7 +104,7 @@ class Clients:
                     user_agent_extra="rheo_assets",
                 )
                 with self.explaining(f"a client of {service}"):
-                    self._clients[service] = self.session().client(
+                    self._clients[service] = self._shared().client(
                         service, region_name=self.region, endpoint_url=self.endpoint_url, config=config
                     )
             return self._clients[service]

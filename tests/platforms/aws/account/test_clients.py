@@ -140,3 +140,11 @@ def test_a_child_process_opens_the_same_session(aws: None) -> None:
         "AWS_SECRET_ACCESS_KEY": SECRET,
     }
     assert Clients(REGION).child_environment() == {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+
+
+def test_sessions_are_new_and_share_their_credentials(aws: None) -> None:
+    clients = Clients(REGION)
+    first, second = clients.session(), clients.session()
+    assert first is not second
+    assert first.get_credentials() is second.get_credentials()
+    assert first.client("sts").get_caller_identity()["Account"] == "123456789012"

@@ -1,0 +1,19 @@
+"""AWS: data on S3, code on the account's engines. The account, region and credentials are the environment's.
+
+`RHEO_ROLE` is the ARN of the IAM role that jobs and functions run as. Nothing is asked of AWS before a node needs it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from dagster_aws.s3 import S3Resource
+
+from rheo_assets import AwsPlatform
+
+platform = AwsPlatform(os.environ.get("AWS_ACCOUNT_ID"), role=os.environ.get("RHEO_ROLE"))
+
+resources = {
+    # A team's own assets reach the same objects.
+    "s3": S3Resource(region_name=platform.region),
+}
