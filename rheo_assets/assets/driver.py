@@ -6,6 +6,7 @@ outbox until it has ended, so a driver that dies at any point loses nothing; cla
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from threading import RLock
@@ -14,7 +15,7 @@ import dagster as dg
 
 from rheo_assets.assets.arrivals import Watcher
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import MAX_ATTEMPTS, Owner, Seats
+from rheo_assets.assets.claims import MAX_ATTEMPTS, SEAT_KEPT_EVERY, Owner, Seats
 from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.journal import Journal
 from rheo_assets.assets.state import ApplicationState
@@ -55,10 +56,17 @@ class Driver:
         """Takes a seat, and starts from what the furthest driver has saved."""
         topology = self.binding.topology
         self.seat = self._seats.take()
+        self._sat = time.monotonic()
         number = self.seat.number if self.seat is not None else None
         self.journal = Journal(self.log, topology, self.binding.since)
         snapshot = Snapshot(topology, self.log, number)
         self.loop = Loop(topology, self.journal, snapshot, self._is_ready, self._end_lost)
+
+    def _is_seated(self) -> bool:
+        """Whether the driver keeps its seat; one without a seat looks for one now and then."""
+        if self.seat is not None:
+            return self._seats.keep(self.seat)
+        return time.monotonic() - self._sat < SEAT_KEPT_EVERY
 
     @property
     def router(self) -> Router:
@@ -116,7 +124,7 @@ class Driver:
         """Folds what is recorded, looks for what is waited for, closes the turn, and returns the outbox."""
         moment = (now or datetime.now(UTC)).timestamp()
         with self.lock:
-            if self.seat is not None and not self._seats.keep(self.seat):
+            if not self._is_seated():
                 self._sit()
             gone, self._gone = self._gone, []
             return self.loop.turn(moment, gone)
