@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rheo_assets.dimensions import Partition
@@ -49,7 +50,8 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
         raise FileNotFoundError(f"{listed(absent)} has no data at {folder}")
     if absent:
         _log.warning("load_data(%s) leaves out what is absent: %s", view, listed(absent))
-    return _read(pd, read, str(signal.format), dict(signal.options))
+    with TemporaryDirectory(prefix="rheo-load-") as copies:
+        return _read(pd, _here(platform, read, Path(copies)), str(signal.format), dict(signal.options))
 
 
 def _tip(platform: Platform, signal: DataNode | ExternalData, view: View, values: Sequence[Any] | None) -> Partition:
@@ -82,10 +84,23 @@ def _newest(platform: Platform, signal: DataNode | ExternalData, view: View) -> 
 
 
 def _files(platform: Platform, signal: DataNode | ExternalData, partition: Partition) -> list[str]:
-    folder = Path(platform.storage.location(signal.layout.uri(signal.spec, partition)))
-    if not folder.is_dir():
-        return []
-    return sorted(str(path) for path in folder.iterdir() if path.is_file() and path.name[0] not in "._")
+    """Returns the URIs of a partition's data files."""
+    folder = signal.layout.uri(signal.spec, partition)
+    names = sorted(segments[0] for segments, _ in platform.storage.find(folder, 0, None))
+    return [f"{folder}/{name}" for name in names if not name.startswith("_")]
+
+
+def _here(platform: Platform, uris: list[str], copies: Path) -> list[str]:
+    """Returns where files lie on this machine: their own paths, or those of copies."""
+    paths = []
+    for number, uri in enumerate(uris):
+        path = platform.storage.location(uri)
+        if path.startswith("s3://"):
+            copy = copies / f"{number}-{uri.rpartition('/')[2]}"
+            copy.write_bytes(platform.storage.read(uri))
+            path = str(copy)
+        paths.append(path)
+    return paths
 
 
 def _read(pd: Any, files: list[str], data_format: str, options: dict[str, Any]) -> Any:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import rheo_assets as flow
-from rheo_assets import AwsPlatform, InlinedCompute, LocalPlatform, NOOPCompute
+from rheo_assets import AwsPlatform, InlinedCompute, LocalPlatform, NOOPCompute, S3Dataset
 from rheo_assets.errors import CapabilityMissing, DeclarationError
-from tests.cases.topologies import S3, node
+from tests.cases.topologies import S3, node, spec
 from tests.platforms.aws.account.conftest import ACCOUNT, REGION
 
 DAYS = [datetime(2024, 3, day) for day in (1, 2, 3)]
@@ -96,6 +96,18 @@ def test_a_rewritten_completion_file_runs_it_again(new_app: Callable[[], flow.Ap
     app.platform.storage.write(f"{orders.layout.uri(orders.spec, ('NA', DAYS[0]))}/_SUCCESS", b"again")
     app.settle()
     assert len(app.history(totals)) == 1
+
+
+def test_data_is_loaded_from_s3(new_app: Callable[[], flow.Application]) -> None:
+    app = new_app()
+    lines = S3Dataset("111222333444", "outside", "orders", "{}", "{}", dataset_format="json")
+    orders = app.marshal_external_data(lines, dimension_spec=spec("region", "day"))
+    for day, rows in ((DAYS[0], b'{"id": 1}\n{"id": 2}\n'), (DAYS[1], b'{"id": 3}\n')):
+        app.platform.storage.write(f"{orders.layout.uri(orders.spec, ('NA', day))}/part-0.json", rows)
+    assert sorted(app.load_data(orders["NA"][DAYS[0]])["id"]) == [1, 2]
+    assert sorted(app.load_data(orders["NA"][:-2], ["NA", DAYS[1]])["id"]) == [1, 2, 3]
+    with pytest.raises(FileNotFoundError, match="has no data at s3://outside/orders/EU"):
+        app.load_data(orders["EU"][DAYS[0]])
 
 
 # who chooses the platform -------------------------------------------------------------------------------------
