@@ -27,7 +27,7 @@ console = Console(soft_wrap=True)
 
 
 class Ready:
-    """Counts completed partitions on disk: what a person would do with `ls`."""
+    """Looks for completed partitions on disk: what a person would do with `ls`."""
 
     def __init__(self, root: Path) -> None:
         self._data = root / "s3" / "rheo-flights" / "internal_data"
@@ -35,6 +35,26 @@ class Ready:
     def count(self) -> Counter[str]:
         """Returns the number of completed partitions a node."""
         return Counter(path.relative_to(self._data).parts[0] for path in self._data.rglob("_SUCCESS"))
+
+
+    def lost(self, done: list[Execution]) -> list[tuple[str, tuple[str, ...]]]:
+        """Returns the partitions that were made once and have been deleted since."""
+        made = dict.fromkeys((each.node, each.partition) for each in done if each.status == "COMPLETED")
+        return [
+            (node, partition)
+            for node, partition in made
+            if not self._data.joinpath(node, *partition, "_SUCCESS").exists()
+        ]
+
+
+def make_again(lost: list[tuple[str, tuple[str, ...]]]) -> None:
+    """Executes partitions that somebody has deleted."""
+    for node, partition in lost:
+        view = app[node]
+        for value in partition:
+            view = view[value]
+        console.print(f"  {node} of {'/'.join(partition)} has been deleted: it is made again")
+        app.execute(view, recursive=True)
 
 
 def tell(title: str, ready: Ready, started: float) -> None:
@@ -69,6 +89,7 @@ def main() -> int:
         app.execute(view, recursive=True)
         tell(f"{MONTH[0]}'s month, recursively", ready, started)
     app.settle()
+    make_again(ready.lost(app.history()))
     tell("what follows from it", ready, started)
     ended = [execution for execution in app.history() if execution.id not in known]
     show_runs(ended, weeks, ready)
