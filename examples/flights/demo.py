@@ -36,7 +36,6 @@ class Ready:
         """Returns the number of completed partitions a node."""
         return Counter(path.relative_to(self._data).parts[0] for path in self._data.rglob("_SUCCESS"))
 
-
     def lost(self, done: list[Execution]) -> list[tuple[str, tuple[str, ...]]]:
         """Returns the partitions that were made once and have been deleted since."""
         made = dict.fromkeys((each.node, each.partition) for each in done if each.status == "COMPLETED")
