@@ -14,6 +14,7 @@ from rheo_assets.platforms.aws.patience import error_code
 
 _ATTEMPTS: Final = 8
 _CONNECTIONS: Final = 64
+_NO_BOTO3: Final = "AWS needs boto3: pip install 'rheo-assets[aws]'"
 _UNUSABLE: Final = frozenset(
     {
         "ExpiredToken",
@@ -95,15 +96,15 @@ class Clients:
         """Returns the client of a service, always the same one: `client("glue")`."""
         with self._lock:
             if service not in self._clients:
-                from botocore.config import Config
-
-                config = Config(
-                    retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-                    max_pool_connections=_CONNECTIONS,
-                    connect_timeout=10,
-                    user_agent_extra="rheo_assets",
-                )
                 with self.explaining(f"a client of {service}"):
+                    from botocore.config import Config
+
+                    config = Config(
+                        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+                        max_pool_connections=_CONNECTIONS,
+                        connect_timeout=10,
+                        user_agent_extra="rheo_assets",
+                    )
                     self._clients[service] = self._shared().client(
                         service, region_name=self.region, endpoint_url=self.endpoint_url, config=config
                     )
@@ -128,8 +129,10 @@ class Clients:
         Args:
             subject: What needs AWS, for the message: `application 'shop'`.
         """
-        from botocore import exceptions as boto
-
+        try:
+            from botocore import exceptions as boto
+        except ImportError:
+            raise CapabilityMissing(_NO_BOTO3) from None
         try:
             yield
         except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
@@ -161,7 +164,7 @@ class Clients:
             import boto3
             from botocore.exceptions import ProfileNotFound
         except ImportError:
-            raise CapabilityMissing("AWS needs boto3: pip install 'rheo-assets[aws]'") from None
+            raise CapabilityMissing(_NO_BOTO3) from None
         given = self._environment()
         if given:
             _keep_wire_logs_quiet()

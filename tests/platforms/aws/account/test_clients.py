@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -57,6 +58,13 @@ def test_no_credentials_say_what_was_tried_and_what_to_do(no_credentials: None) 
         "AWS_ACCESS_KEY_ID in the environment, the default profile, the container's and the instance's role). Log in "
         "or set AWS_PROFILE, or set RHEO_PLATFORM=local to run the same file on this machine"
     )
+
+
+@pytest.mark.parametrize("package", ["botocore", "boto3"])
+def test_without_boto3_the_pip_line_is_shown(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(CapabilityMissing, match=r"pip install 'rheo-assets\[aws\]'"):
+        AwsPlatform(region=REGION).prepare("shop")
 
 
 def test_an_unknown_profile_is_named(no_credentials: None) -> None:
