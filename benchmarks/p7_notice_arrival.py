@@ -29,7 +29,6 @@ from typing import Any
 
 from rheo_assets.assets.arrivals import Watcher
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.state import ApplicationState
 from rheo_assets.datasets import SUCCESS, S3Dataset
 from rheo_assets.declaration import external_node
 from rheo_assets.platforms.local.platform import LocalPlatform
@@ -136,7 +135,7 @@ class World:
         make_world(self.folder, files)
         binding = Binding(Topology("bench", {node.id: node}), platform, START)
         self.journal = Arrivals()
-        self.watcher = Watcher(binding, ApplicationState(binding), node)
+        self.watcher = Watcher(binding, node)
         self.watcher.remember()
         self.look()
 

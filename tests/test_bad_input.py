@@ -237,15 +237,19 @@ def test_a_callable_that_returns_nothing_and_writes_nothing_succeeds_without_dat
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Fills the disk for objects whose URI has a part; an empty part frees it."""
-    write = LocalStorage.write
+    real = {"write": LocalStorage.write, "create": LocalStorage.create}
 
     def fill(part: str) -> None:
-        def refuse(self: LocalStorage, uri: str, content: bytes, **said: Any) -> None:
-            if part and part in uri:
-                raise self._explained(OSError(errno.ENOSPC, "No space left on device"), uri)
-            write(self, uri, content, **said)
+        def refusing(name: str) -> Callable[..., Any]:
+            def refuse(self: LocalStorage, uri: str, content: bytes, **said: Any) -> Any:
+                if part and part in uri:
+                    raise self._explained(OSError(errno.ENOSPC, "No space left on device"), uri)
+                return real[name](self, uri, content, **said)
 
-        monkeypatch.setattr(LocalStorage, "write", refuse)
+            return refuse
+
+        for name in real:
+            monkeypatch.setattr(LocalStorage, name, refusing(name))
 
     return fill
 

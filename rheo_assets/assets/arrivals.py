@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress, count
+from operator import is_not
 
 import dagster as dg
 
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.journal import Journal
-from rheo_assets.assets.state import ApplicationState
+from rheo_assets.assets.known import KnownArrivals
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
 from rheo_assets.nodes import ExternalData
 from rheo_assets.routing.groups import Key
 
+Found = tuple[tuple[str, ...], str]  # what storage finds: a path in parts, and a version
 _log = logging.getLogger("rheo_assets")
 
 
@@ -22,54 +27,67 @@ class Watcher:
 
     Args:
         binding: The application.
-        state: Its remembered arrivals.
         node: The dataset.
     """
 
-    def __init__(self, binding: Binding, state: ApplicationState, node: ExternalData) -> None:
+    def __init__(self, binding: Binding, node: ExternalData) -> None:
         self.node = node
         self._storage = binding.platform.storage
         self._readiness = binding.readiness
-        self._state = state
-        self._known: dict[str, str] | None = None
-        self._read_version: str | None = None
+        self._known = KnownArrivals(self._storage, f"{binding.home}/state/arrivals/{node.id}", node.id)
+        self._found: Sequence[Found] | None = None
+        self._gone: set[str] = set()
         self._warned: set[str] = set()
 
     def remember(self) -> None:
         """Takes what lies there now as known: files present at the first activation are ready, but no events."""
-        if self._load() is None:
-            self._state.know_arrivals(self.node.id, self._found())
+        self._refresh()
+        if self._known.versions is None:
+            self._known.start({_path(item): item[1] for item in self._find()})
 
-    def look(self, journal: Journal) -> list[Key]:
-        """Records every arrival since the last look as an event; returns partitions that are no longer complete."""
-        known = self._load()
-        if known is None:
+    def look(self, journal: Journal) -> None:
+        """Records every arrival since the last look as an event, and takes note of files that are gone."""
+        self._refresh()
+        if self._known.versions is None:
             self.remember()
-            return []
-        found = self._found()
-        if found == known:
-            return []
-        for path, version in found.items():
-            if known.get(path) != version:
-                self._record(journal, path, version)
-        gone = self._gone([path for path in known if path not in found])
-        self._state.know_arrivals(self.node.id, found)
-        # Where another driver wrote in between, the next look repeats what it saw: identities make that harmless.
-        self._known, self._read_version = found, self._state.arrivals_version(self.node.id)
-        return gone
+            return
+        found = self._find()
+        changed = self._differences(found, self._known.versions)
+        for path in sorted(changed):
+            self._record(journal, path, changed[path])
+        is_known = not changed or self._known.change(changed)
+        # Where another driver was faster the next look repeats this one, which identities make harmless.
+        self._found = found if is_known else None
 
-    def _load(self) -> dict[str, str] | None:
-        version = self._state.arrivals_version(self.node.id)
-        if version is None or version != self._read_version:
-            self._known = self._state.known_arrivals(self.node.id)
-            self._read_version = version
-        return self._known
+    def gone(self) -> list[Key]:
+        """Returns the partitions whose completion files are gone, until `forget_gone`: a turn has to record them."""
+        partitions = [partition for path in sorted(self._gone) if (partition := self._partition(path)) is not None]
+        return [(self.node.id, p) for p in dict.fromkeys(partitions) if not self._readiness.is_ready(self.node, p)]
 
-    def _found(self) -> dict[str, str]:
+    def forget_gone(self) -> None:
+        """Takes what `gone` has told as known, once a turn has recorded it; until then a crash repeats it."""
+        if self._gone and self._known.change({}, self._gone):
+            self._gone.clear()
+
+    def _refresh(self) -> None:
+        if self._known.refresh():
+            self._found = None  # what others have recorded is compared with everything that lies there
+
+    def _find(self) -> list[Found]:
         layout = self.node.layout
         names = self.node.protocol.files if self.node.protocol is not None else None
-        found = self._storage.find(layout.root, len(layout.segments), names)
-        return {"/".join(segments): version for segments, version in found}
+        return list(self._storage.find(layout.root, len(layout.segments), names))
+
+    def _differences(self, found: Sequence[Found], known: Mapping[str, str]) -> dict[str, str]:
+        """Returns the new versions by path, and keeps which known files are not found any more."""
+        if self._found is None:
+            fresh = {_path(item): item[1] for item in found}
+            self._gone = known.keys() - fresh.keys()
+        else:
+            came, went = _without_same(found, self._found)
+            fresh = {_path(item): item[1] for item in came}
+            self._gone = (self._gone | ({_path(item) for item in went} & known.keys())) - fresh.keys()
+        return {path: version for path, version in fresh.items() if known.get(path) != version}
 
     def _partition(self, path: str) -> Partition | None:
         segments = tuple(path.split("/")[:-1])
@@ -95,6 +113,24 @@ class Watcher:
         }
         journal.arrived(self.node.id, partition, f"{uri}@{version}", metadata)
 
-    def _gone(self, paths: list[str]) -> list[Key]:
-        partitions = [partition for path in paths if (partition := self._partition(path)) is not None]
-        return [(self.node.id, p) for p in dict.fromkeys(partitions) if not self._readiness.is_ready(self.node, p)]
+
+def _without_same(found: Sequence[Found], last: Sequence[Found]) -> tuple[list[Found], list[Found]]:
+    """Returns what is only in one of two looks, by identity: storage may return what has not changed as it is.
+
+    What is equal and not the same is in both; a storage that makes each look anew is compared by value afterwards.
+    """
+    start = min(_same(found, last), len(found), len(last))
+    end = min(_same(reversed(found), reversed(last)), min(len(found), len(last)) - start)
+    came, went = found[start : len(found) - end], last[start : len(last) - end]
+    here, there = set(map(id, came)), set(map(id, went))
+    return [item for item in came if id(item) not in there], [item for item in went if id(item) not in here]
+
+
+def _same(found: Iterable[Found], last: Iterable[Found]) -> int:
+    """Returns how many are the same from the start on, up to the shorter one's end."""
+    unlike = compress(count(), map(is_not, found, last))
+    return next(unlike, sys.maxsize)
+
+
+def _path(found: Found) -> str:
+    return "/".join(found[0])

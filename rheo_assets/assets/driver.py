@@ -44,10 +44,7 @@ class Driver:
         self.log = EventLog(instance)
         self.state = ApplicationState(binding)
         self.lock = RLock()
-        self._watchers = {
-            node.id: Watcher(binding, self.state, node) for node in binding.topology.external_data.values()
-        }
-        self._gone: list[Key] = []
+        self._watchers = {node.id: Watcher(binding, node) for node in binding.topology.external_data.values()}
         self.asked: dict[str, tuple[int, float]] = {}
         self._seats = Seats(binding.platform.storage, f"{binding.home}/drivers")
         self._sit()
@@ -115,7 +112,7 @@ class Driver:
             wanted = set(nodes) if nodes is not None else None
             for watcher in self._watchers.values():
                 if wanted is None or watcher.node.id in wanted:
-                    self._gone += watcher.look(self.journal)
+                    watcher.look(self.journal)
             for timer in self.binding.topology.timers.values():
                 if wanted is None or timer.id in wanted:
                     record_ticks(timer, self.journal, self.state, now)
@@ -126,8 +123,10 @@ class Driver:
         with self.lock:
             if not self._is_seated():
                 self._sit()
-            gone, self._gone = self._gone, []
-            return self.loop.turn(moment, gone)
+            outbox = self.loop.turn(moment, [key for watcher in self._watchers.values() for key in watcher.gone()])
+            for watcher in self._watchers.values():
+                watcher.forget_gone()
+            return outbox
 
     def _end_lost(self) -> bool:
         """Ends the executions that nobody routed and whose run is over without saying so."""

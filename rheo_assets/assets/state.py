@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,7 +61,6 @@ class ApplicationState:
     def __init__(self, binding: Binding) -> None:
         self._storage = binding.platform.storage
         self._uri = f"{binding.home}/state/application.json"
-        self._arrivals = f"{binding.home}/state/arrivals"
 
     def fields(self) -> dict[str, Any]:
         """Returns `activated` (epoch seconds of each node's first activation), `paused` and `since`."""
@@ -88,23 +87,3 @@ class ApplicationState:
         """Returns when a node was first activated."""
         at = self.fields()["activated"].get(node_id)
         return None if at is None else datetime.fromtimestamp(at, UTC)
-
-    # what has been seen to arrive -----------------------------------------------------------------------------
-
-    def known_arrivals(self, node_id: str) -> dict[str, str] | None:
-        """Returns the known versions of completion files by path below the dataset; None before the first look."""
-        remedy = (
-            f"It holds the completion files of '{node_id}' that are known. Put a copy back, or delete it: what lies "
-            f"there then counts as known, and app.process(view) reports what arrived since the last look"
-        )
-        fields = read_json(self._storage, f"{self._arrivals}/{node_id}.json", remedy, "known")
-        return None if fields is None else dict(fields["known"])
-
-    def arrivals_version(self, node_id: str) -> str | None:
-        """Returns the version of the recorded arrivals, so that a driver reads them again only when they changed."""
-        return self._storage.version(f"{self._arrivals}/{node_id}.json")
-
-    def know_arrivals(self, node_id: str, known: Mapping[str, str]) -> None:
-        """Records the known versions. Written after the events, so that a crash repeats events and never loses one."""
-        content = json.dumps({"version": STATE_VERSION, "known": dict(known)}, separators=(",", ":"))
-        self._storage.write(f"{self._arrivals}/{node_id}.json", content.encode())

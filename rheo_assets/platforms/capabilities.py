@@ -51,7 +51,8 @@ class Storage(Protocol):
         """Yields (path segments below the prefix, version) of the objects exactly `depth` folders below it.
 
         Only objects of the given names are looked at, so that the cost grows with the folders, not with what lies in
-        them; None looks at every object. Names that start with `.` are passed over.
+        them; None looks at every object. Names that start with `.` are passed over. An object that has not changed
+        may be the very same tuple as the last time, so that who looks again compares identities first.
         """
 
     def read(self, uri: str) -> bytes:

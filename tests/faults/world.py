@@ -18,7 +18,6 @@ from zlib import crc32
 
 from rheo_assets.assets.arrivals import Watcher
 from rheo_assets.assets.claims import Claims, Owner, Seats
-from rheo_assets.assets.state import ApplicationState
 from rheo_assets.compute.targets import NOOPCompute
 from rheo_assets.datasets import SUCCESS, S3Dataset
 from rheo_assets.declaration import data_node, external_node, timer_node
@@ -197,8 +196,7 @@ class Driver:
         binding = SimpleNamespace(
             platform=SimpleNamespace(storage=self.storage), readiness=self.readiness, home=world.home
         )
-        state = ApplicationState(binding)
-        self.watchers = [Watcher(binding, state, node) for node in world.topology.external_data.values()]
+        self.watchers = [Watcher(binding, node) for node in world.topology.external_data.values()]
         number = None if self.seat is None else self.seat.number
         rows = Rows(world.rows, process.point)
         self.loop = Loop(world.topology, self.journal, Snapshot(world.topology, rows, number), self.is_ready)
@@ -208,11 +206,15 @@ class Driver:
 
     def live(self) -> None:
         while True:
-            gone = [key for watcher in self.watchers for key in watcher.look(self.journal)]
+            for watcher in self.watchers:
+                watcher.look(self.journal)
             for day in self.world.ticked:
                 if ("t", (day,), f"tick:{day}") not in self.world.first:
                     self.journal.arrived("t", (day,), f"tick:{day}")
+            gone = [key for watcher in self.watchers for key in watcher.gone()]
             outbox = self.loop.turn(self.world.now, gone)
+            for watcher in self.watchers:
+                watcher.forget_gone()
             for trigger in outbox:
                 self.run(trigger)
             self.process.point()

@@ -9,9 +9,10 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rheo_assets.platforms.local.finding import Finder, Found, identity
 from rheo_assets.platforms.local.replacing import LocalReplacement
 from rheo_assets.platforms.uris import bucket_and_key, object_path
 
@@ -43,6 +44,7 @@ class LocalStorage:
         self._fsync = fsync
         self._folders_inside: set[str] = set()
         self._told: set[str] = set()
+        self._finder = Finder(self._leaves)
 
     def path(self, uri: str) -> Path:
         """Returns where the object or prefix lies.
@@ -73,7 +75,7 @@ class LocalStorage:
             found = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return None if stat.S_ISDIR(found.st_mode) else _identity(found)
+        return None if stat.S_ISDIR(found.st_mode) else identity(found)
 
     def has_objects(self, uri: str) -> bool:
         """Returns whether any data object lies below the prefix; stops at the first one.
@@ -97,13 +99,16 @@ class LocalStorage:
             return
         for entry in found:
             try:
-                yield entry.name, None if entry.is_dir() else _identity(entry.stat())
+                yield entry.name, None if entry.is_dir() else identity(entry.stat())
             except FileNotFoundError:  # deleted between the listing and the look at it
                 continue
 
-    def find(self, prefix: str, depth: int, names: Sequence[str] | None) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yields (path segments below the prefix, version) of the objects exactly `depth` folders below it."""
-        yield from _find(self._checked(prefix), depth, names, (), self._leaves)
+    def find(self, prefix: str, depth: int, names: Sequence[str] | None) -> Iterator[Found]:
+        """Returns (path segments below the prefix, version) of the objects exactly `depth` folders below it.
+
+        An object that has not changed is the very same tuple as the last time: whoever looks again compares identities.
+        """
+        return iter(self._finder.find(self._checked(prefix), depth, names))
 
     def read(self, uri: str) -> bytes:
         """Returns the object's content.
@@ -237,51 +242,6 @@ def _discard(temporary: Path) -> None:
         temporary.unlink(missing_ok=True)
     except NotADirectoryError:  # its folder never came to be: a part of the key is an object
         return
-
-
-def _identity(found: os.stat_result) -> str:
-    return f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
-
-
-def _find(
-    folder: str, depth: int, names: Sequence[str] | None, above: tuple[str, ...], leaves: Callable[[str], bool]
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    if depth == 0 and names is not None:
-        yield from _named(folder, names, above, leaves)
-        return
-    try:
-        with os.scandir(folder) as entries:
-            listed = sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for entry in listed:
-        if entry.is_symlink() and leaves(entry.path):
-            continue
-        if depth == 1 and names is not None and entry.is_dir():
-            yield from _named(entry.path, names, (*above, entry.name), leaves)
-        elif depth > 0 and entry.is_dir():
-            yield from _find(entry.path, depth - 1, names, (*above, entry.name), leaves)
-        elif depth == 0 and not entry.is_dir():
-            yield (*above, entry.name), _identity(entry.stat())
-
-
-def _named(
-    folder: str, names: Sequence[str], above: tuple[str, ...], leaves: Callable[[str], bool]
-) -> list[tuple[tuple[str, ...], str]]:
-    # A list, as a generator for each watched key would cost as much as the look at it.
-    present = []
-    for name in names:
-        path = f"{folder}/{name}"
-        try:
-            found = os.lstat(path)  # Path costs more than the call
-            if stat.S_ISLNK(found.st_mode):
-                if leaves(path):
-                    continue
-                found = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        present.append(((*above, name), _identity(found)))
-    return present
 
 
 def _any_data(folder: str) -> bool:

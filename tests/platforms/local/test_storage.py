@@ -148,3 +148,36 @@ def test_what_is_written_is_read_back_and_its_uri_maps_back(tmp_path_factory, pa
     storage.write(uri, content)
     assert storage.read(uri) == content
     assert storage.uri(path) == uri
+
+
+def test_an_object_that_has_not_changed_is_found_as_the_very_same(storage, tmp_path_factory):
+    for day in ("01", "02", "03"):
+        storage.write(f"s3://lake/{day}/x/_SUCCESS", b"")
+    root = storage.path("s3://lake")
+    (root / "01/.hidden").mkdir()
+    (root / "01/.hidden/_SUCCESS").touch()
+    (root / "01/file").touch()
+    (root / "01/folder/_SUCCESS").mkdir(parents=True)
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "_SUCCESS").touch()
+    (root / "02/left").symlink_to(outside)
+    (root / "02/inside").symlink_to(root / "01/x")
+    first, second = (list(storage.find("s3://lake", 2, ["_SUCCESS", "_DONE"])) for _ in range(2))
+    assert sorted(segments for segments, _ in first) == [
+        ("01", "x", "_SUCCESS"),
+        ("02", "inside", "_SUCCESS"),
+        ("02", "x", "_SUCCESS"),
+        ("03", "x", "_SUCCESS"),
+    ]
+    assert first == second
+    assert sum(a is b for a, b in zip(first, second, strict=True)) == 3  # all but what is found through a link
+    storage.write("s3://lake/02/x/_SUCCESS", b"again")
+    storage.delete("s3://lake/01/x/_SUCCESS")
+    assert sorted(segments for segments, _ in storage.find("s3://lake", 2, ["_SUCCESS"])) == [
+        ("02", "x", "_SUCCESS"),
+        ("03", "x", "_SUCCESS"),
+    ]
+    assert (
+        dict(storage.find("s3://lake", 2, ["_SUCCESS"]))[("02", "x", "_SUCCESS")] != dict(first)["02", "x", "_SUCCESS"]
+    )
+    assert storage.version("s3://lake/02/x/_SUCCESS") in dict(storage.find("s3://lake", 2, ["_SUCCESS"])).values()
