@@ -6,10 +6,14 @@ Knows neither Dagster nor a platform: the same module runs in the local worker a
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from rheo_assets.runner.libraries import use_python_libraries
+from rheo_assets.runner.scala_task import run_scala, scala_place, scala_version
 from rheo_assets.runner.spark_failures import failure_of
 from rheo_assets.runner.spark_inputs import malformed_partition, read_input
 from rheo_assets.runner.spark_output import writable, write_output
@@ -17,27 +21,28 @@ from rheo_assets.runner.statements import fill_parameters, split_statements
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 from rheo_assets.runner.user_code import run_source
 
-LANGUAGES = ("PYTHON", "SPARK_SQL")
+LANGUAGES = ("PYTHON", "SCALA", "SPARK_SQL")
 _WRITABLE = "rheo.writable"  # a file system that knows the property refuses to write elsewhere
 
 
-def run_spark_task(task: Task, spark: Any, *, isolated: bool = False) -> TaskResult:
-    """Runs a PySpark or Spark SQL task and writes its output as a whole, without the completion file.
+def run_spark_task(task: Task, spark: Any, *, isolated: bool = False, cache: Path | None = None) -> TaskResult:
+    """Runs a PySpark, Scala or Spark SQL task and writes its output as a whole, without the completion file.
 
     Args:
-        task: What to run; its `lang` is `PYTHON` or `SPARK_SQL`.
+        task: What to run; its `lang` is `PYTHON`, `SCALA` or `SPARK_SQL`.
         spark: A SparkSession; the task runs in a new session on it, so that views and settings are its own.
         isolated: Whether `spark` already is a session that only this task uses.
+        cache: Where compiled Scala and libraries are kept between tasks; a new folder otherwise.
 
     Raises:
         TaskFailure: The task did not succeed.
     """
     if task.lang not in LANGUAGES:
-        raise TaskFailure("user", f"{task.node!r}: Spark runs {' and '.join(LANGUAGES)}, not {task.lang}")
+        raise TaskFailure("user", f"{task.node!r}: Spark runs {', '.join(LANGUAGES)}, not {task.lang}")
     session = spark if isolated else spark.newSession()
     session.sparkContext.setLocalProperty(_WRITABLE, "\n".join(writable(task.output)))
     try:
-        return _run(task, session)
+        return _run(task, session, cache or Path(tempfile.mkdtemp(prefix="rheo-")))
     except Exception as error:
         failure = failure_of(task.node, error)
         if failure.kind == "platform":
@@ -47,7 +52,7 @@ def run_spark_task(task: Task, spark: Any, *, isolated: bool = False) -> TaskRes
         _quietly_reset(session)
 
 
-def _run(task: Task, spark: Any) -> TaskResult:
+def _run(task: Task, spark: Any, cache: Path) -> TaskResult:
     inputs: dict[str, Any] = {}
     warnings: list[str] = []
     for item in task.inputs:
@@ -56,20 +61,32 @@ def _run(task: Task, spark: Any) -> TaskResult:
         if item.value is None and inputs[item.alias] is not None:
             inputs[item.alias].createOrReplaceTempView(item.alias)
     began = time.monotonic()
-    frame = _python(task, spark, inputs) if task.lang == "PYTHON" else _sql(task, spark, inputs)
+    frame = _output(task, spark, inputs, cache)
     try:
         written = write_output(spark, frame, task.output)
     except Exception as error:
         bad = malformed_partition(spark, task.inputs) if "MALFORMED" in str(error) else ""
-        raise failure_of(task.node, error, f"while it computed and wrote its output{bad}") from error
+        raise failure_of(
+            task.node, error, f"{scala_place(task, spark, error)}while it computed and wrote its output{bad}"
+        ) from error
     return TaskResult(
         rows=written.rows,
         schema=written.schema,
         preview=written.preview,
         warnings=tuple(warnings),
-        engine=f"Spark {spark.version}",
+        engine=f"Spark {spark.version}" + (f" (Scala {scala_version(spark)})" if task.lang == "SCALA" else ""),
         seconds=time.monotonic() - began,
     )
+
+
+def _output(task: Task, spark: Any, inputs: Mapping[str, Any], cache: Path) -> Any:
+    """Returns the DataFrame that the user's code makes."""
+    if task.lang == "SCALA":
+        return run_scala(task, spark, inputs, cache)
+    if task.lang == "PYTHON":
+        use_python_libraries(task.node, spark, task.libraries, cache)
+        return _python(task, spark, inputs)
+    return _sql(task, spark, inputs)
 
 
 def _python(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:

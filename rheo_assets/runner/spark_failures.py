@@ -85,8 +85,8 @@ def _java_reason(java: object) -> str:
         file = next(iter(_READING.findall(message or "")), file)
         if message and kind == "PythonException":
             return _python_reason(str(message))
-        if message and not _is_wrapper(kind, message):
-            told = f"{kind}: {_without_stage(str(message))}"
+        if not _is_wrapper(kind, message or ""):
+            told = f"{kind}: {_without_stage(str(message))}" if message else told or kind
         cause = java.getCause()  # type: ignore[attr-defined]
         if cause is None:
             break

@@ -1,13 +1,17 @@
 import java.io.File;
 import org.codehaus.janino.Compiler;
 
-/** Compiles a Java source into a folder of class files: {@code java … SimpleCompiler CompileFileSystem.java CompileFileSystem source folder}. */
+/** Compiles Java sources into a folder of class files: {@code java … SimpleCompiler CompileFileSystem.java CompileFileSystem folder source…}. */
 public class CompileFileSystem {
     public static void main(String[] arguments) throws Exception {
         Compiler compiler = new Compiler();
         compiler.setClassPath(classPath(System.getProperty("java.class.path").split(File.pathSeparator)));
-        compiler.setDestinationDirectory(new File(arguments[1]), false);
-        compiler.compile(new File[] {new File(arguments[0])});
+        compiler.setDestinationDirectory(new File(arguments[0]), false);
+        File[] sources = new File[arguments.length - 1];
+        for (int i = 0; i < sources.length; i++) {
+            sources[i] = new File(arguments[i + 1]);
+        }
+        compiler.compile(sources);
     }
 
     private static File[] classPath(String[] entries) {

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rheo_assets.runner.scala_task import OtherLibraries, StoppedSession, snippet_thread
 from rheo_assets.runner.spark import run_spark_task
 from rheo_assets.runner.task import Task, TaskFailure
 
 UNUSABLE = 75  # the exit code that says: the JVM's session is gone, start another
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _CANCEL_TRIES = 10
+_SNIPPET_TRIES = 25
 _ROOT = "fs.rheo.root"  # LocalS3FileSystem.ROOT
 
 
@@ -58,12 +60,16 @@ def fork(work: Callable[[], int], *, output: int, keep: tuple[int, ...] = ()) ->
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a child is to do: the task as JSON, the root it works on, its group of Spark jobs, its own folder."""
+    """What a child is to do: the task as JSON, the root it works on, its group of Spark jobs, its own folder.
+
+    `cache` is the folder of what outlives it.
+    """
 
     text: str
     root: str
     group: str
     scratch: Path
+    cache: Path
 
 
 def run(gateway: Gateway, job: Job, answer: int) -> int:
@@ -77,8 +83,12 @@ def run(gateway: Gateway, job: Job, answer: int) -> int:
         for setting in (spark.sparkContext.setLocalProperty, spark.conf.set):
             setting(_ROOT, job.root)
         spark.sparkContext.setJobGroup(job.group, f"node {task.node}", interruptOnCancel=True)
-        message = {"result": run_spark_task(task, spark, isolated=True).to_json()}
+        message: dict[str, Any] = {"result": run_spark_task(task, spark, isolated=True, cache=job.cache).to_json()}
         code = UNUSABLE if _stopped(spark) else 0
+    except StoppedSession as failure:
+        message, code = {"failure": failure.to_json(), "final": True}, UNUSABLE
+    except OtherLibraries as failure:
+        message, code = {"failure": failure.to_json()}, UNUSABLE
     except TaskFailure as failure:
         lost = _lost()  # then whatever user code was doing failed for that
         kind = "platform" if lost else failure.kind
@@ -103,12 +113,20 @@ def start_session(gateway: Gateway) -> int:
 
 
 def cancel(gateway: Gateway, group: str) -> int:
-    """Cancels what a task that was ended left running in the JVM."""
-    context = _java_gateway(gateway).jvm.org.apache.spark.SparkContext.getOrCreate()
-    for _ in range(_CANCEL_TRIES):  # between two of its jobs there is nothing to cancel, and it goes on
-        context.cancelJobGroup(group)
+    """Cancels what a task that was ended left running in the JVM; `UNUSABLE` when its Scala does not end."""
+    jvm = _java_gateway(gateway).jvm
+    context = jvm.org.apache.spark.SparkContext.getOrCreate()
+    for tried in range(_SNIPPET_TRIES):
+        context.cancelJobGroup(group)  # between two of its jobs there is nothing to cancel, and it goes on
+        left = [
+            thread for thread in jvm.Thread.getAllStackTraces().keySet() if thread.getName() == snippet_thread(group)
+        ]
+        if not left and tried >= _CANCEL_TRIES:
+            return 0
+        for thread in left:
+            thread.interrupt()
         time.sleep(0.2)
-    return 0
+    return UNUSABLE
 
 
 def _settle(parent: int, output: int, keep: tuple[int, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,17 +11,22 @@ from rheo_assets.platforms.local.spark.filesystem import spark_jars
 from rheo_assets.platforms.local.spark.java import NoJava, find_java
 from rheo_assets.platforms.local.spark.protocol import Home
 from rheo_assets.platforms.local.storage import LocalStorage
+from rheo_assets.runner.spark import LANGUAGES
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+
+# https://docs.aws.amazon.com/glue/latest/dg/release-notes.html
+_SPARK_OF_GLUE = {"2.0": "2.4", "3.0": "3.1", "4.0": "3.3", "5.0": "3.5", "5.1": "3.5", "6.0": "4.1"}
+_told: set[tuple[str, str, str]] = set()  # what this process has said about which node
 
 
 class SparkEngine:
-    """Runs `PYTHON` and `SPARK_SQL` tasks on the Spark worker that all processes of one root share.
+    """Runs `PYTHON`, `SCALA` and `SPARK_SQL` tasks on the Spark worker that all processes of one root share.
 
     Attributes:
         root: The local platform's root.
     """
 
-    languages = ("PYTHON", "SPARK_SQL")
+    languages = LANGUAGES
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).resolve()
@@ -41,6 +47,7 @@ class SparkEngine:
         try:
             spark_jars()
             self._prepare(task)
+            self._say_version(task, log)
             return run_on_worker(Home.of(self.root), self.root, task, log, cancelled)
         except (ModuleNotFoundError, NoJava) as error:
             raise TaskFailure("platform", f"{task.node!r}: {error}") from error
@@ -50,6 +57,16 @@ class SparkEngine:
     def stop(self) -> bool:
         """Tells the worker to end when its tasks have; returns whether there was one."""
         return stop_worker(Home.of(self.root))
+
+    def _say_version(self, task: Task, log: Callable[[str], None]) -> None:
+        """Says, once a node and process, that a Glue version with another Spark is not what runs here."""
+        asked = str(task.hints.get("GlueVersion", ""))
+        theirs = _SPARK_OF_GLUE.get(asked)
+        scala, ours = _versions()
+        key = (task.application, task.node, asked)
+        if theirs is not None and not ours.startswith(f"{theirs}.") and key not in _told:
+            _told.add(key)
+            log(f"'{task.node}': GlueVersion {asked} (Spark {theirs}) runs here on Spark {ours} (Scala {scala})")
 
     def _prepare(self, task: Task) -> None:
         """Checks that no path leaves the root, and makes the output's bucket, which is ours."""
@@ -61,3 +78,10 @@ class SparkEngine:
             for path in item.paths:
                 self._storage.path(path)
         bucket.mkdir(parents=True, exist_ok=True)
+
+
+def _versions() -> tuple[str, str]:
+    """Returns the versions of Scala and Spark that pyspark brings."""
+    names = " ".join(jar.name for jar in spark_jars().glob("spark-core_*.jar"))
+    found = re.search(r"spark-core_([\d.]+)-([\d.]+)\.jar", names)
+    return (found[1], found[2]) if found else ("", "")

@@ -1,4 +1,4 @@
-"""Gives Spark the local object store: compiles `LocalS3FileSystem.java` at first use."""
+"""Gives Spark the local object store, and its JVM a guard: compiles `LocalS3FileSystem.java` and `NoExit.java` once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pathlib import Path
 from rheo_assets.platforms.local.spark.java import Java
 
 CLASS = "rheo.local.LocalS3FileSystem"
+GUARD = "rheo.local.NoExit"
 _HERE = Path(__file__).parent
-_SOURCES = (_HERE / "LocalS3FileSystem.java", _HERE / "CompileFileSystem.java")
+_COMPILER = _HERE / "CompileFileSystem.java"
+_SOURCES = (_HERE / "LocalS3FileSystem.java", _HERE / "NoExit.java")
 _PATIENCE = 120  # seconds
 
 
@@ -37,7 +39,7 @@ def compiled_filesystem(root: Path, java: Java) -> Path:
     janino, the compiler that Spark itself uses for its generated code, takes one to two seconds and needs no JDK.
     """
     jars = spark_jars()
-    content = b"".join(source.read_bytes() for source in _SOURCES)
+    content = b"".join(source.read_bytes() for source in (*_SOURCES, _COMPILER))
     spark = next((jar.name for jar in jars.glob("spark-core_*.jar")), "")
     digest = hashlib.sha256(content + spark.encode()).hexdigest()[:16]
     jar = Path(root) / "cache" / f"spark-filesystem-{digest}.jar"
@@ -51,9 +53,9 @@ def compiled_filesystem(root: Path, java: Java) -> Path:
 
 
 def _compile(java: Java, jars: Path, folder: Path) -> None:
-    source, compiler = _SOURCES
     command = [java.executable, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{jars}{os.sep}*"]
-    command += ["org.codehaus.janino.SimpleCompiler", str(compiler), compiler.stem, str(source), str(folder)]
+    command += ["org.codehaus.janino.SimpleCompiler", str(_COMPILER), _COMPILER.stem, str(folder)]
+    command += map(str, _SOURCES)
     done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if done.returncode or not any(folder.rglob("*.class")):
         told = [line for line in done.stderr.splitlines() if not line.startswith("\tat ")]

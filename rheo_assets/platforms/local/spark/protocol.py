@@ -115,5 +115,5 @@ def fingerprint() -> str:
 
 @cache
 def _sources() -> str:
-    sources = [*_HERE.glob("*.py"), *_HERE.glob("*.java"), *_RUNNER.glob("*.py")]
+    sources = [*_HERE.glob("*.py"), *_HERE.glob("*.java"), *_RUNNER.glob("*.py"), *_RUNNER.glob("scala/*")]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sorted(sources))).hexdigest()

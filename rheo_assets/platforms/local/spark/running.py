@@ -34,7 +34,7 @@ class Running:
         self._gateway = gateway
         self._chore = chore
         group = uuid.uuid4().hex
-        self._job = child.Job(request["task"], request["root"], group, home.scratch / group)
+        self._job = child.Job(request["task"], request["root"], group, home.scratch / group, home.root / "cache")
         out, out_write = os.pipe()
         answer, answer_write = os.pipe()
         self._pid = child.fork(
@@ -52,7 +52,7 @@ class Running:
         writer: asyncio.StreamWriter,
         cancelled: asyncio.Future[None],
         ending: asyncio.Event,
-        retire: Callable[[], str],
+        retire: Callable[..., str],
     ) -> dict[str, Any]:
         """Passes the child's lines on until it ends, or ends it, and returns the message for the client."""
         lines = asyncio.ensure_future(_pass_on(self._out, writer))
@@ -77,18 +77,18 @@ class Running:
             shutil.rmtree(self._job.scratch, ignore_errors=True)
 
     def _ended_early(
-        self, cancelled: asyncio.Future[None], broken: asyncio.Future[Any], retire: Callable[[], str]
+        self, cancelled: asyncio.Future[None], broken: asyncio.Future[Any], retire: Callable[..., str]
     ) -> dict[str, Any]:
         node = self._task.node
         if broken.done() and not cancelled.done():
             return failed(TaskFailure("platform", f"{node!r}: the Spark worker ended: {retire()}"), again=True)
-        self._chore(self._cancel_jobs())
+        self._chore(self._cancel_jobs(retire))
         if cancelled.done():
             return failed(TaskFailure("cancelled", f"{node!r} was cancelled"))
         limit = f"{self._task.timeout:g} s"
         return failed(TaskFailure("timeout", f"{node!r} ran longer than its time limit of {limit} and was ended"))
 
-    def _told(self, text: bytes, retire: Callable[[], str]) -> dict[str, Any]:
+    def _told(self, text: bytes, retire: Callable[..., str]) -> dict[str, Any]:
         lost = self._code == child.UNUSABLE
         if lost:
             retire()
@@ -99,9 +99,10 @@ class Running:
             told = (
                 f"{self._task.node!r}: its process ended in the middle ({how}): its code called os._exit, or it crashed"
             )
-            self._chore(self._cancel_jobs())
+            self._chore(self._cancel_jobs(retire))
             return failed(TaskFailure("user", told))
-        return {**message, "again": lost} if "failure" in message else message
+        final = bool(message.pop("final", False))
+        return {**message, "again": lost and not final} if "failure" in message else message
 
     async def _reaped(self, *, kill: bool) -> int:
         if kill:
@@ -115,10 +116,12 @@ class Running:
             os.killpg(self._pid, signal.SIGKILL)  # what the user's code left behind
         return code
 
-    async def _cancel_jobs(self) -> None:
+    async def _cancel_jobs(self, retire: Callable[..., str]) -> None:
         canceller = child.fork(lambda: child.cancel(self._gateway, self._job.group), output=2)
-        while exit_code(canceller) is None:
+        while (code := exit_code(canceller)) is None:
             await asyncio.sleep(0.1)
+        if code == child.UNUSABLE:
+            retire(f"Scala of {self._task.node!r} did not end when its task was ended, and a JVM's thread has no kill")
 
 
 def failed(failure: TaskFailure, *, again: bool = False) -> dict[str, Any]:

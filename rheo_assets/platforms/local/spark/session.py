@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from rheo_assets.platforms.local.spark.filesystem import CLASS, compiled_filesystem, spark_jars
+from rheo_assets.platforms.local.spark.filesystem import CLASS, GUARD, compiled_filesystem, spark_jars
 from rheo_assets.platforms.local.spark.java import Java, find_java
 
 MEMORY = "RHEO_SPARK_MEMORY"
@@ -99,6 +99,7 @@ def jvm_command(root: Path, java: Java, scratch: Path) -> list[str]:
         "-XX:+IgnoreUnrecognizedVMOptions",
         *opened,
         "-Djdk.reflect.useDirectMethodHandle=false",
+        f"-Djava.security.manager={GUARD}",
         "-cp",
         path,
         "org.apache.spark.deploy.SparkSubmit",

@@ -213,10 +213,10 @@ class Worker:
             return failed(TaskFailure("cancelled", f"{task.node!r} was cancelled before it started"))
         return failed(TaskFailure("platform", f"{task.node!r}: the Spark worker ended: {self._ended}"), again=True)
 
-    def _retire(self) -> str:
+    def _retire(self, why: str = "the session was stopped") -> str:
         """Ends the worker if its JVM can no longer be used, and returns why."""
         code = None if self._jvm is None else self._jvm.poll()
-        self._end("the session was stopped" if code is None else f"Spark's JVM ended with code {code}")
+        self._end(why if code is None else f"Spark's JVM ended with code {code}")
         return self._ended
 
 

@@ -1,0 +1,85 @@
+"""Puts our own Scala, which compiles and calls snippets, into the JVM that is up; compiled at first use.
+
+Needs nothing but Spark's own jars: the Scala compiler is one of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+_SOURCES = ("Compiler.scala", "Snippets.scala")
+
+
+def bridge(spark: Any, folder: Path) -> Any:
+    """Returns the JVM's `rheo.snippets.Snippets`.
+
+    Args:
+        spark: A session of the JVM.
+        folder: The cache, where the compiled classes are kept.
+
+    Raises:
+        RuntimeError: The JVM cannot compile or load it; says what it wants.
+    """
+    jvm = spark.sparkContext._jvm
+    version = f"{spark.version}-{jvm.scala.util.Properties.versionNumberString()}"
+    jar = folder / "scala" / f"bridge-{version}-{bridge_digest()}.jar"
+    if not jar.exists():
+        with _locked(jar.with_suffix(".lock")):
+            if not jar.exists():
+                _compile(spark, jar)
+    loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    try:
+        loader.addURL(jvm.java.io.File(str(jar)).toURI().toURL())
+    except Exception as error:
+        kind = loader.getClass().getName()
+        raise RuntimeError(
+            f"Scala needs a JVM that spark-submit started; this one has a class loader {kind}"
+        ) from error
+    return jvm.rheo.snippets.Snippets
+
+
+@cache
+def bridge_digest() -> str:
+    """Returns the hash of our Scala sources."""
+    return hashlib.sha256("".join(_source(name) for name in _SOURCES).encode()).hexdigest()[:16]
+
+
+def _source(name: str) -> str:
+    return files("rheo_assets.runner").joinpath("scala", name).read_text(encoding="utf-8")
+
+
+def _compile(spark: Any, jar: Path) -> None:
+    jvm = spark.sparkContext._jvm
+    with tempfile.TemporaryDirectory(dir=jar.parent) as folder:
+        made, sources = Path(folder) / "bridge.jar", [Path(folder) / name for name in _SOURCES]
+        for source in sources:
+            source.write_text(_source(source.name), encoding="utf-8")
+        given = ["-usejavacp", "-nowarn", "-d", str(made), *map(str, sources)]
+        arguments = spark.sparkContext._gateway.new_array(jvm.java.lang.String, len(given))
+        for place, argument in enumerate(given):
+            arguments[place] = argument
+        jvm.scala.tools.nsc.Main.process(arguments)
+        if not made.exists():
+            raise RuntimeError("the part that compiles Scala could not be compiled itself; the JVM's log says why")
+        made.replace(jar)
+
+
+@contextlib.contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Lets one process at a time in."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

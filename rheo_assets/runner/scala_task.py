@@ -1,0 +1,219 @@
+"""Runs a node's Scala snippet in the JVM that is already up.
+
+The Python runner reads the inputs and writes the output; only the snippet itself is Scala. It is compiled once, kept as
+a jar by the hash of all that it depends on, and called with the DataFrames.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rheo_assets.runner.libraries import fetch_libraries
+from rheo_assets.runner.scala_bridge import bridge, bridge_digest
+from rheo_assets.runner.spark_failures import failure_of
+from rheo_assets.runner.task import Task, TaskFailure
+
+_RESERVED = {"spark", "inputs", "inputTable", "dimensions", "args", "runtime_platform", "execParams"}
+_LISTEN = 0.1  # seconds between two looks at what was printed
+
+_FRAME = """\
+package {package}
+
+import org.apache.spark.sql.{{Column, DataFrame, Dataset, Row, SparkSession}}
+import org.apache.spark.sql.functions._
+import scala.language.{{existentials, higherKinds, implicitConversions, postfixOps, reflectiveCalls}}
+
+object Snippet extends Serializable {{
+  def rheo_output(value: Any): Any = value
+
+  def run(
+      spark: SparkSession, inputs: Map[String, DataFrame], rheo_texts: Map[String, String],
+      dimensions: Map[String, String], args: Map[String, String], runtime_platform: String): Any = {{
+    val inputTable = inputs
+    val execParams = args ++ dimensions + ("runtime_platform" -> runtime_platform)
+    import spark.implicits._
+{names}
+    rheo_output({{ rheo_code }})
+  }}
+}}
+"""
+
+
+def snippet_thread(group: str) -> str:
+    """Returns the name of the JVM's thread while it runs a snippet whose jobs are of the group."""
+    return f"rheo snippet {group}"
+
+
+class StoppedSession(TaskFailure):
+    """The task's own code stopped the session that it shares: to run it again would stop the next one."""
+
+
+class OtherLibraries(TaskFailure):
+    """The JVM holds another version of one of the task's libraries: another JVM can run it."""
+
+
+def run_scala(task: Task, spark: Any, inputs: Mapping[str, Any], cache: Path) -> Any:
+    """Returns the DataFrame that the task's snippet answers.
+
+    Args:
+        task: Its `code` is the snippet; `libraries` are jars.
+        spark: The task's own session.
+        inputs: What each alias stands for: a DataFrame, text, or None for an optional input without data.
+        cache: Where compiled snippets are kept between tasks and JVMs.
+
+    Raises:
+        TaskFailure: The snippet does not compile, or failed; names its line.
+    """
+    from pyspark.sql import DataFrame
+
+    jars = [str(path) for path in fetch_libraries(task.node, spark, task.libraries, (".jar",), cache)]
+    helper = _bridge(task.node, spark, cache)
+    name, jar = _compiled(task, spark, helper, jars, cache)
+    other = helper.load(spark._jsparkSession, [*jars, str(jar)])
+    if other:
+        raise OtherLibraries("platform", _conflict(task.node, other))
+    frames = {alias: value._jdf for alias, value in inputs.items() if isinstance(value, DataFrame)}
+    texts = {alias: value for alias, value in inputs.items() if isinstance(value, str)}
+    values = (frames, texts, dict(task.dimensions), {key: _text(value) for key, value in task.args.items()})
+    try:
+        with _printed() as file:
+            frame = helper.call(spark._jsparkSession, name, *values, task.runtime_platform, str(file))
+    except Exception as error:
+        raise _failure(task, spark, inputs, error) from error
+    _refuse_stopped(task.node, spark)
+    return DataFrame(frame, spark)
+
+
+def scala_place(task: Task, spark: Any, error: BaseException) -> str:
+    """Returns words for the snippet's line in which the error arose: `in line 3 (…) `; empty when none is known."""
+    java = _java(error)
+    line = 0
+    if task.lang == "SCALA" and java is not None:
+        with contextlib.suppress(Exception):  # Spark is gone: the error says so
+            line = int(spark._jvm.rheo.snippets.Snippets.line(java))
+    lines = task.code.splitlines()
+    return f"in line {line} ({lines[line - 1].strip()[:120]}) " if 0 < line <= len(lines) else ""
+
+
+def _bridge(node: str, spark: Any, cache: Path) -> Any:
+    try:
+        return bridge(spark, cache)
+    except RuntimeError as error:
+        raise TaskFailure("platform", f"{node!r}: {error}") from error
+
+
+def _compiled(task: Task, spark: Any, helper: Any, jars: list[str], cache: Path) -> tuple[str, Path]:
+    """Returns the snippet's package and jar; compiles it unless that has been done."""
+    kinds = [(item.alias, item.value is not None) for item in task.inputs if item.alias not in _RESERVED]
+    made_of = [task.code, kinds, _FRAME, bridge_digest(), spark.version, scala_version(spark), jars]
+    digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:24]
+    name = f"rheo.node_{digest}"
+    jar = cache / "scala" / f"snippet-{digest}.jar"
+    if not jar.exists():
+        names = "\n".join(_name(alias, is_text=is_text) for alias, is_text in kinds)
+        wrong = str(helper.compile(task.code, _FRAME.format(package=name, names=names), jars, str(jar)))
+        if wrong:
+            first = wrong.partition("\n")[0]
+            raise TaskFailure("user", f"{task.node!r}: its Scala does not compile: {first}", wrong)
+    return name, jar
+
+
+def _name(alias: str, *, is_text: bool) -> str:
+    kind, value = ("String", "rheo_texts({})") if is_text else ("DataFrame", "inputs.getOrElse({}, null)")
+    return f"    val `{alias}`: {kind} = {value.format(json.dumps(alias))}"
+
+
+def scala_version(spark: Any) -> str:
+    """Returns the version of Scala that Spark was built with."""
+    return str(spark._jvm.scala.util.Properties.versionNumberString())
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _failure(task: Task, spark: Any, inputs: Mapping[str, Any], error: Exception) -> TaskFailure:
+    _refuse_stopped(task.node, spark)
+    java = _java(error)
+    found = _no_table(java)
+    if found:
+        return TaskFailure(
+            "user", f"{task.node!r}: its Scala answered {found}; its last expression must be a DataFrame (or a Dataset)"
+        )
+    place = scala_place(task, spark, error)
+    failure = failure_of(task.node, error, f"{place}{_absent(place, inputs)}".strip())
+    if java is not None and failure.kind == "user":
+        with contextlib.suppress(Exception):
+            failure.detail = str(spark._jvm.rheo.snippets.Snippets.told(java))
+    return failure
+
+
+def _java(error: BaseException) -> Any:
+    """Returns the JVM's exception behind one of py4j or pyspark, or None."""
+    return getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+
+
+def _no_table(java: Any) -> str:
+    try:
+        is_it = java is not None and java.getClass().getName() == "rheo.snippets.NoTable"
+        return str(java.getMessage()) if is_it else ""
+    except Exception:
+        return ""
+
+
+def _absent(place: str, inputs: Mapping[str, Any]) -> str:
+    for alias, value in inputs.items():
+        if value is None and re.search(rf"\b{re.escape(alias)}\b", place):
+            return f'(its optional input {alias!r} has no data and is null: ask inputs.contains("{alias}"))'
+    return ""
+
+
+def _refuse_stopped(node: str, spark: Any) -> None:
+    try:
+        stopped = bool(spark.sparkContext._jsc.sc().isStopped())
+    except Exception:
+        return  # the JVM is gone, which is another story
+    if stopped:
+        raise StoppedSession(
+            "user", f"{node!r}: its Scala stopped the Spark session, which belongs to all nodes; leave stop() out"
+        )
+
+
+def _conflict(node: str, name: str) -> str:
+    shown = name.removesuffix(".class").replace("/", ".")
+    return f"{node!r}: this JVM already holds another version of {shown}, which its libraries bring"
+
+
+@contextlib.contextmanager
+def _printed() -> Iterator[Path]:
+    """Passes on, while it lasts, what is written to the file that it yields."""
+    with tempfile.TemporaryDirectory(prefix="rheo-scala-") as folder:
+        file = Path(folder) / "printed"
+        file.touch()
+        ended = threading.Event()
+        with file.open(encoding="utf-8", errors="replace", newline="") as stream:
+            listener = threading.Thread(target=_listen, args=(stream, ended), daemon=True)
+            listener.start()
+            try:
+                yield file
+            finally:
+                ended.set()
+                listener.join()
+
+
+def _listen(stream: Any, ended: threading.Event) -> None:
+    last = False
+    while not last:
+        last = ended.wait(_LISTEN)
+        while text := stream.read(1 << 16):
+            sys.stdout.write(text)
+        sys.stdout.flush()
