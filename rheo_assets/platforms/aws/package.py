@@ -18,6 +18,7 @@ from rheo_assets.platforms.capabilities import Storage
 ENTRY: Final = "rheo_assets.runner.remote"
 _PACKAGE: Final = "rheo_assets"
 _PIPES: Final = "dagster_pipes"
+_DATA: Final = {"rheo_assets.runner.scala_bridge": "scala/*.scala"}  # what a module reads, below its folder
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip knows: the same content is the same zip
 
 
@@ -62,6 +63,8 @@ def library_files(entry: str) -> dict[str, bytes]:
         source = _source(name)
         path = name.replace(".", "/")
         files[f"{path}/__init__.py" if source.name == "__init__.py" else f"{path}.py"] = source.read_bytes()
+        for data in sorted(source.parent.glob(_DATA[name])) if name in _DATA else ():
+            files[f"{path.rpartition('/')[0]}/{data.relative_to(source.parent).as_posix()}"] = data.read_bytes()
     return files
 
 

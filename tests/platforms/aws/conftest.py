@@ -1,0 +1,25 @@
+"""Fixtures of the AWS platform's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rheo_assets.platforms.local.spark import SparkEngine
+from tests.platforms.aws.doubles.world import World, running_world
+
+
+@pytest.fixture
+def engine(tmp_path: Path, spark_home: Path, monkeypatch: pytest.MonkeyPatch) -> SparkEngine:
+    """An engine over a root of its own, on the shared worker."""
+    monkeypatch.setenv("RHEO_SPARK_HOME", str(spark_home))
+    return SparkEngine(tmp_path / "spark")
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[World]:
+    """AWS on this machine; a test that uses it resets it first."""
+    with running_world() as world:
+        yield world

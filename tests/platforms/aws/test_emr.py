@@ -1,0 +1,87 @@
+"""How runs of EMR and EMR Serverless stand, and what they cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from rheo_assets.platforms.aws.emr import EmrSettings, emr_instances, emr_state
+from rheo_assets.platforms.aws.emr_serverless import serverless_state
+from rheo_assets.platforms.aws.jobs import Phase
+from rheo_assets.runner.task import Task, TaskOutput
+
+
+def cluster(state: str, code: str = "", message: str = "", **more: Any) -> dict[str, Any]:
+    return {"Status": {"State": state, "StateChangeReason": {"Code": code, "Message": message}, **more}}
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "message", "phase"),
+    [
+        ("STARTING", "", "", Phase.WAITING),
+        ("BOOTSTRAPPING", "", "", Phase.WAITING),
+        ("RUNNING", "", "", Phase.RUNNING),
+        ("WAITING", "", "", Phase.RUNNING),
+        ("TERMINATING", "ALL_STEPS_COMPLETED", "", Phase.RUNNING),
+        ("TERMINATED", "ALL_STEPS_COMPLETED", "", Phase.SUCCEEDED),
+        ("TERMINATED", "USER_REQUEST", "", Phase.STOPPED),
+        ("TERMINATED_WITH_ERRORS", "STEP_FAILURE", "exit code 1", Phase.FAILED),
+        ("TERMINATED_WITH_ERRORS", "STEP_FAILURE", "over capacity", Phase.FAILED),
+        ("TERMINATED_WITH_ERRORS", "VALIDATION_ERROR", "no such subnet", Phase.FAILED),
+        ("TERMINATED_WITH_ERRORS", "VALIDATION_ERROR", "EC2 has insufficient capacity", Phase.LOST),
+        ("TERMINATED_WITH_ERRORS", "INTERNAL_ERROR", "", Phase.LOST),
+        ("TERMINATED_WITH_ERRORS", "INSTANCE_FAILURE", "", Phase.LOST),
+        ("TERMINATED_WITH_ERRORS", "", "", Phase.LOST),
+    ],
+)
+def test_a_cluster_stands_as_its_only_step_does(state, code, message, phase):
+    assert emr_state(cluster(state, code, message)).phase is phase
+
+
+def test_a_cluster_costs_its_instances_from_its_creation():
+    times = {
+        "CreationDateTime": datetime(2024, 1, 1, 0, tzinfo=UTC),
+        "ReadyDateTime": datetime(2024, 1, 1, 0, 10, tzinfo=UTC),
+        "EndDateTime": datetime(2024, 1, 1, 1, tzinfo=UTC),
+    }
+    tags = [{"Key": "rheo:instance-type", "Value": "m5.xlarge"}, {"Key": "rheo:instance-count", "Value": "3"}]
+    facts = emr_state({**cluster("TERMINATED", "ALL_STEPS_COMPLETED", Timeline=times), "Tags": tags}).facts
+    assert (facts["execution seconds"], facts["cluster seconds"]) == (3000.0, 3600.0)
+    assert facts["cost estimate (USD, us-east-1)"] == 0.72
+    tags[0]["Value"] = "x9.huge"
+    facts = emr_state({**cluster("TERMINATED", "ALL_STEPS_COMPLETED", Timeline=times), "Tags": tags}).facts
+    assert "cost estimate (USD, us-east-1)" not in facts
+
+
+def test_instances_are_those_of_the_hint_or_the_settings():
+    task = Task("n", "PYTHON", "", (), TaskOutput("s3://b/k"), hints={"InstanceConfig": {"InstanceCount": 7}})
+    assert emr_instances(task, EmrSettings("role")) == ("m5.xlarge", 7)
+
+
+@pytest.mark.parametrize(
+    ("state", "details", "phase"),
+    [
+        ("SUBMITTED", "", Phase.WAITING),
+        ("PENDING", "", Phase.WAITING),
+        ("SCHEDULED", "", Phase.WAITING),
+        ("QUEUED", "", Phase.WAITING),
+        ("RUNNING", "", Phase.RUNNING),
+        ("CANCELLING", "", Phase.RUNNING),
+        ("SUCCESS", "", Phase.SUCCEEDED),
+        ("CANCELLED", "", Phase.STOPPED),
+        ("FAILED", "Job failed: exit code 1", Phase.FAILED),
+        ("FAILED", "Job execution timeout exceeded", Phase.TIMED_OUT),
+        ("FAILED", "Worker could not be allocated", Phase.LOST),
+        ("FAILED", "Internal error", Phase.LOST),
+    ],
+)
+def test_every_state_of_emr_serverless_is_known(state, details, phase):
+    assert serverless_state({"state": state, "stateDetails": details}).phase is phase
+
+
+def test_a_serverless_run_costs_what_it_used():
+    used = {"vCPUHour": 4.0, "memoryGBHour": 16.0, "storageGBHour": 0.0}
+    facts = serverless_state({"state": "SUCCESS", "billedResourceUtilization": used}).facts
+    assert facts["cost estimate (USD, us-east-1)"] == 0.303

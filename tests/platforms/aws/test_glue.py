@@ -1,0 +1,195 @@
+"""Jobs of Glue: defined once, started once, told in words. The runs here end as they are told to, without running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_assets.platforms.aws.costs import dpus, glue_dollars
+from rheo_assets.platforms.aws.glue import GlueJobs, GlueSettings, glue_state, glue_version, glue_workers
+from rheo_assets.platforms.aws.jobs import Phase
+from rheo_assets.platforms.aws.spark_jobs import StillStarting, unrepeated_client
+from rheo_assets.runner.task import Task, TaskOutput
+from tests.platforms.aws.doubles.engines import BUCKET, home
+from tests.platforms.aws.doubles.glue import GlueDouble
+from tests.platforms.aws.doubles.host import SparkHost
+from tests.platforms.aws.doubles.world import REGION, World
+
+
+@pytest.fixture
+def double(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GlueDouble:
+    world.reset(BUCKET)
+    host: Any = SparkHost(None, world.clients.client("s3"), tmp_path, {})  # type: ignore[arg-type]  # nothing runs
+    double = GlueDouble(host, monkeypatch)
+    double.outcome = ("RUNNING", "")
+    return double
+
+
+@pytest.fixture
+def jobs(world: World, double: GlueDouble) -> Callable[..., GlueJobs]:
+    def opened(storage: Any = None, **settings: Any) -> GlueJobs:
+        client = unrepeated_client(world.clients, "glue")
+        return GlueJobs(client, storage or world.storage, home, GlueSettings("rheo-jobs", **settings), REGION)
+
+    return opened
+
+
+def task(token: str = "e-0-0", code: str = "output = 1", **more: Any) -> Task:
+    return Task("node", "PYTHON", code, (), TaskOutput("s3://lake/out"), application="shop", token=token, **more)
+
+
+def test_a_job_is_defined_once_and_updated_only_when_it_differs(double, jobs, world):
+    glue = jobs()
+    for number in range(3):
+        glue.submit(task(f"e-{number}"))
+    jobs().submit(task("another-process"))
+    assert (double.calls["create_job"], double.calls["get_job"], double.calls.get("update_job", 0)) == (1, 2, 0)
+    glue.submit(task("new-code", "output = 2"))
+    assert double.calls["update_job"] == 1
+    defined = world.clients.client("glue").get_job(JobName="rheo-shop-node-0")["Job"]
+    assert (defined["MaxRetries"], defined["GlueVersion"], defined["WorkerType"]) == (0, "5.1", "G.1X")
+    script = world.storage.read(defined["Command"]["ScriptLocation"]).decode()
+    assert "output = 2" in script, "people see the code in the console"
+
+
+def test_a_run_names_its_own_script_so_that_a_newer_definition_does_not_change_it(double, jobs):
+    old, new = jobs(), jobs()
+    old.submit(task("a", "output = 1"))
+    new.submit(task("b", "output = 2"))
+    old.submit(task("c", "output = 1"))
+    scripts = [run.arguments["--scriptLocation"] for run in double.started]
+    assert scripts[0] == scripts[2] != scripts[1]
+
+
+def test_a_job_that_somebody_deleted_is_made_again(double, jobs, world):
+    glue = jobs()
+    glue.submit(task("a"))
+    world.clients.client("glue").delete_job(JobName="rheo-shop-node-0")
+    with pytest.raises(Exception, match="EntityNotFoundException"):
+        glue.submit(task("b"))
+    assert glue.submit(task("b")).startswith("rheo-shop-node-0/jr_")
+    assert double.tokens == ["a", "b"]
+
+
+def test_many_runs_are_looked_at_by_pages_and_few_one_by_one(double, jobs, world):
+    glue = jobs()
+    started = [glue.submit(task())]
+    client = world.clients.client("glue")
+    for _ in range(209):
+        run = client.start_job_run(JobName="rheo-shop-node-0", Arguments=double.started[0].arguments)
+        started.append(f"rheo-shop-node-0/{run['JobRunId']}")
+    states = glue.states(started)
+    assert {state.phase for state in states.values()} == {Phase.RUNNING}
+    assert set(states) == set(started)
+    assert (double.calls["get_job_runs"], double.calls.get("get_job_run", 0)) == (2, 0)
+    glue.states(started[:3])
+    assert (double.calls["get_job_runs"], double.calls["get_job_run"]) == (2, 3)
+
+
+def test_a_run_that_glue_has_forgotten_is_lost_and_the_others_are_told(double, jobs):
+    glue = jobs()
+    here = glue.submit(task())
+    gone = here.rpartition("/")[0] + "/jr_gone"
+    states = glue.states([here, gone])
+    assert (states[here].phase, states[gone].phase) == (Phase.RUNNING, Phase.LOST)
+
+
+def test_a_driver_that_wakes_after_another_has_taken_over_stops_its_own_run(double, jobs, world):
+    class Pausing:
+        """The first driver sleeps between its claim and its start; meanwhile the second takes over."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.storage, name)
+
+        def create(self, uri: str, content: bytes) -> bool:
+            done = world.storage.create(uri, content)
+            if uri.endswith("claim.json"):
+                second = jobs()
+                second.takeover = 0.0
+                taken.append(second.submit(task()))
+            return done
+
+    taken: list[str] = []
+    assert jobs(Pausing()).submit(task()) == taken[0]
+    assert [run.status for run in double.started] == ["RUNNING", "STOPPED"]
+
+
+def test_a_job_that_another_driver_is_about_to_start_is_waited_for(double, jobs, world):
+    world.storage.create(f"{jobs().folder(task())}/claim.json", b'{"owner": "x", "at": "2999-01-01T00:00:00+00:00"}')
+    with pytest.raises(StillStarting):
+        jobs().submit(task())
+    assert double.tokens == []
+
+
+def test_a_library_of_this_machine_is_uploaded_under_its_content(double, jobs, world, tmp_path):
+    jar = tmp_path / "rules.jar"
+    jar.write_bytes(b"jar")
+    glue = jobs()
+    glue.submit(task(libraries=(str(jar), "s3://elsewhere/other.jar")))
+    shipped = Task.from_json(world.storage.read(f"{glue.folder(task())}/task.json").decode())
+    local, other = shipped.libraries
+    assert world.storage.read(local) == b"jar"
+    assert local.endswith("/rules.jar")
+    assert other == "s3://elsewhere/other.jar"
+    with pytest.raises(Exception, match=r"library '/nowhere\.jar' cannot be read"):
+        glue.submit(task("x", libraries=("/nowhere.jar",)))
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "phase"),
+    [
+        ("STARTING", "", Phase.WAITING),
+        ("WAITING", "", Phase.WAITING),
+        ("RUNNING", "", Phase.RUNNING),
+        ("STOPPING", "", Phase.RUNNING),
+        ("SUCCEEDED", "", Phase.SUCCEEDED),
+        ("FAILED", "ValueError: no such total", Phase.FAILED),
+        ("FAILED", "Exceeded maximum concurrent compute capacity for your account", Phase.LOST),
+        ("FAILED", "Resource unavailable", Phase.LOST),
+        ("FAILED", "An Internal Service Error occurred", Phase.LOST),
+        ("ERROR", "", Phase.LOST),
+        ("EXPIRED", "", Phase.LOST),
+        ("STOPPED", "", Phase.STOPPED),
+        ("TIMEOUT", "", Phase.TIMED_OUT),
+    ],
+)
+def test_every_state_of_glue_is_known(state, message, phase):
+    assert glue_state({"JobRunState": state, "ErrorMessage": message}).phase is phase
+
+
+def test_a_state_of_tomorrow_goes_on_until_the_run_has_ended():
+    assert glue_state({"JobRunState": "PAUSED"}).phase is Phase.RUNNING
+    assert glue_state({"JobRunState": "VANISHED", "CompletedOn": 1}).phase is Phase.LOST
+
+
+@pytest.mark.parametrize(
+    ("hints", "workers"),
+    [
+        ({}, ("G.1X", 10)),
+        ({"MaxCapacity": 7.5}, ("G.1X", 8)),
+        ({"MaxCapacity": 1}, ("G.1X", 2)),
+        ({"WorkerType": "G.4X", "NumberOfWorkers": 3}, ("G.4X", 3)),
+    ],
+)
+def test_capacity_in_dpus_becomes_workers(hints, workers):
+    assert glue_workers(task(hints=hints), GlueSettings("role")) == workers
+
+
+@pytest.mark.parametrize(
+    ("asked", "version"), [("auto", "5.1"), ("2.0", "5.1"), ("4.0", "5.1"), ("5.0", "5.0"), ("6.0", "6.0")]
+)
+def test_a_version_that_is_too_old_for_the_runner_becomes_the_present_one(asked, version):
+    assert glue_version(task(hints={"GlueVersion": asked}))[0] == version
+
+
+def test_the_cost_is_that_of_dpu_hours_and_of_a_minute_at_least():
+    assert dpus("G.025X", 4) == 1.0
+    assert glue_dollars(3600.0, 360.0, "G.1X") == 0.44
+    assert glue_dollars(3600.0, 360.0, "R.1X") == 0.52
+    assert glue_dollars(20.0, 10.0, "G.1X") == pytest.approx(120 / 3600 * 0.44, abs=1e-4)
+    run = {"JobRunState": "SUCCEEDED", "ExecutionTime": 600, "WorkerType": "G.2X", "NumberOfWorkers": 5}
+    facts = glue_state(run).facts
+    assert (facts["DPU-seconds"], facts["workers"]) == (6000.0, "5 x G.2X")
