@@ -69,7 +69,7 @@ def test_every_module_of_the_package_imports_what_is_in_it(package):
         modules = [
             name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
             for name in archive.namelist()
-            if name.startswith("rheo_assets/")
+            if name.startswith("rheo_assets/") and name.endswith(".py")
         ]
     assert {"rheo_assets.runner.remote", "rheo_assets.runner.spark", "rheo_assets.runner.task"} <= set(modules)
     run_isolated(package, "import importlib\n" + "\n".join(f"importlib.import_module({name!r})" for name in modules))
