@@ -195,11 +195,16 @@ class Application:
         """The nodes as activate() would record them: this session's, and recorded ones where it used any of them."""
         return self._space.topology
 
-    def definitions(self) -> dg.Definitions:
-        """Returns the Dagster `Definitions`: assets, sensors, jobs. Pure: it records and starts nothing."""
+    def definitions(self, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+        """Returns the Dagster `Definitions`: assets, sensors, jobs, resources. Pure: it records and starts nothing.
+
+        Args:
+            resources: Further resources, for a team's own assets too. On AWS `glue`, `athena`, `emr`,
+                `emr_serverless` and `lambda_` take the place of those that the platform's options make.
+        """
         from rheo_assets.assets.definitions import definitions
 
-        return definitions(self.topology, self.platform, self._space.since)
+        return definitions(self.topology, self.platform, self._space.since, resources)
 
     # driving --------------------------------------------------------------------------------------------------
 

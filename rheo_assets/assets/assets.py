@@ -13,6 +13,7 @@ from rheo_assets.assets.body import Body
 from rheo_assets.assets.keys import asset_key, dagster_name, router_key
 from rheo_assets.assets.mappings import lineage
 from rheo_assets.assets.partitions import Codec
+from rheo_assets.assets.resources import engines_of, resource_key
 from rheo_assets.compute.targets import Batch, Inlined
 from rheo_assets.nodes import DataNode, ExternalData, Projection, Timer
 from rheo_assets.signals import Signal, View
@@ -54,6 +55,7 @@ def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> 
             partitions_def=definition,
             backfill_policy=dg.BackfillPolicy.single_run() if definition is not None else None,
             config_schema=CONFIG,
+            required_resource_keys={resource_key(engine) for engine in engines_of(node, binding.platform)},
             output_required=False,
             **_shown(node),
         )(materialise)

@@ -14,6 +14,7 @@ from rheo_assets.assets.history import History
 from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.keys import EVENT_ENTRY
 from rheo_assets.assets.metadata import describe, execution_entry
+from rheo_assets.assets.resources import configured
 from rheo_assets.assets.unrouted import Unrouted
 from rheo_assets.compute.targets import NoOp
 from rheo_assets.dimensions import Partition
@@ -40,6 +41,7 @@ class Body:
         self.run_id = context.run.run_id
         self.codec = binding.codecs[node.id]
         self.config: Mapping[str, Any] = context.op_execution_context.op_config or {}
+        self.platform = configured(binding.platform, node, context.resources)
         self._looked = time.monotonic()
         self._cancelled = False
 
@@ -74,7 +76,7 @@ class Body:
         return dg.MaterializeResult()
 
     def _metadata(self, outcome: Outcome) -> dict[str, Any]:
-        return describe(self.node, outcome, self.binding.platform)
+        return describe(self.node, outcome, self.platform)
 
     def _key(self, outcome: Outcome) -> str | None:
         return self.codec.encode(self.node.spec.read(outcome.execution.partition)) or None
@@ -121,17 +123,22 @@ class Body:
 
     def _run_all(self, requests: Sequence[Request]) -> list[Outcome]:
         is_trivial = all(isinstance(target, NoOp) for target in self.node.targets)
-        if len(requests) < 2 or is_trivial or self.binding.platform.concurrency < 2:
+        if len(requests) < 2 or is_trivial or self.platform.concurrency < 2:
             return [self._run(request) for request in requests]
-        with ThreadPoolExecutor(self.binding.platform.concurrency) as pool:
-            return list(pool.map(self._run, requests))
+        with ThreadPoolExecutor(self.platform.concurrency) as pool:
+            try:
+                return list(pool.map(self._run, requests))
+            except BaseException:  # the run is interrupted: what runs elsewhere is stopped, too
+                self._cancelled = True
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def _run(self, request: Request) -> Outcome:
-        earlier = recorded_success(self.node, request.partition, request.id, self.binding.platform)
+        earlier = recorded_success(self.node, request.partition, request.id, self.platform)
         if earlier is not None:
             return Outcome(earlier)
         around = Surroundings(
-            self.binding.platform,
+            self.platform,
             self.context.log.info,
             self._is_cancelled,
             self.binding.callable_path,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as UnresolvedAssetJob
@@ -11,6 +12,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from rheo_assets.assets.assets import external_spec, node_asset, router_spec
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.keys import asset_key, dagster_name
+from rheo_assets.assets.resources import engine_resources
 from rheo_assets.assets.sensors import application_sensors
 from rheo_assets.nodes import DataNode
 from rheo_assets.platforms.capabilities import Platform
@@ -20,8 +22,10 @@ _BRANCH_JOBS = 50
 _JOB_BUDGET = 5_000  # Dagster resolves all assets anew for each job: branches x nodes
 
 
-def definitions(topology: Topology, platform: Platform, since: datetime) -> dg.Definitions:
-    """Returns assets, sensors and jobs; it records and starts nothing."""
+def definitions(
+    topology: Topology, platform: Platform, since: datetime, resources: Mapping[str, Any] | None = None
+) -> dg.Definitions:
+    """Returns assets, sensors, jobs and resources; it records and starts nothing."""
     binding = Binding(topology, platform, since)
     assets = [
         node_asset(binding, node) if isinstance(node, DataNode) else external_spec(binding, node) for node in topology
@@ -30,6 +34,7 @@ def definitions(topology: Topology, platform: Platform, since: datetime) -> dg.D
         assets=[*assets, router_spec(topology.application)],
         sensors=application_sensors(binding),
         jobs=list({job.name: job for job in _jobs(binding)}.values()),
+        resources={**engine_resources(topology.data_nodes.values(), platform), **(resources or {})},
         executor=dg.in_process_executor,
     )
 

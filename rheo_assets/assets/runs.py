@@ -25,6 +25,7 @@ from rheo_assets.assets.keys import (
     RANGE_START_TAG,
 )
 from rheo_assets.assets.partitions import Codec
+from rheo_assets.assets.resources import engine_resources
 from rheo_assets.dimensions import Partition, utc_naive
 from rheo_assets.nodes import DataNode
 from rheo_assets.runner.execution import Request
@@ -105,7 +106,7 @@ class LocalRuns:
         self.binding = binding
         self.instance = instance
         self._on_end = on_end
-        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="rheo-run")
+        self._pool = ThreadPoolExecutor(max(_WORKERS, binding.platform.concurrency), thread_name_prefix="rheo-run")
         self._jobs: dict[tuple[str, datetime, int], dg.JobDefinition] = {}
         self._lock = threading.Lock()
         self._futures: dict[str, Future[None]] = {}
@@ -212,7 +213,8 @@ class LocalRuns:
             job = self._jobs.get(key)
             if job is None:
                 asset = node_asset(self.binding, node, Codec(node, since, end_offset))
-                job = dg.Definitions(assets=[asset]).resolve_implicit_global_asset_job_def()
+                resources = engine_resources([node], self.binding.platform)
+                job = dg.Definitions(assets=[asset], resources=resources).resolve_implicit_global_asset_job_def()
                 self._jobs[key] = job
             return job
 

@@ -280,5 +280,6 @@ def _facts(chain: _Chain, execution: Mapping[str, Any]) -> dict[str, Any]:
 def athena_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs Presto SQL on Athena; its options are those of `AthenaSettings`."""
     settings = AthenaSettings(**platform.options("athena"))
-    service = AthenaQueries(platform.clients, platform.storage, lambda name: f"s3://{platform.bucket(name)}", settings)
+    clients = platform.clients_of("athena")
+    service = AthenaQueries(clients, platform.storage, lambda name: f"s3://{platform.bucket(name)}", settings)
     return RemoteEngine(service, process_watcher())

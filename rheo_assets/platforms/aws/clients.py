@@ -152,6 +152,15 @@ class Clients:
             # AWS's own text may quote the request that was signed, session token and all: only the code is told.
             raise self._no_credentials(subject, f"AWS refused them with {error_code(error)}") from None
 
+    def elsewhere(self, region_name: str | None = None, endpoint_url: str | None = None) -> Clients:
+        """Returns clients with the same credentials for another region or endpoint."""
+        other = object.__new__(type(self))  # not `copy`: these are never written down
+        other.__dict__.update(self.__dict__)
+        other.region = region_name or self.region
+        other.endpoint_url = endpoint_url or self.endpoint_url
+        other._lock, other._session, other._clients = RLock(), None, {}
+        return other
+
     def child_environment(self) -> Mapping[str, str]:
         """Returns the environment variables by which a child process opens the same session."""
         profile = {} if self.profile is None else {"AWS_PROFILE": self.profile}

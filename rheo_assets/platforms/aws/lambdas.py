@@ -216,6 +216,6 @@ def lambda_engine(platform: AwsPlatform) -> RemoteEngine:
         )
     settings = LambdaSettings(**options)
     service = LambdaFunctions(
-        platform.clients, platform.storage, lambda name: f"s3://{platform.bucket(name)}", settings
+        platform.clients_of("lambda"), platform.storage, lambda name: f"s3://{platform.bucket(name)}", settings
     )
     return RemoteEngine(service, process_watcher())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from importlib import import_module
+from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -29,6 +32,7 @@ _MAKERS: Final[Mapping[str, tuple[str, str]]] = {
     "lambda": ("lambdas", "lambda_engine"),
     "process": ("functions", "process_engine"),
 }
+_OF_CLIENTS: Final = ("region_name", "endpoint_url")
 _UNKNOWN_ACCOUNT: Final = "000000000000"
 _ACCOUNT = re.compile(r"\d{12}")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
@@ -105,6 +109,8 @@ class AwsPlatform:
         self._options = _read_options(engine_options or {})
         self._engines = Engines(self, {name: partial(self._make, name) for name in _MAKERS})
         self._undeclared: str | None = None
+        self._variants: dict[str, AwsPlatform] = {}
+        self._lock = Lock()
 
     @cached_property
     def account_id(self) -> str:
@@ -155,8 +161,28 @@ class AwsPlatform:
         return self._engines.of(target)
 
     def options(self, engine: str) -> Mapping[str, Any]:
-        """Returns the options that were given for an engine."""
-        return self._options.get(engine, MappingProxyType({}))
+        """Returns the options that were given for an engine, without those of its clients."""
+        given = self._options.get(engine, MappingProxyType({}))
+        return {name: value for name, value in given.items() if name not in _OF_CLIENTS}
+
+    def clients_of(self, engine: str) -> Clients:
+        """Returns the clients of an engine: the platform's, unless the engine has a region or endpoint of its own."""
+        given = {name: self._options.get(engine, {}).get(name) for name in _OF_CLIENTS}
+        return self.clients if not any(given.values()) else self.clients.elsewhere(**given)
+
+    def configured(self, options: Mapping[str, Mapping[str, Any]]) -> AwsPlatform:
+        """Returns this platform with other options of some engines; the same options give the same platform."""
+        wanted = _read_options({**self._options, **options})
+        if wanted == self._options:
+            return self
+        key = json.dumps({name: dict(given) for name, given in wanted.items()}, sort_keys=True, default=str)
+        with self._lock:
+            if key not in self._variants:
+                other = copy.copy(self)
+                other._options = wanted
+                other._engines = Engines(other, {name: partial(other._make, name) for name in _MAKERS})
+                self._variants[key] = other
+            return self._variants[key]
 
     def params(self) -> Mapping[str, Any]:
         """Returns what callables get in `params` besides `dimensions`, as JSON holds it.

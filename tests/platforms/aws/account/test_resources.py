@@ -1,30 +1,117 @@
-"""`resources/aws.py` binds a code location to the account of the environment."""
+"""AWS's engines as Dagster resources: an application's queries run as they are set, from a script and from a job."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from types import ModuleType
+import io
+from pathlib import Path
+from typing import Any
 
+import dagster as dg
+import pyarrow.parquet
 import pytest
 
-from rheo_assets import AwsPlatform
-from tests.platforms.aws.account.conftest import ACCOUNT, REGION
+import rheo_assets as flow
+from rheo_assets.assets.resources import AthenaResource, GlueResource
+from rheo_assets.platforms.aws.platform import AwsPlatform
+from tests.platforms.aws.doubles.athena import AthenaDouble
+
+DAY = {"day": {"type": flow.DimensionType.DATETIME}}
 
 
 @pytest.fixture
-def deployment(aws: None, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setenv("AWS_REGION", REGION)
-    monkeypatch.setenv("RHEO_ROLE", f"arn:aws:iam::{ACCOUNT}:role/jobs")
-    monkeypatch.delitem(sys.modules, "resources.aws", raising=False)
-    return importlib.import_module("resources.aws")
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RHEO_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
 
 
-def test_a_team_s_own_assets_reach_the_same_objects(deployment: ModuleType) -> None:
-    platform = deployment.platform
-    assert isinstance(platform, AwsPlatform)
-    assert (platform.region, platform.role) == (REGION, f"arn:aws:iam::{ACCOUNT}:role/jobs")
-    platform.prepare("shop")
-    platform.storage.write(f"s3://{platform.bucket('shop')}/a", b"1")
-    s3 = deployment.resources["s3"].get_client()
-    assert s3.get_object(Bucket=f"rheo-shop-{ACCOUNT}-{REGION}", Key="a")["Body"].read() == b"1"
+@pytest.fixture
+def athena(platform: AwsPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AthenaDouble:
+    platform.clients.client("s3").create_bucket(
+        Bucket="lake", CreateBucketConfiguration={"LocationConstraint": platform.region}
+    )
+    double = AthenaDouble(platform.clients.client("s3"), platform.clients.client("glue"), tmp_path / "athena")
+    double.install(monkeypatch)
+    return double
+
+
+def declared(platform: AwsPlatform) -> tuple[flow.Application, Any, Any]:
+    app = flow.Application("shop", platform=platform)
+    protocol = flow.SignalIntegrityProtocol("FILE_CHECK", {"file": "_SUCCESS"})
+    described = flow.S3Dataset("123456789012", "lake", "orders", "{}", dataset_format=flow.DataFormat.JSON)
+    orders = app.marshal_external_data(described, id="orders", dimension_spec=DAY, protocol=protocol)
+    sql = "SELECT name, count(*) AS n FROM orders GROUP BY name"
+    daily = app.create_data("daily", [orders], compute_targets=[flow.PrestoSQL(sql)])
+    return app, orders, daily
+
+
+def land(platform: AwsPlatform, day: str) -> None:
+    platform.storage.write(f"s3://lake/orders/{day}/part-0.json", b'{"name": "a"}\n{"name": "b"}\n{"name": "a"}\n')
+    platform.storage.write(f"s3://lake/orders/{day}/_SUCCESS", b"")
+
+
+def rows(platform: AwsPlatform, uri: str) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
+    for name in platform.storage.children(uri):
+        if name.endswith(".parquet"):
+            table = pyarrow.parquet.read_table(io.BytesIO(platform.storage.read(f"{uri}/{name}")))
+            found += [tuple(row.values()) for row in table.to_pylist()]
+    return sorted(found)
+
+
+def test_an_application_runs_its_queries_on_athena(platform: AwsPlatform, athena: AthenaDouble, instance: None) -> None:
+    app, orders, daily = declared(platform)
+    app.activate()
+    land(platform, "2024-01-01")
+    app.process(orders["2024-01-01"])
+    path, records = app.poll(daily["2024-01-01"])
+    assert path == f"s3://{platform.bucket('shop')}/internal_data/daily/2024-01-01", records
+    assert rows(platform, path) == [("a", 2), ("b", 1)]
+    assert platform.storage.version(f"{path}/_SUCCESS")
+    assert [record.engine for record in records or ()] == ["Athena (primary)"]
+
+
+def test_definitions_have_a_resource_for_each_engine_that_is_used(platform: AwsPlatform) -> None:
+    app, _, daily = declared(platform)
+    app.create_data("code", [daily], compute_targets=[flow.Spark("output = daily")])
+    app.create_data("python", [daily], compute_targets=[flow.InlinedCompute(lambda i, o, p: None)])
+    found = app.definitions().resources or {}
+    assert set(found) == {"athena", "glue", "lambda_"}
+    assert isinstance(found["glue"], GlueResource)
+    repository = app.definitions().get_repository_def()
+    assert "athena" in repository.get_top_level_resources()
+    asset = repository.assets_defs_by_key[dg.AssetKey(["shop", "daily"])]
+    assert "athena" in asset.required_resource_keys
+
+
+def test_a_resource_sets_how_the_engine_runs(platform: AwsPlatform, athena: AthenaDouble, instance: None) -> None:
+    platform.clients.client("athena").create_work_group(Name="team", Configuration={})
+    app, _, _ = declared(platform)
+    app.activate()
+    land(platform, "2024-01-01")
+    defs = app.definitions(resources={"athena": AthenaResource(workgroup="team")})
+    job = defs.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(partition_key="2024-01-01", asset_selection=[dg.AssetKey(["shop", "daily"])])
+    assert result.success
+    (event,) = result.get_asset_materialization_events()
+    metadata = event.materialization.metadata
+    assert metadata["engine"].value == "Athena (team)"
+    assert metadata["bytes scanned"].value == 10 * 1024 * 1024
+    assert "athena/home" in metadata["job page"].value
+
+
+def test_a_resource_may_name_another_region(platform: AwsPlatform) -> None:
+    other = platform.configured({"athena": AthenaResource(region_name="us-west-2").options()})
+    assert other.clients_of("athena").region == "us-west-2"
+    assert other.clients_of("athena").client("athena").meta.region_name == "us-west-2"
+    assert other.clients is platform.clients
+    assert platform.configured({}) is platform
+    assert platform.configured({"athena": {"region_name": "us-west-2"}}) is other
+
+
+def test_settings_come_from_the_platform_where_a_resource_says_nothing(platform: AwsPlatform) -> None:
+    made = AwsPlatform(region="eu-west-1", engine_options={"glue": {"workers": 4, "role": "jobs"}})
+    app = flow.Application("shop", platform=made)
+    app.create_data("code", compute_targets=[flow.Spark("output = 1")])
+    glue = (app.definitions().resources or {})["glue"]
+    assert (glue.workers, glue.role, glue.worker_type) == (4, "jobs", "G.1X")
+    assert glue.options() == {"workers": 4, "role": "jobs"}
