@@ -78,6 +78,7 @@ def main(code: str, arguments: Sequence[str] | None = None) -> None:
             result = run_spark_task(task, spark)
     except TaskFailure as failure:
         folder.write(RESULT_FILE, json.dumps({"failure": json.loads(failure.to_json())}))
+        print(failure.detail, file=sys.stderr, flush=True)  # for who reads the service's own log
         raise
     folder.write(RESULT_FILE, json.dumps({"result": json.loads(result.to_json())}))
 

@@ -146,9 +146,16 @@ class GlueJobs(SparkJobs):
         return states
 
     def stop(self, job: str) -> None:
-        """Asks Glue to stop the run; one that has ended, or is being stopped, is no error."""
+        """Asks Glue to stop the run; one that has ended, or is being stopped, is no error.
+
+        Raises:
+            OSError: Glue refused, and the run goes on.
+        """
         name, _, run = job.rpartition("/")
-        self._glue.batch_stop_job_run(JobName=name, JobRunIds=[run])
+        for refused in self._glue.batch_stop_job_run(JobName=name, JobRunIds=[run]).get("Errors", ()):
+            state = self.states([job])[job]
+            if not state.phase.has_ended and state.name != "STOPPING":
+                raise OSError(f"Glue did not stop it: {refused.get('ErrorDetail')}")
 
     def link(self, job: str) -> str:
         """Returns the run's page in Glue Studio."""

@@ -172,7 +172,8 @@ class SparkJobs(ABC):
         if left is None or "result" not in left:
             told = f"its {self.title} job {job} ended well but left no result; its log is {self.log_link(job)}"
             raise TaskFailure("platform", f"{task.node!r}: {told}")
-        return TaskResult.from_json(json.dumps(left["result"]))
+        result = TaskResult.from_json(json.dumps(left["result"]))
+        return replace(result, engine=f"{result.engine} on {self.title}")
 
     def failure(self, task: Task, job: str, state: JobState) -> TaskFailure:
         """Returns why the job failed: as the runner saw it, or as the service says it."""

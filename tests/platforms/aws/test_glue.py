@@ -97,6 +97,18 @@ def test_a_run_that_glue_has_forgotten_is_lost_and_the_others_are_told(double, j
     assert (states[here].phase, states[gone].phase) == (Phase.RUNNING, Phase.LOST)
 
 
+def test_a_run_that_cannot_be_stopped_is_told_unless_it_has_ended(double, jobs):
+    glue = jobs()
+    run = glue.submit(task())
+    double.started[0].status = "STARTING"  # which the double does not stop
+    with pytest.raises(OSError, match="Glue did not stop it"):
+        glue.stop(run)
+    double.started[0].status = "RUNNING"
+    glue.stop(run)
+    glue.stop(run)
+    assert glue.states([run])[run].phase is Phase.STOPPED
+
+
 def test_a_driver_that_wakes_after_another_has_taken_over_stops_its_own_run(double, jobs, world):
     class Pausing:
         """The first driver sleeps between its claim and its start; meanwhile the second takes over."""
