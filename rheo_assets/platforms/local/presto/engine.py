@@ -39,10 +39,10 @@ class PrestoEngine:
         """
         if task.lang != LANG:
             raise TaskFailure("platform", f"'{task.node}': the local Athena runs {LANG}, not {task.lang}")
-        from rheo_assets.platforms.local.presto.session import session
+        from rheo_assets.platforms.local.presto.session import warm_session
 
         try:
-            with session(self._store, threads=self._threads, memory_limit=self._memory_limit) as connection:
+            with warm_session(self._store, threads=self._threads, memory_limit=self._memory_limit) as connection:
                 result = _Watched(task, self._store, connection, cancelled).run()
         except Refusal as refusal:
             raise TaskFailure("user", f"'{task.node}': {refusal.reason}", refusal.detail) from None

@@ -6,7 +6,7 @@ import datetime
 import math
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from rheo_assets.platforms.local.presto import athena_types, output, rewrites, script
@@ -37,6 +37,7 @@ class Execution:
         self.tables: dict[str, output.Destination | None] = {}
         self.views: set[str] = set()
         self.columns: dict[str, tuple[str, ...]] = {}
+        self.rows = 0
 
     def run(self) -> TaskResult:
         """Runs the task.
@@ -50,14 +51,14 @@ class Execution:
         statements = script.parse(query)
         if statements[-1].kind not in {"select", "table", "unload"}:
             raise Refusal("the last statement has no result for the node's output: end with a SELECT")
-        self._make_tables(statements)
+        self._make_tables(query)
         for statement in statements:
             self.check()
             self._run(statement, query, last=statement is statements[-1])
         self.check()
-        rows, schema, preview = self._write()
+        schema, preview = self._write()
         return TaskResult(
-            rows=rows,
+            rows=self.rows,
             schema=schema,
             preview=preview,
             warnings=tuple(dict.fromkeys(self.warnings)),
@@ -65,10 +66,8 @@ class Execution:
             seconds=time.monotonic() - started,
         )
 
-    def _make_tables(self, statements: tuple[Statement, ...]) -> None:
-        trees = [statement.tree for statement in statements if statement.tree is not None]
-        read = {name for tree in trees for name in rewrites.tables_of(tree)}
-        with_path = any(rewrites.reads_path(tree) for tree in trees)
+    def _make_tables(self, query: Query) -> None:
+        read, with_path = _read_by(query)
         for key, given in self.inputs.items():
             self.check()
             if key in read:
@@ -81,9 +80,9 @@ class Execution:
         if statement.kind == "drop":
             self._drop(statement)
             return
-        rewritten = rewrites.to_duckdb(statement.tree, [*self.inputs, *self.tables, *self.views])
+        rewritten = _in_duckdb(query, statement.number, (*self.inputs, *self.tables, *self.views))
         self.warnings += rewritten.warnings
-        sql = explain(
+        sql, bound = explain(
             lambda: self._bound(rewritten.candidates),
             store=self.store,
             query=query,
@@ -96,26 +95,26 @@ class Execution:
             elif statement.kind == "view":
                 self._view(statement, sql)
             else:
-                self._table(statement, sql, last=last)
+                self._table(statement, sql, bound, last=last)
 
         explain(perform, store=self.store, query=query, sql=sql)
 
-    def _bound(self, candidates: tuple[str, ...]) -> str:
-        """Returns the first spelling whose types fit."""
+    def _bound(self, candidates: tuple[str, ...]) -> tuple[str, Any]:
+        """Returns the first spelling whose types fit, and the relation that it stands for."""
         import duckdb
 
         first: Exception | None = None
         for sql in candidates:
             try:
-                self.connection.execute(f"EXPLAIN {sql}")
+                relation = self.connection.sql(sql)
             except duckdb.BinderException as error:
                 first = first if first and "map_entries" not in str(first) else error
             else:
-                return sql
+                return sql, relation
         assert first is not None
         raise first
 
-    def _table(self, statement: Statement, sql: str, *, last: bool) -> None:
+    def _table(self, statement: Statement, sql: str, bound: Any, *, last: bool) -> None:
         name = statement.name.lower() if statement.kind == "table" else ""
         if name and not self._is_free(name, statement):
             return
@@ -132,7 +131,8 @@ class Execution:
             self.warnings.append(f"the result of statement {statement.number} is not used: the last one is the output")
             return
         table = _RESULT if last else name or _ADDED
-        self._store_as(table, sql)
+        count = self._store_as(table, sql, bound)
+        self.rows = count if last else self.rows
         if place is not None:
             output.add_files(table, place, self.store, self.connection)
         if table == _ADDED:
@@ -183,9 +183,8 @@ class Execution:
         elif name in self.inputs or not statement.lenient:
             raise Refusal(f"DROP {statement.name}: only a table or view that this query created can be dropped")
 
-    def _store_as(self, table: str, sql: str) -> None:
-        """Keeps the rows of a query as a table with Athena's names and types."""
-        relation = self.connection.sql(sql)
+    def _store_as(self, table: str, sql: str, relation: Any) -> int:
+        """Keeps the rows of a query as a table with Athena's names and types, and returns how many there are."""
         names = [name.lower() for name in relation.columns]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -195,9 +194,11 @@ class Execution:
             f"CAST({identifier(given)} AS {kind}) AS {identifier(name)}"
             for given, name, kind in zip(relation.columns, names, types, strict=True)
         )
-        self.connection.execute(f"CREATE TABLE {identifier(table)} AS SELECT {fields} FROM ({sql})")
+        made = self.connection.execute(f"CREATE TABLE {identifier(table)} AS SELECT {fields} FROM ({sql})")
+        return int(made.fetchone()[0])
 
-    def _write(self) -> tuple[int, tuple[tuple[str, str], ...], tuple[Mapping[str, Any], ...]]:
+    def _write(self) -> tuple[tuple[tuple[str, str], ...], tuple[Mapping[str, Any], ...]]:
+        """Writes the result as the partition; returns its columns and its first rows."""
         relation = self.connection.table(_RESULT)
         schema = tuple(
             (name, athena_types.athena_name(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)
@@ -208,9 +209,8 @@ class Execution:
                     f"the column '{name}' is of type {kind}, which Athena cannot write to a table: "
                     + ("use json_format" if kind == "json" else "CAST it")
                 )
-        (rows,) = self.connection.execute(f"SELECT count(*) FROM {_RESULT}").fetchone()
         explain(
-            lambda: output.write_partition(_RESULT, rows, self.task.output, self.store, self.connection),
+            lambda: output.write_partition(_RESULT, self.rows, self.task.output, self.store, self.connection),
             store=self.store,
         )
         shown = ", ".join(
@@ -219,7 +219,20 @@ class Execution:
         )
         found = self.connection.execute(f"SELECT {shown} FROM {_RESULT} LIMIT {PREVIEW_ROWS}").fetchall()
         names = [name for name, _ in schema]
-        return rows, schema, tuple({n: plain(v) for n, v in zip(names, row, strict=True)} for row in found)
+        return schema, tuple({n: plain(v) for n, v in zip(names, row, strict=True)} for row in found)
+
+
+@lru_cache(maxsize=64)
+def _read_by(query: Query) -> tuple[frozenset[str], bool]:
+    """Returns the tables that a query reads, and whether it reads the path of their files."""
+    trees = [statement.tree for statement in script.parse(query) if statement.tree is not None]
+    return frozenset(name for tree in trees for name in rewrites.tables_of(tree)), any(map(rewrites.reads_path, trees))
+
+
+@lru_cache(maxsize=64)
+def _in_duckdb(query: Query, number: int, tables: tuple[str, ...]) -> rewrites.Rewritten:
+    """Returns a statement of a query, which finds these tables, in DuckDB's SQL."""
+    return rewrites.to_duckdb(script.parse(query)[number - 1].tree.copy(), tables)
 
 
 def parameters(task: Task) -> dict[str, Any]:

@@ -20,11 +20,13 @@ class Partition:
 
     Attributes:
         uri: Where it lies.
+        folder: The same on this machine.
         label: What a person calls it: its dimension values, or its URI.
         files: Its data files, sorted; hidden ones and empty ones are left out.
     """
 
     uri: str
+    folder: Path
     label: str
     files: tuple[Path, ...]
 
@@ -32,9 +34,10 @@ class Partition:
 def partitions(given: TaskInput, store: Store) -> tuple[Partition, ...]:
     """Returns the present partitions of an input, tip first."""
     labels = dict(zip(given.paths, given.partitions, strict=False))
+    folders = {uri: store.local(uri) for uri in given.present}
     return tuple(
-        Partition(uri, "/".join(labels.get(uri, ())) or uri, tuple(_files(store.local(uri), given, store)))
-        for uri in given.present
+        Partition(uri, folder, "/".join(labels.get(uri, ())) or uri, tuple(_files(folder, given, store)))
+        for uri, folder in folders.items()
     )
 
 
@@ -60,17 +63,16 @@ def hidden(name: str) -> bool:
     return name.startswith(("_", ".")) or name.endswith(".crc")
 
 
-def folder_keys(partition: Partition, store: Store) -> tuple[str, ...]:
+def folder_keys(partition: Partition) -> tuple[str, ...]:
     """Returns the names of the `name=value` folders below the partition.
 
     Raises:
         Refusal: They differ between files.
     """
-    base = store.local(partition.uri)
     shapes = {
-        tuple(hit.group(1) for part in file.relative_to(base).parts[:-1] if (hit := _KEY.fullmatch(part)))
+        tuple(hit.group(1) for part in file.relative_to(partition.folder).parts[:-1] if (hit := _KEY.fullmatch(part)))
         for file in partition.files
-        if file != base
+        if file != partition.folder
     }
     if len(shapes) > 1:
         raise Refusal(f"the folders below {partition.uri} differ in depth: {sorted(shapes)}")

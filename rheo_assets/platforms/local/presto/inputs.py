@@ -48,7 +48,7 @@ def make_table(given: TaskInput, store: Store, connection: Any, *, with_path: bo
     empty = {
         partition.uri: left
         for partition in found
-        if not partition.files and (left := _columns_left_behind(given, partition, store)) is not None
+        if not partition.files and (left := _columns_left_behind(given, partition)) is not None
     }
     if not filled and empty:
         known = next(iter(empty.values()))
@@ -61,12 +61,12 @@ def make_table(given: TaskInput, store: Store, connection: Any, *, with_path: bo
             f"the input '{given.alias}' {what}, and the query reads it: {where}. Its files are absent or empty: write "
             "the partition again"
         )
-    keys = folder_keys(filled[0], store)
+    keys = folder_keys(filled[0])
     for partition in filled[1:]:
-        if folder_keys(partition, store) != keys:
+        if folder_keys(partition) != keys:
             raise Refusal(
                 f"the folders of the input '{given.alias}' differ: {filled[0].label} is divided by {keys}, "
-                f"{partition.label} by {folder_keys(partition, store)}"
+                f"{partition.label} by {folder_keys(partition)}"
             )
     source, types = _source(given, filled, connection)
     columns = [f"CAST({identifier(name)} AS {kind}) AS {identifier(name)}" for name, kind in types.items()]
@@ -78,11 +78,11 @@ def make_table(given: TaskInput, store: Store, connection: Any, *, with_path: bo
     return Table((*types, *(key for key in keys if key.lower() not in lowered)), _warning(given, found, empty))
 
 
-def _columns_left_behind(given: TaskInput, partition: Partition, store: Store) -> dict[str, str] | None:
+def _columns_left_behind(given: TaskInput, partition: Partition) -> dict[str, str] | None:
     if given.format not in WITHOUT_TYPES:
         return None
     where = f"the partition {partition.label} of the input '{given.alias}'"
-    return schema_left_behind(store.local(partition.uri), where)
+    return schema_left_behind(partition.folder, where)
 
 
 def _no_rows(columns: Mapping[str, str], *, with_path: bool) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,14 +14,18 @@ SCHEME = "s3://"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The object store of one root: `s3://bucket/key` is `<root>/s3/bucket/key`."""
+    """The object store of one root: `s3://bucket/key` is `<root>/s3/bucket/key`.
+
+    Attributes:
+        root: The root.
+        base: The folder of the buckets, without symbolic links.
+    """
 
     root: Path
+    base: Path = field(init=False)
 
-    @property
-    def base(self) -> Path:
-        """The folder of the buckets, without symbolic links."""
-        return self.root.resolve() / "s3"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base", self.root.resolve() / "s3")
 
     def local(self, uri: str) -> Path:
         """Returns the path of an URI.
@@ -36,7 +41,7 @@ class Store:
         if any("/" in unquote(part) and ".." in unquote(part) for part in parts):
             raise Refusal(f"the location {uri!r} would leave the object store")
         path = self.base.joinpath(*parts)
-        if not path.resolve().is_relative_to(self.base):
+        if not f"{os.path.realpath(path)}/".startswith(f"{self.base}/"):
             raise Refusal(f"the location {uri!r} would leave the object store")
         return path
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from sqlglot.errors import ParseError, SqlglotError
@@ -42,8 +43,9 @@ class Statement:
     lenient: bool = False
 
 
+@lru_cache(maxsize=64)  # a node's query is the same for most of its partitions
 def parse(query: Query) -> tuple[Statement, ...]:
-    """Returns the statements of a query.
+    """Returns the statements of a query; other tasks may have the same ones, so that none may be changed.
 
     Raises:
         Refusal: A statement cannot be read, or is of a kind that a node may not run.

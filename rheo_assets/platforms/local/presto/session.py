@@ -3,45 +3,113 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
+import os
+import shutil
+import threading
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rheo_assets.platforms.local.presto.macros import definitions
 from rheo_assets.platforms.local.presto.paths import Store
 
+_IDLE_KEPT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """A DuckDB of its own; what does not fit in memory goes to `spill`, a folder that it makes when it needs it."""
+
+    connection: Any
+    spill: Path
+
+    def close(self) -> None:
+        self.connection.close()
+        shutil.rmtree(self.spill, ignore_errors=True)
+
+
+_idle: list[tuple[object, _Engine]] = []  # the longest idle first
+_idle_lock = threading.Lock()
+
 
 @contextlib.contextmanager
 def session(store: Store, *, threads: int, memory_limit: str) -> Iterator[Any]:
-    """Yields a connection that reaches the files of the store and nothing else.
+    """Yields a connection that reaches the files of the store and nothing else, and is gone at the end."""
+    engine = _started(store, threads, memory_limit)
+    try:
+        yield engine.connection
+    finally:
+        engine.close()
 
-    What does not fit in memory is spilled below the root, and gone when the session ends.
+
+@contextlib.contextmanager
+def warm_session(store: Store, *, threads: int, memory_limit: str) -> Iterator[Any]:
+    """Yields a connection as `session` does, of an engine that an earlier task of this process left idle if there is.
+
+    A task has its engine for itself, within one transaction that is rolled back: none sees what another made. After a
+    failure, or when it spilled, an engine is closed.
     """
+    key = (os.getpid(), store.root.resolve(), threads, memory_limit)
+    engine = _taken(key) or _started(store, threads, memory_limit)
+    try:
+        engine.connection.begin()
+        yield engine.connection
+        engine.connection.rollback()
+    except BaseException:
+        engine.close()
+        raise
+    _give_back(key, engine)
+
+
+def _taken(key: object) -> _Engine | None:
+    with _idle_lock:
+        for place in reversed(range(len(_idle))):
+            if _idle[place][0] == key:
+                return _idle.pop(place)[1]
+    return None
+
+
+def _give_back(key: object, engine: _Engine) -> None:
+    if engine.spill.exists():
+        engine.close()
+        return
+    with _idle_lock:
+        _idle.append((key, engine))
+        surplus = [_idle.pop(0)[1] for _ in range(len(_idle) - _IDLE_KEPT)]
+    for old in surplus:
+        old.close()
+
+
+def _started(store: Store, threads: int, memory_limit: str) -> _Engine:
     import duckdb
 
     store.base.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".presto-", dir=store.root) as spill:
-        connection = duckdb.connect(
-            config={
-                "threads": threads,
-                "memory_limit": memory_limit,
-                "temp_directory": spill,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "python_enable_replacements": False,
-            }
-        )
-        try:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET integer_division = true")  # 7 / 2 is 3 in Trino
-            connection.execute("SET enable_progress_bar = false")
-            connection.execute(definitions())
-            connection.execute(f"SET allowed_directories = [{literal(f'{store.base}/')}]")
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
-            yield connection
-        finally:
-            connection.close()
+    spill = store.root / f".presto-{uuid.uuid4().hex[:12]}"
+    connection = duckdb.connect(
+        config={
+            "threads": threads,
+            "memory_limit": memory_limit,
+            "temp_directory": str(spill),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+            "enable_external_file_cache": False,  # a partition may be written again between two tasks
+        }
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET integer_division = true")  # 7 / 2 is 3 in Trino
+        connection.execute("SET enable_progress_bar = false")
+        connection.execute(definitions())
+        connection.execute(f"SET allowed_directories = [{literal(f'{store.base}/')}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+    except BaseException:
+        connection.close()
+        raise
+    return _Engine(connection, spill)
 
 
 def literal(text: str) -> str:
