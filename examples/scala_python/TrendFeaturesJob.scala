@@ -1,0 +1,14 @@
+package com.amazon.dexmlbladeglue.jobs
+
+import org.apache.spark.sql.{DataFrame, SparkSession}
+import org.apache.spark.sql.functions.{count, lit, sum}
+
+/** Stands for a team's own library: it finds its input among the tables of the Spark context. */
+object TrendFeaturesJob {
+  def main(args: Map[String, String]): DataFrame =
+    SparkSession.active
+      .table("d_ad_orders_na")
+      .groupBy("asin")
+      .agg(count(lit(1)).as("orders"), sum("quantity").as("quantity"))
+      .withColumn("my_param", lit(args("my_param")))
+}
