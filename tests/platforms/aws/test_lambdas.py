@@ -1,0 +1,266 @@
+"""Inlined Python on Lambda: the uploaded zip runs the callable on what lies in S3."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_assets.errors import CapabilityMissing
+from rheo_assets.platforms.aws.function_package import function_package
+from rheo_assets.platforms.aws.functions import run_function
+from rheo_assets.platforms.aws.jobs import Phase, RemoteEngine
+from rheo_assets.platforms.aws.lambdas import LambdaFunctions, LambdaSettings
+from rheo_assets.platforms.aws.patience import Patience
+from rheo_assets.platforms.aws.storage import S3Storage
+from rheo_assets.platforms.aws.watching import Watcher
+from rheo_assets.runner.blobs import dump_callable
+from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
+from tests.platforms.aws.doubles.functions import LambdaDouble
+from tests.platforms.aws.doubles.world import World
+
+BUCKET = "rheo-shop"
+IN, OUT = f"s3://{BUCKET}/in/2024-01-02", f"s3://{BUCKET}/internal_data/report/2024-01-02"
+
+
+def home(application: str) -> str:
+    return f"s3://rheo-{application}"
+
+
+@dataclass
+class Bench:
+    """Functions over an empty world."""
+
+    world: World
+    storage: S3Storage
+    double: LambdaDouble
+    service: LambdaFunctions
+
+    def engine(self) -> RemoteEngine:
+        """Returns the engine of another process."""
+        service = LambdaFunctions(self.world.clients, self.storage, home, self.service._settings)
+        service.polite_seconds = 0.5
+        return RemoteEngine(service, Watcher(slowest=0.5), Patience(seconds=20, first=0.05, longest=0.2))
+
+    def run(
+        self, task: Task, cancelled: Callable[[], bool] = lambda: False, lines: list[str] | None = None
+    ) -> TaskResult:
+        """Runs the task to its end."""
+        return self.engine().run(task, (lines if lines is not None else []).append, cancelled)
+
+    def task(self, function: Callable[..., Any], token: str = "t-0", **more: Any) -> Task:
+        """Returns the task of a function whose blob lies in S3."""
+        blob = f"s3://{BUCKET}/blobs/{token}"
+        self.storage.write(blob, dump_callable(function, "report"))
+        inputs = (TaskInput("orders", (IN,), partitions=(("2024-01-02",),), dimensions={"day": "2024-01-02"}),)
+        return Task(
+            "report",
+            "INLINED",
+            blob,
+            inputs,
+            TaskOutput(OUT),
+            {"day": "2024-01-02"},
+            params={"platform": "aws", "AWS_REGION": "us-east-1", "AWS_ACCOUNT_ID": "123456789012"},
+            application="shop",
+            token=token,
+            **more,
+        )
+
+
+@pytest.fixture
+def bench(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    world.reset(BUCKET)
+    document = json.dumps({"Version": "2012-10-17", "Statement": []})
+    role = world.clients.client("iam").create_role(RoleName="functions", AssumeRolePolicyDocument=document)
+    double = LambdaDouble(tmp_path / "functions", dict(world.environment))
+    double.install(monkeypatch)
+    service = LambdaFunctions(world.clients, world.storage, home, LambdaSettings(role["Role"]["Arn"]))
+    world.storage.write(f"{IN}/part-0.json", b'{"id": 1}\n{"id": 2}\n')
+    yield Bench(world, world.storage, double, service)
+    double.close()
+
+
+def report(inputs: Any, output: Any, params: Any) -> dict[str, Any]:
+    lines = [
+        line
+        for folder in inputs["orders"].local_paths
+        for file in Path(folder).glob("*.json")
+        for line in file.read_text().splitlines()
+    ]
+    print(f"read {len(lines)} lines")
+    Path(output.local_paths[0], "report.txt").write_text(f"{len(lines)} orders on {params['dimensions']['day']}")
+    return {"orders": len(lines), "file": {"type": "path", "value": f"{output.local_paths[0]}/report.txt"}}
+
+
+def test_a_callable_reads_and_writes_s3_as_folders(bench: Bench) -> None:
+    lines: list[str] = []
+    result = bench.run(bench.task(report), lines=lines)
+    assert bench.storage.read(f"{OUT}/report.txt") == b"2 orders on 2024-01-02"
+    assert result.metadata["orders"] == 2
+    assert result.metadata["file"]["value"] == f"{OUT}/report.txt"
+    assert result.metadata["cost estimate (USD)"] >= 0
+    assert "read 2 lines" in lines
+    assert result.engine.startswith(f"Python {sys.version_info.major}.{sys.version_info.minor}")
+
+
+def test_a_callable_has_a_session_of_the_account(bench: Bench) -> None:
+    def copy(inputs: Any, output: Any, params: Any) -> dict[str, Any]:
+        client = params["AWS_BOTO_SESSION"].client("s3")
+        bucket, _, key = output.paths[0].removeprefix("s3://").partition("/")
+        client.put_object(Bucket=bucket, Key=f"{key}/mine.txt", Body=b"mine")
+        return {"account": params["AWS_ACCOUNT_ID"], "region": params["AWS_REGION"], "platform": params["platform"]}
+
+    result = bench.run(bench.task(copy))
+    assert bench.storage.read(f"{OUT}/mine.txt") == b"mine"
+    told = {name: result.metadata[name] for name in ("account", "region", "platform")}
+    assert told == {"account": "123456789012", "region": "us-east-1", "platform": "aws"}
+
+
+def test_an_input_that_nobody_opens_is_not_fetched(bench: Bench) -> None:
+    def look(inputs: Any, output: Any, params: Any) -> dict[str, Any]:
+        fetched = Path(os.environ["RHEO_ROOT"], "s3", "rheo-shop").iterdir()
+        return {"paths": inputs["orders"].paths[0], "here": sorted(path.name for path in fetched)}
+
+    result = bench.run(bench.task(look))
+    assert result.metadata["paths"] == IN
+    assert "in" not in result.metadata["here"]
+
+
+def fail(inputs: Any, output: Any, params: Any) -> None:
+    Path(output.local_paths[0], "half.txt").write_text("half")
+    raise ValueError("no such region")
+
+
+def test_a_callable_that_raises_fails_with_its_own_traceback_and_leaves_nothing(bench: Bench) -> None:
+    with pytest.raises(TaskFailure, match="node 'report': its callable raised ValueError: no such region") as told:
+        bench.run(bench.task(fail))
+    assert (told.value.kind, told.value.unresolved) == ("user", False)
+    assert 'raise ValueError("no such region")' in told.value.detail
+    assert not bench.storage.has_objects(OUT)
+
+
+def test_a_callable_that_ends_its_process_is_the_users_fault(bench: Bench) -> None:
+    with pytest.raises(TaskFailure, match="ended the Python process") as told:
+        bench.run(bench.task(lambda inputs, output, params: os._exit(3)))
+    assert told.value.kind == "user"
+
+
+def test_a_callable_over_its_time_limit_is_ended(bench: Bench) -> None:
+    with pytest.raises(TaskFailure) as told:
+        bench.run(bench.task(lambda inputs, output, params: time.sleep(60), timeout=1.0))
+    assert told.value.kind == "timeout"
+
+
+def test_a_function_without_time_left_says_so_before_lambda_ends_it(bench: Bench) -> None:
+    bench.double.seconds = 21.0  # one second above what is kept for the answer
+    with pytest.raises(TaskFailure) as told:
+        bench.run(bench.task(lambda inputs, output, params: time.sleep(60)))
+    assert told.value.kind == "timeout"
+
+
+def test_an_event_that_is_delivered_twice_runs_once(bench: Bench) -> None:
+    bench.double.deliveries = 2
+    bench.run(bench.task(report))
+    for thread in bench.double.threads:
+        thread.join(20)
+    assert sorted(answer["again"] for answer in bench.double.answers) == [False, True]
+
+
+def test_another_process_goes_on_with_the_call_of_a_dead_one(bench: Bench) -> None:
+    made = bench.task(report)
+    bench.engine().service.submit(made)
+    for thread in bench.double.threads:
+        thread.join(20)
+    assert bench.run(made).metadata["orders"] == 2
+    assert len(bench.double.processes) == 1
+
+
+def test_cancelling_before_it_starts_keeps_it_from_running(bench: Bench) -> None:
+    bench.double.hold.clear()
+    since = time.monotonic()
+    with pytest.raises(TaskFailure, match="was stopped") as told:
+        bench.run(bench.task(report), cancelled=lambda: time.monotonic() > since + 0.5)
+    bench.double.hold.set()
+    for thread in bench.double.threads:
+        thread.join(20)
+    assert told.value.kind == "cancelled"
+    assert not bench.storage.has_objects(OUT)
+
+
+def test_cancelling_ends_a_running_callable(bench: Bench) -> None:
+    since = time.monotonic()
+    with pytest.raises(TaskFailure, match="was stopped") as told:
+        bench.run(
+            bench.task(lambda inputs, output, params: time.sleep(120)), cancelled=lambda: time.monotonic() > since + 3
+        )
+    assert told.value.kind == "cancelled"
+    assert time.monotonic() - since < 60
+
+
+def test_a_function_that_vanished_is_lambdas_fault(bench: Bench) -> None:
+    job = f"s3://{BUCKET}/jobs/t-0"
+    bench.storage.write(f"{job}/started.json", b'{"at": "2024-01-01T00:00:00+00:00"}')
+    (state,) = bench.service.states([job]).values()
+    assert (state.phase, state.name) == (Phase.LOST, "GONE")
+    assert "memory may have run out" in state.reason
+
+
+def test_one_function_serves_all_callables_of_the_same_requirements(bench: Bench) -> None:
+    bench.run(bench.task(report))
+    bench.run(bench.task(report, token="t-1"))
+    (function,) = bench.world.clients.client("lambda").list_functions()["Functions"]
+    assert function["FunctionName"].startswith("rheo-shop-")
+    assert (function["Timeout"], function["MemorySize"]) == (900, 1024)
+    config = bench.world.clients.client("lambda").get_function_event_invoke_config(
+        FunctionName=function["FunctionName"]
+    )
+    assert config["MaximumRetryAttempts"] == 0
+
+
+def wheel(folder: Path) -> None:
+    """Builds a wheel by hand: `toy_words` 1.0."""
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "toy_words-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("toy_words.py", "WORD = 'packed'\n")
+        about = "Metadata-Version: 2.1\nName: toy-words\nVersion: 1.0\n"
+        archive.writestr("toy_words-1.0.dist-info/METADATA", about)
+        archive.writestr(
+            "toy_words-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr("toy_words-1.0.dist-info/RECORD", "")
+
+
+def test_pinned_requirements_travel_in_the_package(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel(tmp_path / "wheels")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+
+    def word(inputs: Any, output: Any, params: Any) -> dict[str, Any]:
+        import toy_words
+
+        return {"word": toy_words.WORD}
+
+    assert bench.run(bench.task(word, requirements=("toy-words==1.0",))).metadata["word"] == "packed"
+    with pytest.raises(CapabilityMissing, match=r"no-such-words==2\.0 cannot be packed for Lambda"):
+        function_package(("no-such-words==2.0",))
+
+
+def test_the_same_callable_runs_beside_the_dagster_run(bench: Bench) -> None:
+    lines: list[str] = []
+    made = bench.task(report)
+    client, environment = bench.world.clients.client("s3"), bench.world.clients.child_environment()
+    result = run_function(made, client, environment, lines.append, lambda: False)
+    assert result.metadata["orders"] == 2
+    assert bench.storage.read(f"{OUT}/report.txt") == b"2 orders on 2024-01-02"
+    with pytest.raises(TaskFailure, match="no such region"):
+        run_function(bench.task(fail, token="t-1"), client, environment, print, lambda: False)
