@@ -10,24 +10,11 @@ from threading import RLock
 from typing import Any, Final, NoReturn
 
 from rheo_assets.errors import CapabilityMissing, DeclarationError
-from rheo_assets.platforms.aws.patience import error_code
+from rheo_assets.platforms.aws.patience import BAD_CREDENTIALS, error_code
 
 _ATTEMPTS: Final = 8
 _CONNECTIONS: Final = 64
 _NO_BOTO3: Final = "AWS needs boto3: pip install 'rheo-assets[aws]'"
-_UNUSABLE: Final = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidToken",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "TokenRefreshRequired",
-        "UnrecognizedClientException",
-    }
-)
 
 
 class Clients:
@@ -147,7 +134,7 @@ class Clients:
                 f"{subject} asks for AWS in {self.region}, which is out of reach: {error}"
             ) from None
         except boto.ClientError as error:
-            if error_code(error) not in _UNUSABLE:
+            if error_code(error) not in BAD_CREDENTIALS:
                 raise
             # AWS's own text may quote the request that was signed, session token and all: only the code is told.
             raise self._no_credentials(subject, f"AWS refused them with {error_code(error)}") from None

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from rheo_assets.platforms.aws.functions import run_function
+from rheo_assets.platforms.aws.patience import told
 from rheo_assets.runner.remote_messages import FilesChannel
 from rheo_assets.runner.task import Task, TaskFailure
 
@@ -91,7 +92,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     except TaskFailure as failure:
         answer = {"failure": json.loads(failure.to_json())}
     except Exception as error:
-        text = f"{task.node!r}: its Lambda failed: {type(error).__name__}: {error}"
+        text = f"{task.node!r}: its Lambda failed: {told(error)}"
         answer = {"failure": json.loads(TaskFailure("platform", text).to_json())}
     channel.close()
     folder.write(RESULT_FILE, json.dumps(answer))

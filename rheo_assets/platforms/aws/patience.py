@@ -38,11 +38,39 @@ _BROKEN: Final = frozenset(
     }
 )
 
+BAD_CREDENTIALS: Final = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+        "UnrecognizedClientException",
+    }
+)
+"""The codes with which AWS turns credentials down. Its text may quote the signed request, session token and all."""
+
 
 def error_code(error: BaseException) -> str:
     """Returns AWS's own code of an error; empty for anything else."""
     response: dict[str, Any] = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
+
+
+def told(error: BaseException) -> str:
+    """Returns an error as it may be shown: of one about credentials only its code."""
+    code = error_code(error)
+    if code in BAD_CREDENTIALS:
+        return f"AWS refused the credentials with {code}"
+    return f"{type(error).__name__}: {error}"
 
 
 def is_busy(error: BaseException) -> bool:
@@ -67,8 +95,10 @@ def in_words(error: BaseException, doing: str) -> TaskFailure:
 
     if isinstance(error, TaskFailure):
         return error
+    if error_code(error) in BAD_CREDENTIALS:
+        return TaskFailure("user", f"{doing}: {told(error)}. Log in again, or set AWS_PROFILE")
     if not isinstance(error, ClientError):
-        return TaskFailure("platform", f"{doing}: {type(error).__name__}: {error}")
+        return TaskFailure("platform", f"{doing}: {told(error)}")
     text = str(error.response.get("Error", {}).get("Message", error))
     if error_code(error) in _FORBIDDEN:
         call = error.operation_name
@@ -99,7 +129,7 @@ class Patience:
         Raises:
             TaskFailure: It cannot succeed, or was cancelled; `unresolved` where nobody knows whether it arrived.
         """
-        pause, told, deadline = self.first, False, time.monotonic() + self.seconds
+        pause, is_told, deadline = self.first, False, time.monotonic() + self.seconds
         while True:
             try:
                 return work()
@@ -108,10 +138,10 @@ class Patience:
                 if not lost and not is_busy(error):
                     raise in_words(error, doing) from error
                 if lost and time.monotonic() >= deadline:
-                    text = f"{doing}: no answer for {self.seconds:.0f} s: {type(error).__name__}: {error}"
+                    text = f"{doing}: no answer for {self.seconds:.0f} s: {told(error)}"
                     raise TaskFailure("platform", text, unresolved=True) from error
-                if not told:
-                    told = True
+                if not is_told:
+                    is_told = True
                     log(f"{doing} yet ({error_code(error) or type(error).__name__}); it is asked again")
             if self._slept(pause * random.uniform(0.5, 1.0), cancelled):  # not for secrets
                 raise TaskFailure("cancelled", f"{doing}: it was cancelled before", unresolved=True)

@@ -10,7 +10,7 @@ from functools import cache
 from threading import Condition, Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
-from rheo_assets.platforms.aws.patience import in_words, is_busy, may_have_arrived
+from rheo_assets.platforms.aws.patience import in_words, is_busy, may_have_arrived, told
 from rheo_assets.runner.task import TaskFailure
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Watcher:
                 watched.error = TaskFailure(failure.kind, failure.message, failure.detail, unresolved=True)
                 self._done(watched)
             elif now - watched.answered > _BLIND:
-                text = f"{doing}: no answer for {_BLIND:.0f} s: {type(error).__name__}: {error}"
+                text = f"{doing}: no answer for {_BLIND:.0f} s: {told(error)}"
                 watched.error = TaskFailure("platform", text, unresolved=True)
                 self._done(watched)
 
@@ -174,7 +174,7 @@ class Watcher:
         try:
             watched.service.stop(watched.job)
         except Exception as error:  # tried again in the next turn
-            watched.log(f"{watched.service.title} job {watched.job} could not be stopped yet: {error}")
+            watched.log(f"{watched.service.title} job {watched.job} could not be stopped yet: {told(error)}")
             return
         watched.is_stopping = True
         watched.pause, watched.due = _FIRST, 0.0
@@ -193,7 +193,7 @@ class Watcher:
         try:
             lines = watched.messages.read()
         except Exception as error:  # the job itself is what counts
-            watched.log(f"what {watched.service.title} job {watched.job} says cannot be read: {error}")
+            watched.log(f"what {watched.service.title} job {watched.job} says cannot be read: {told(error)}")
             return
         for line in lines:
             watched.log(line)

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from rheo_assets.platforms.aws.jobs import JobState, Phase, RemoteEngine, Silence
-from rheo_assets.platforms.aws.patience import Patience
+from rheo_assets.platforms.aws.patience import BAD_CREDENTIALS, Patience, told
 from rheo_assets.platforms.aws.watching import Watcher
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
 
@@ -203,3 +203,48 @@ def test_the_watching_thread_ends_with_the_last_job_and_starts_again() -> None:
         while any(thread.name == "rheo-jobs" for thread in threading.enumerate()):
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+
+QUOTED = "The Canonical String should have been 'POST x-amz-security-token:SECRET'"
+
+
+class Talkative(Service):
+    """A service whose jobs' words cannot be read, and which cannot be stopped."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(lasts=0.3)
+        self.error = error
+
+    def messages(self, task: Task, job: str) -> Any:
+        return self
+
+    def read(self) -> Sequence[str]:
+        raise self.error
+
+    def stop(self, job: str) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("code", sorted(BAD_CREDENTIALS))
+def test_of_refused_credentials_only_the_code_is_told(code: str) -> None:
+    error = refused(code)
+    error.response["Error"]["Message"] = QUOTED
+    error = ClientError(error.response, "StartJobRun")
+    assert "SECRET" in str(error)
+    service = Service()
+    service.failing = [error]
+    failure, lines = run(service)
+    assert isinstance(failure, TaskFailure)
+    assert (failure.kind, "SECRET" in failure.message) == ("user", False)
+    assert f"AWS refused the credentials with {code}" in failure.message
+    assert "SECRET" not in told(error)
+    assert "SECRET" not in "".join(lines)
+
+
+def test_what_cannot_be_read_or_stopped_quotes_no_credentials() -> None:
+    error = ClientError({"Error": {"Code": "SignatureDoesNotMatch", "Message": QUOTED}}, "GetObject")
+    _, lines = run(Talkative(error), cancelled=NOW)
+    said = "".join(lines)
+    assert "could not be stopped yet: AWS refused the credentials with SignatureDoesNotMatch" in said
+    assert "cannot be read: AWS refused the credentials with SignatureDoesNotMatch" in said
+    assert "SECRET" not in said
