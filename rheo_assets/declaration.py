@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rheo_assets.compute.engines import EngineKind
+from rheo_assets.compute.vocabulary import Lang
 from rheo_assets.compute.wrappers import as_targets
 from rheo_assets.datasets import SUCCESS, DataFormat, Layout, S3Dataset, SignalIntegrityProtocol, check_options
 from rheo_assets.dimensions import DatetimeGranularity, DimensionSpec, DimensionType
@@ -164,6 +165,9 @@ def data_node(
         raise DeclarationError(where, f"pending_node_expiration_ttl_in_secs is {ttl!r}", "A number of seconds above 0")
     data_format = DataFormat.of(metadata.pop("dataset_format", DataFormat.PARQUET), where)
     options = {name: metadata.pop(name) for name in _WRITER_OPTIONS if name in metadata}
+    targets = as_targets(compute_targets, where, kinds)
+    if data_format is DataFormat.CSV and any(getattr(target, "lang", "") == Lang.PRESTO_SQL for target in targets):
+        options = _without_header(options, where)
     layout = Layout(f"s3://{bucket}/internal_data/{node_id}", ("{}",) * len(spec))
     return DataNode(
         node_id,
@@ -172,7 +176,7 @@ def data_node(
         linkage.output_filter(),
         views,
         linkage,
-        as_targets(compute_targets, where, kinds),
+        targets,
         layout,
         data_format,
         check_options(data_format, options, where),
@@ -181,6 +185,15 @@ def data_node(
         metadata,
         declaration,
     )
+
+
+def _without_header(options: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Returns the options of a csv that Athena writes, which has no header: UNLOAD cannot write one."""
+    if options.get("header"):
+        raise DeclarationError(
+            where, "asks Presto SQL for csv with a header, which Athena cannot write", "Leave out header=, or use Spark"
+        )
+    return {**options, "header": False}
 
 
 def _check_names(where: str, metadata: Mapping[str, Any]) -> None:

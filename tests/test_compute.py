@@ -80,6 +80,15 @@ def test_the_order_of_preference_is_the_documented_one() -> None:
     assert [kind.name for kind in PREFERENCE] == ["athena", "glue", "emr", "emr_serverless", "lambda", "process"]
 
 
+def test_csv_of_presto_sql_has_no_header_because_athena_writes_none() -> None:
+    app = flow.Application("app")
+    sql = flow.PrestoSQL("select 1 as one")
+    with pytest.raises(ValueError, match="node 'n': asks Presto SQL for csv with a header"):
+        app.create_data("n", compute_targets=[sql], dataset_format="csv", header=True)
+    assert app.create_data("m", compute_targets=[sql], dataset_format="csv").options["header"] is False
+    assert "header" not in app.create_data("k", compute_targets=[flow.Spark("x")], dataset_format="csv").options
+
+
 # hints --------------------------------------------------------------------------------------------------------
 
 

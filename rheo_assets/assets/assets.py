@@ -14,6 +14,7 @@ from rheo_assets.assets.keys import asset_key, dagster_name, router_key
 from rheo_assets.assets.mappings import lineage
 from rheo_assets.assets.partitions import Codec
 from rheo_assets.assets.resources import engines_of, resource_key
+from rheo_assets.compute.engines import title_of
 from rheo_assets.compute.targets import Batch, Inlined
 from rheo_assets.nodes import DataNode, ExternalData, Projection, Timer
 from rheo_assets.signals import Signal, View
@@ -111,6 +112,10 @@ def _shown(node: Signal) -> dict[str, Any]:
             "\n".join(f"* `{a}` = `{view}`" for a, view in node.inputs.items()) or "none"
         )
         code = [target for target in node.targets if isinstance(target, Batch)]
+        if engines := sorted(
+            {title_of(target.engine) for target in node.targets if isinstance(target, Batch | Inlined)}
+        ):
+            metadata["engine"] = ", ".join(engines)
         if code:
             metadata["code"] = dg.MetadataValue.md("\n\n".join(f"```\n{target.code.strip()}\n```" for target in code))
         if nearest := _approximate(node):

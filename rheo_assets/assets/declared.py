@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +13,9 @@ from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.instance import open_instance
 from rheo_assets.assets.session import Session
 from rheo_assets.assets.state import declaration_uri, read_json
-from rheo_assets.compute.targets import NoOp
-from rheo_assets.errors import CapabilityMissing, StateError
+from rheo_assets.compute.engines import title_of
+from rheo_assets.compute.targets import Batch, Inlined
+from rheo_assets.errors import CapabilityMissing, StateError, listed
 from rheo_assets.platforms.capabilities import Engine, Platform
 from rheo_assets.recording import dump_topology, fingerprint, load_topology
 from rheo_assets.runner.blobs import load_callable
@@ -60,26 +62,32 @@ def open_session(
     """
     binding = Binding(topology, platform, since)
     if records:
-        check_capabilities(topology, platform)
+        for line in check_capabilities(topology, platform):
+            print(line, file=sys.stderr)
         record(binding, extends)
     session = Session(binding, open_instance(getattr(platform, "root", None)))
     session.driver.activate(datetime.now(UTC))
     return session
 
 
-def check_capabilities(topology: Topology, platform: Platform) -> None:
+def check_capabilities(topology: Topology, platform: Platform) -> list[str]:
     """Prepares the platform and checks that every target has an engine that can run here, before anything runs.
+
+    Returns:
+        A line for each engine: what runs on it.
 
     Raises:
         CapabilityMissing: A target that nothing here can run, or a package that its engine needs.
     """
     platform.prepare(topology.application)
     needed: dict[int, tuple[Engine, str]] = {}
+    served: dict[str, dict[str, None]] = {}
     for node in topology.data_nodes.values():
         for target in node.targets:
-            if not isinstance(target, NoOp):
+            if isinstance(target, Batch | Inlined):
                 engine = platform.engine(target)
                 needed.setdefault(id(engine), (engine, f"{target.title} of '{node.id}'"))
+                served.setdefault(_described(target, engine), {})[node.id] = None
     for engine, who in needed.values():
         check = getattr(engine, "check", None)  # an engine without needs has none
         try:
@@ -87,6 +95,13 @@ def check_capabilities(topology: Topology, platform: Platform) -> None:
                 check()
         except (ImportError, RuntimeError) as error:
             raise CapabilityMissing(f"{who} cannot run here: {error}") from error
+    return [f"{topology.application}: {name} runs {listed(nodes)}" for name, nodes in served.items()]
+
+
+def _described(target: Batch | Inlined, engine: Engine) -> str:
+    """Returns the engine that a target names and, where another stands for it, which: `Glue (here: Spark)`."""
+    title, here = title_of(target.engine), getattr(engine, "title", "")
+    return title if here in {"", title} else f"{title} (here: {here})"
 
 
 def record(binding: Binding, extends: bool = False) -> bool:

@@ -116,6 +116,11 @@ def known_kinds() -> tuple[EngineKind, ...]:
     return (*PREFERENCE, *(plugin.kind for plugin in plugins().values()))
 
 
+def title_of(name: str) -> str:
+    """Returns what people call an engine; the name itself where its package is not installed."""
+    return next((kind.title for kind in known_kinds() if kind.name == name), name)
+
+
 def read_kinds(names: Sequence[str] | None, where: str) -> tuple[EngineKind, ...]:
     """Returns the engines that an application names, in its order; all where it names none.
 

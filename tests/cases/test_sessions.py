@@ -226,3 +226,18 @@ def test_the_interpreter_offers_the_exit_hook_that_comes_before_that_of_thread_p
         """,
     )
     assert printed.splitlines() == ["end of script", "drained", "downstream"]
+
+
+def test_activation_says_which_engine_runs_which_node(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from rheo_assets import Application, InlinedCompute, LocalPlatform, NOOPCompute, PrestoSQL
+
+    app = Application("app", platform=LocalPlatform(root))
+    node(app, "report", [], compute_targets=[InlinedCompute(print), PrestoSQL("select 1 as one")])
+    node(app, "nothing", [], compute_targets=[NOOPCompute])
+    app.activate()
+    told = capsys.readouterr()
+    assert told.err.splitlines()[:2] == [
+        "app: Lambda (here: a child process) runs report",
+        "app: Athena (here: DuckDB) runs report",
+    ]
+    assert told.out == ""

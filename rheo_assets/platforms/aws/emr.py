@@ -200,7 +200,7 @@ class EmrJobs(SparkJobs):
 def emr_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs Spark code on EMR; its options are those of `EmrSettings`."""
     jobs = EmrJobs(
-        unrepeated_client(platform.clients, "emr"),
+        unrepeated_client(platform.clients_of("emr"), "emr"),
         platform.storage,
         lambda application: f"s3://{platform.bucket(application)}",
         settings_of(EmrSettings, "emr", platform),

@@ -214,7 +214,7 @@ class ServerlessJobs(SparkJobs):
 def emr_serverless_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs Spark code on EMR Serverless; its options are those of `ServerlessSettings`."""
     jobs = ServerlessJobs(
-        unrepeated_client(platform.clients, "emr-serverless"),
+        unrepeated_client(platform.clients_of("emr_serverless"), "emr-serverless"),
         platform.storage,
         lambda application: f"s3://{platform.bucket(application)}",
         settings_of(ServerlessSettings, "emr_serverless", platform),

@@ -268,7 +268,7 @@ class GlueJobs(SparkJobs):
 def glue_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs Spark code on Glue; its options are those of `GlueSettings`."""
     jobs = GlueJobs(
-        unrepeated_client(platform.clients, "glue"),
+        unrepeated_client(platform.clients_of("glue"), "glue"),
         platform.storage,
         lambda application: f"s3://{platform.bucket(application)}",
         settings_of(GlueSettings, "glue", platform),

@@ -45,6 +45,7 @@ class FunctionEngine:
     that it added are removed, so that another try finds what the first one found.
     """
 
+    title = "a child process"
     langs = ("INLINED",)
 
     def __init__(self, root: Path, *, in_s3: bool = False, environment: Mapping[str, str] | None = None) -> None:

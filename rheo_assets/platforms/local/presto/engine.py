@@ -26,6 +26,8 @@ class PrestoEngine:
         memory_limit: How much memory a query may take before it spills to disk, as DuckDB writes it.
     """
 
+    title = "DuckDB"
+
     def __init__(self, root: Path, *, threads: int = 2, memory_limit: str = "2GB") -> None:
         self._store = Store(Path(root))
         self._threads = threads

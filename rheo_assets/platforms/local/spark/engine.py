@@ -26,6 +26,7 @@ class SparkEngine:
         root: The local platform's root.
     """
 
+    title = "Spark"
     languages = LANGUAGES
 
     def __init__(self, root: Path) -> None:
