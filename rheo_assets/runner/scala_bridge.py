@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,22 +29,39 @@ def bridge(spark: Any, folder: Path) -> Any:
     Raises:
         RuntimeError: The JVM cannot compile or load it; says what it wants.
     """
-    jvm = spark.sparkContext._jvm
-    version = f"{spark.version}-{jvm.scala.util.Properties.versionNumberString()}"
+    version = f"{spark.version}-{scala_version(spark)}"
     jar = folder / "scala" / f"bridge-{version}-{bridge_digest()}.jar"
     if not jar.exists():
         with _locked(jar.with_suffix(".lock")):
             if not jar.exists():
                 _compile(spark, jar)
-    loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    loader = java_class(spark, "java.lang.Thread").currentThread().getContextClassLoader()
     try:
-        loader.addURL(jvm.java.io.File(str(jar)).toURI().toURL())
+        loader.addURL(java_class(spark, "java.io.File")(str(jar)).toURI().toURL())
     except Exception as error:
         kind = loader.getClass().getName()
         raise RuntimeError(
             f"Scala needs a JVM that spark-submit started; this one has a class loader {kind}"
         ) from error
-    return jvm.rheo.snippets.Snippets
+    return snippets(spark)
+
+
+def snippets(spark: Any) -> Any:
+    """Returns `rheo.snippets.Snippets` of a JVM into which `bridge` has put it."""
+    return java_class(spark, "rheo.snippets.Snippets")
+
+
+def java_class(spark: Any, name: str) -> Any:
+    """Returns the class; asks for it at once, where `jvm.a.b.C` searches all jars for `a` and `a.b` first."""
+    from py4j.java_gateway import JavaClass
+
+    return JavaClass(name, spark.sparkContext._gateway._gateway_client)
+
+
+@lru_cache(maxsize=1)
+def scala_version(spark: Any) -> str:
+    """Returns the version of Scala that Spark was built with."""
+    return str(java_class(spark, "scala.util.Properties").versionNumberString())
 
 
 @cache

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rheo_assets.runner.libraries import fetch_libraries
-from rheo_assets.runner.scala_bridge import bridge, bridge_digest
+from rheo_assets.runner.scala_bridge import bridge, bridge_digest, scala_version, snippets
 from rheo_assets.runner.spark_failures import failure_of
 from rheo_assets.runner.task import Task, TaskFailure
 
@@ -99,7 +99,7 @@ def scala_place(task: Task, spark: Any, error: BaseException) -> str:
     line = 0
     if task.lang == "SCALA" and java is not None:
         with contextlib.suppress(Exception):  # Spark is gone: the error says so
-            line = int(spark._jvm.rheo.snippets.Snippets.line(java))
+            line = int(snippets(spark).line(java))
     lines = task.code.splitlines()
     return f"in line {line} ({lines[line - 1].strip()[:120]}) " if 0 < line <= len(lines) else ""
 
@@ -132,11 +132,6 @@ def _name(alias: str, *, is_text: bool) -> str:
     return f"    val `{alias}`: {kind} = {value.format(json.dumps(alias))}"
 
 
-def scala_version(spark: Any) -> str:
-    """Returns the version of Scala that Spark was built with."""
-    return str(spark._jvm.scala.util.Properties.versionNumberString())
-
-
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
@@ -153,7 +148,7 @@ def _failure(task: Task, spark: Any, inputs: Mapping[str, Any], error: Exception
     failure = failure_of(task.node, error, f"{place}{_absent(place, inputs)}".strip())
     if java is not None and failure.kind == "user":
         with contextlib.suppress(Exception):
-            failure.detail = str(spark._jvm.rheo.snippets.Snippets.told(java))
+            failure.detail = str(snippets(spark).told(java))
     return failure
 
 

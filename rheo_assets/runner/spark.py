@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from rheo_assets.runner.libraries import use_python_libraries
-from rheo_assets.runner.scala_task import run_scala, scala_place, scala_version
+from rheo_assets.runner.scala_bridge import scala_version
+from rheo_assets.runner.scala_task import run_scala, scala_place
 from rheo_assets.runner.spark_failures import failure_of
 from rheo_assets.runner.spark_inputs import malformed_partition, read_input
 from rheo_assets.runner.spark_output import writable, write_output

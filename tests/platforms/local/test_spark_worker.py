@@ -82,6 +82,13 @@ def test_code_that_exits_crashes_or_hangs_fails_alone(engine):
     assert run(engine, "spark.stop()\nspark.sparkContext.stop()\n" + WHO).preview == worker
 
 
+def test_code_cannot_end_the_jvm_that_runs_other_nodes(engine):
+    worker = run(engine, WHO).preview
+    for call in ("System.exit(3)", "Runtime.getRuntime().halt(3)"):
+        assert "wants to end the JVM that runs other nodes" in fails(engine, f"spark._jvm.{call}").message
+    assert run(engine, WHO).preview == worker
+
+
 def test_what_a_process_prints_and_leaves_running_is_taken_care_of(engine, tmp_path):
     lines: list[str] = []
     code = """
