@@ -26,6 +26,7 @@ demo: $(STAMP) ## Runs the flights pipeline from landing to chart
 
 dev: $(STAMP) ## Starts the Dagster UI with the code locations of workspace.yaml
 	@$(BIN)/python -c 'from rheo_assets import LocalPlatform; from rheo_assets.assets.instance import home; home(LocalPlatform().root)'
+	@$(BIN)/python -c 'from rheo_assets import LocalPlatform; from examples.scala_python.landing import register; register(LocalPlatform())'
 	@DAGSTER_HOME=$(RHEO_HOME)/dagster $(BIN)/dagster dev -w workspace.yaml
 
 test: $(STAMP) ## Runs all tests

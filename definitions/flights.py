@@ -9,8 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import dagster as dg
-
 import rheo_assets as flow
 from resources import local
 from rheo_assets import (
@@ -236,4 +234,4 @@ fleet = app.create_data(
     description="The fleet by manufacturer, once a week.",
 )
 
-defs = dg.Definitions.merge(app.definitions(), dg.Definitions(resources=local.resources))
+defs = app.definitions(local.resources)
