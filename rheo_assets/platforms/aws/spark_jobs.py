@@ -111,6 +111,7 @@ class SparkJobs(ABC):
         self._home = home
         self._me = uuid.uuid4().hex
         self._uploaded: dict[object, str] = {}
+        self._uploading = threading.Lock()
 
     # What a service says for itself
 
@@ -146,17 +147,16 @@ class SparkJobs(ABC):
         Who creates the claim starts the run. Everybody else takes the recorded run, or the listed one, and starts one
         only if the claim's owner has had its time. A driver that finds another's record stops what it has started.
         """
-        folder = self.folder(task)
-        now = datetime.now(UTC)
+        folder, now = self.folder(task), datetime.now(UTC)
+        job = self._prepared(task, folder, now)  # before the claim: between it and the start there is nothing else
         if self._storage.create(f"{folder}/{CLAIM_FILE}", self._claim(now)):
-            return self._recorded(folder, self.start(self._prepared(task, folder, now)))
+            return self._recorded(folder, self.start(job))
         known = self._read(f"{folder}/{RUN_FILE}")
         if known is not None:
             return str(known["job"])
         claim = self._read(f"{folder}/{CLAIM_FILE}") or {}
         since = datetime.fromisoformat(claim["at"]) if claim else now
-        job = self._prepared(task, folder, since - _SKEW)
-        found = self.find(job)
+        found = self.find(replace(job, since=since - _SKEW))
         if found is None:
             self._take_over(folder, claim, now)
             found = self.start(job)
@@ -268,9 +268,10 @@ class SparkJobs(ABC):
         return uri
 
     def _once(self, key: object, upload: Callable[[], str]) -> str:
-        if key not in self._uploaded:
-            self._uploaded[key] = upload()
-        return self._uploaded[key]
+        with self._uploading:  # of a thousand threads that begin at once, one uploads
+            if key not in self._uploaded:
+                self._uploaded[key] = upload()
+            return self._uploaded[key]
 
     def _read(self, uri: str) -> dict[str, Any] | None:
         try:

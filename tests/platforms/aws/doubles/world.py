@@ -11,6 +11,8 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pyarrow.parquet
+import pytest
+from moto import backends
 from moto.server import ThreadedMotoServer
 
 from rheo_assets.platforms.aws.clients import Clients
@@ -50,12 +52,15 @@ class World:
 def running_world() -> Iterator[World]:
     """Serves an empty world."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line for every call
+    modules = list(backends.list_of_moto_modules())  # which moto would look for on the disk at every call
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
-    try:
-        yield World("http://{}:{}".format(*server.get_host_and_port()))
-    finally:
-        server.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backends, "list_of_moto_modules", lambda: modules)
+        try:
+            yield World("http://{}:{}".format(*server.get_host_and_port()))
+        finally:
+            server.stop()
 
 
 def land(storage: Any, uri: str, *rows: Mapping[str, Any]) -> None:
@@ -64,9 +69,11 @@ def land(storage: Any, uri: str, *rows: Mapping[str, Any]) -> None:
 
 
 def rows(storage: Any, uri: str) -> list[dict[str, Any]]:
-    """Returns the rows of the parquet files below a folder."""
+    """Returns the rows of the parquet and json files below a folder."""
     found = []
     for name in storage.children(uri):
         if name.endswith(".parquet"):
             found += pyarrow.parquet.read_table(io.BytesIO(storage.read(f"{uri}/{name}"))).to_pylist()
+        elif name.endswith(".json"):
+            found += [json.loads(line) for line in storage.read(f"{uri}/{name}").splitlines()]
     return found
