@@ -13,7 +13,7 @@ from dagster_aws.s3 import S3Resource
 from rheo_assets import AwsPlatform
 from rheo_assets.assets.resources import AthenaResource, GlueResource
 
-platform = AwsPlatform(os.environ.get("AWS_ACCOUNT_ID"), role=os.environ.get("RHEO_ROLE"))
+platform = AwsPlatform(os.environ.get("AWS_ACCOUNT_ID"))
 
 resources = {
     # A team's own assets reach the same objects.

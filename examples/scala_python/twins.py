@@ -12,6 +12,7 @@ if __name__ == "__main__":
     platform = LocalPlatform()
     register(platform)
     build_jar(platform)
+    land(platform)  # before the application lives: the event below is the only one
 
     from definitions.scala_python import (
         app,
@@ -22,7 +23,6 @@ if __name__ == "__main__":
     )
 
     app.activate(allow_concurrent_executions=False)
-    land(platform)
     app.process(d_ad_orders_na[DAY])
 
     for node in (repeat_d_ad_orders_na_scala, repeat_d_ad_orders_na_python, repeat_d_ad_orders_na_scala_complex):

@@ -48,7 +48,7 @@ class AwsPlatform:
         account_id: The account; that of the credentials unless said otherwise. Activation refuses another one.
         region: The region; `AWS_REGION`, `AWS_DEFAULT_REGION`, else `us-east-1`.
         bucket: The name of each application's bucket, with `{application}` in it, and `{account}` and `{region}`.
-        role: The ARN of the IAM role that jobs and functions run as.
+        role: The ARN of the IAM role that jobs and functions run as; `RHEO_ROLE` otherwise.
         kms_key: The KMS key that encrypts what is written; S3's own keys otherwise.
         engine_options: Options of engines by the engine's name: `{"athena": {"workgroup": "team"}}`.
         concurrency: How many executions of one run go at once: they only wait.
@@ -90,7 +90,7 @@ class AwsPlatform:
         if not _REGION.fullmatch(region):
             raise DeclarationError("AwsPlatform", f"region is {region!r}", "Write it as AWS does: 'eu-west-1'")
         self.region = region
-        self.role = role
+        self.role = role or os.environ.get("RHEO_ROLE")
         self.kms_key = kms_key
         self.concurrency = concurrency
         self.root = rheo_home()
