@@ -54,6 +54,14 @@ def test_csv_without_a_header_has_numbered_columns(lake):
     )
 
 
+def test_a_partition_that_is_written_again_has_its_new_columns(lake):
+    for select, kind in (("1 AS a", "integer"), ("'x' AS a", "varchar"), ("2.5::DOUBLE AS a", "double")):
+        file = lake.path("t/1/a.parquet")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        duckdb.execute(f"COPY (SELECT {select}) TO '{file}' (FORMAT parquet)")
+        assert lake.run("select * from t", dataset("parquet", "1")).schema == (("a", kind),)
+
+
 def test_json_text_that_looks_like_a_date_stays_text(lake):
     lake.text("t/1/a.json", '{"d": "2021-09-20", "m": {"k": [1]}, "n": null}\n')
     schema = dict(lake.run("select * from t", dataset("json", "1")).schema)

@@ -18,6 +18,9 @@ from rheo_assets.runner.task import TaskInput
 
 _NUMBERS = ("INTEGER", "BIGINT", "DOUBLE")
 _UNKNOWN = "NULL"
+_FOOTERS_KEPT = 10_000
+_Column = tuple[str, str, str]  # its name, its type as Athena calls it, the DuckDB type to read it as
+_footers: dict[tuple[str, int, int, int], tuple[_Column, ...]] = {}
 
 
 def of_parquet(given: TaskInput, found: Sequence[Partition], connection: Any) -> dict[str, str]:
@@ -26,22 +29,36 @@ def of_parquet(given: TaskInput, found: Sequence[Partition], connection: Any) ->
     Raises:
         Refusal: Two partitions differ.
     """
-    first: tuple[Partition, dict[str, tuple[str, Any]]] | None = None
+    first: tuple[Partition, dict[str, _Column]] | None = None
     for partition in found:
-        relation = connection.sql(
-            f"SELECT * FROM read_parquet({file_list(partition.files[:1])}, hive_partitioning = false)"
-        )
-        columns = {name.lower(): (name, kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
+        columns = {column[0].lower(): column for column in _footer(partition.files[0], connection)}
         if first is None:
             first = (partition, columns)
             continue
         _same_names(given, (first[0], first[1]), (partition, columns))
-        for key, (name, kind) in columns.items():
-            before, now = athena_types.athena_name(first[1][key][1]), athena_types.athena_name(kind)
+        for key, (name, now, _) in columns.items():
+            _, before, _ = first[1][key]
             if before != now:
                 raise _conflict(given, name, (first[0], before), (partition, now))
     assert first is not None
-    return {name: athena_types.stored(kind, zoned=False) for name, kind in first[1].values()}
+    return {name: stored for name, _, stored in first[1].values()}
+
+
+def _footer(file: Path, connection: Any) -> tuple[_Column, ...]:
+    """Returns the columns of a Parquet file; ranges overlap, so that most files are asked for many times."""
+    found = file.stat()
+    identity = (str(file), found.st_ino, found.st_mtime_ns, found.st_size)
+    known = _footers.get(identity)
+    if known is None:
+        relation = connection.sql(f"SELECT * FROM read_parquet({file_list([file])}, hive_partitioning = false)")
+        known = tuple(
+            (name, athena_types.athena_name(kind), athena_types.stored(kind, zoned=False))
+            for name, kind in zip(relation.columns, relation.types, strict=True)
+        )
+        if len(_footers) >= _FOOTERS_KEPT:
+            _footers.clear()
+        _footers[identity] = known
+    return known
 
 
 def of_json(given: TaskInput, found: Sequence[Partition], connection: Any) -> dict[str, str]:

@@ -51,7 +51,7 @@ def warm_session(store: Store, *, threads: int, memory_limit: str) -> Iterator[A
     A task has its engine for itself, within one transaction that is rolled back: none sees what another made. After a
     failure, or when it spilled, an engine is closed.
     """
-    key = (os.getpid(), store.root.resolve(), threads, memory_limit)
+    key = (os.getpid(), store.base, threads, memory_limit)
     engine = _taken(key) or _started(store, threads, memory_limit)
     try:
         engine.connection.begin()
