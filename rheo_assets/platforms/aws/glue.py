@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 AUTO: Final = "5.1"  # what Glue itself takes where no version is given
 _OLDEST: Final = 5.0
+_MINUTES: Final = 480  # Glue 5's own limit where a node has none
 _CONCURRENT_RUNS: Final = 1000
 _PAGE: Final = 200
 _PAGES: Final = 25
@@ -122,7 +123,7 @@ class GlueJobs(SparkJobs):
         definition = self._definition(job)
         self._define(job.name, definition)
         mine = {"--scriptLocation": job.script, JOB: job.folder, TOKEN: job.task.token}
-        sizes = {name: definition[name] for name in ("WorkerType", "NumberOfWorkers", "Timeout") if name in definition}
+        sizes = {name: definition[name] for name in ("WorkerType", "NumberOfWorkers", "Timeout")}
         try:
             answer = self._glue.start_job_run(
                 JobName=job.name, Arguments={**definition["DefaultArguments"], **mine}, **sizes
@@ -195,9 +196,8 @@ class GlueJobs(SparkJobs):
             "GlueVersion": glue_version(job.task)[0],
             "WorkerType": worker_type,
             "NumberOfWorkers": workers,
+            "Timeout": _MINUTES if job.task.timeout is None else max(1, math.ceil(job.task.timeout / 60)),
         }
-        if job.task.timeout is not None:
-            definition["Timeout"] = max(1, math.ceil(job.task.timeout / 60))
         if settings.connections:
             definition["Connections"] = {"Connections": list(settings.connections)}
         if settings.security_configuration:
@@ -227,7 +227,8 @@ class GlueJobs(SparkJobs):
             tags = {**self._settings.tags, "rheo:job": name[:256]}
             self._glue.create_job(Name=name, Tags=tags, **definition)
             return
-        if any(current.get(field) != value for field, value in definition.items()):
+        fields = {*definition, "Connections", "SecurityConfiguration"}
+        if any((current.get(field) or None) != (definition.get(field) or None) for field in fields):
             self._glue.update_job(JobName=name, JobUpdate=dict(definition))
 
     # The runs

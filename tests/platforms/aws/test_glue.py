@@ -55,6 +55,17 @@ def test_a_job_is_defined_once_and_updated_only_when_it_differs(double, jobs, wo
     assert "output = 2" in script, "people see the code in the console"
 
 
+def test_what_the_declaration_no_longer_says_is_gone_from_the_job(double, jobs, world):
+    jobs(connections=("vpc",)).submit(task("a", timeout=90.0))
+    client = world.clients.client("glue")
+    defined = client.get_job(JobName="rheo-shop-node-0")["Job"]
+    assert (defined["Timeout"], defined["Connections"]) == (2, {"Connections": ["vpc"]})
+    jobs().submit(task("b"))
+    defined = client.get_job(JobName="rheo-shop-node-0")["Job"]
+    assert (defined["Timeout"], defined.get("Connections")) == (480, None)
+    assert [run.given["timeout"] for run in double.started] == [2, 480]
+
+
 def test_a_run_names_its_own_script_so_that_a_newer_definition_does_not_change_it(double, jobs):
     old, new = jobs(), jobs()
     old.submit(task("a", "output = 1"))
