@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import tempfile
@@ -14,6 +15,8 @@ from rheo_assets.platforms.aws.athena_result import measured
 from rheo_assets.platforms.aws.athena_tables import Tables, database_name
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.jobs import JobState, Messages, Phase, RemoteEngine, Silence
+from rheo_assets.platforms.aws.patience import is_worth_another_try, told
+from rheo_assets.platforms.aws.samples import objects
 from rheo_assets.platforms.aws.watching import process_watcher
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.platforms.local.presto.execution import parameters
@@ -105,32 +108,48 @@ class AthenaQueries:
         """Starts the first query of the task, or finds it; see `JobService.submit`."""
         try:
             statements = statements_of(task)
-            inputs = self._tables.make(task)
-            chain = _Chain(task, [*(made.view for made in inputs if made.view), *statements])
-            chain.warnings = tuple(made.warning for made in inputs if made.warning)
+            chain = self._chain(task, statements)
+            self._empty_output_once(task)
+            job = self._start(chain, 0)
         except Refusal as refusal:
+            self._drop_as_far_as_possible(task)
             raise TaskFailure("user", f"{task.node!r}: {refusal.reason}", refusal.detail) from None
-        self._empty_output_once(task)
-        job = self._start(chain)
+        except Exception as error:
+            if not is_worth_another_try(error):
+                self._drop_as_far_as_possible(task)
+            raise
         self._chains[job] = chain
         return job
 
+    def _drop_as_far_as_possible(self, task: Task) -> None:
+        with contextlib.suppress(Exception):  # why it did not start is what people are to read
+            self._tables.drop(task)
+
+    def _chain(self, task: Task, statements: Sequence[str]) -> _Chain:
+        inputs = self._tables.make(task)
+        chain = _Chain(task, [*(made.view for made in inputs if made.view), *statements])
+        chain.warnings = tuple(made.warning for made in inputs if made.warning)
+        return chain
+
     def _empty_output_once(self, task: Task) -> None:
-        # UNLOAD wants an empty prefix; what a running query of this token has written must stay.
+        # UNLOAD wants an empty prefix, and what a query of this token has written must stay. What was listed before
+        # the mark was looked for, and not found, is not by such a query, however many drivers there are.
+        left = objects(self._clients.client("s3"), task.output.path)
         mark = f"{self._home(task.application)}/jobs/{task.token}/started"
         if self._storage.version(mark) is None:
-            self._storage.delete(task.output.path)
+            for file in left:
+                self._storage.delete(file.uri)
             self._storage.create(mark, b"")
 
-    def _start(self, chain: _Chain) -> str:
+    def _start(self, chain: _Chain, position: int) -> str:
         task = chain.task
-        token = f"{task.application} {task.token} {chain.position}"
-        answer = self._athena().start_query_execution(
-            QueryString=chain.statements[chain.position],
+        token = f"{task.application} {task.token} {position}"
+        answer = self._clients.client("athena", repeats=False).start_query_execution(
+            QueryString=chain.statements[position],
             ClientRequestToken=hashlib.sha256(token.encode()).hexdigest(),
             **self._where(task),
         )
-        chain.query = str(answer["QueryExecutionId"])
+        chain.query, chain.position = str(answer["QueryExecutionId"]), position
         return chain.query
 
     def _where(self, task: Task) -> dict[str, Any]:
@@ -163,16 +182,25 @@ class AthenaQueries:
         phase = _PHASES[status["State"]]
         if not phase.has_ended:
             return JobState(Phase.RUNNING if chain.position else phase, status["State"])
-        chain.scanned += max(int(execution.get("Statistics", {}).get("DataScannedInBytes", 0)), LEAST_BYTES)
+        scanned = max(int(execution.get("Statistics", {}).get("DataScannedInBytes", 0)), LEAST_BYTES)
         if phase is Phase.SUCCEEDED and not chain.is_last:
-            chain.position += 1
-            self._start(chain)
-            return JobState(Phase.RUNNING, status["State"])
+            return self._next(chain, scanned)
+        chain.scanned += scanned
         error = status.get("AthenaError", {})
         if phase is Phase.FAILED and (error.get("Retryable") or error.get("ErrorCategory") == _SYSTEM):
             phase = Phase.LOST
         reason = str(error.get("ErrorMessage") or status.get("StateChangeReason", ""))
         return JobState(phase, status["State"], reason, _facts(chain, execution))
+
+    def _next(self, chain: _Chain, scanned: int) -> JobState:
+        try:
+            self._start(chain, chain.position + 1)
+        except Exception as error:  # not raised: it says nothing about the other jobs that are looked at
+            if is_worth_another_try(error):  # at the next look
+                return JobState(Phase.RUNNING, "RUNNING")
+            return JobState(Phase.FAILED, "NOT_STARTED", told(error))
+        chain.scanned += scanned
+        return JobState(Phase.RUNNING, "RUNNING")
 
     def stop(self, job: str) -> None:
         """Stops the query that runs now."""

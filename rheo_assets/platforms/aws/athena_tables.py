@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ _PRESTO: Final = {
     "float": "real",
     "binary": "varbinary",
 }
+_SHOWN: Final = 5
 _RAW: Final = "__text"  # what follows the alias of a table whose columns are all text
 
 
@@ -82,15 +84,22 @@ class Tables:
         return self._clients.client("glue")
 
     def make(self, task: Task) -> list[InputTable]:
-        """Makes the database with a table for each input that has data; what is there already stays.
+        """Makes the database with a table for each input that the query names; what is there already stays.
 
         Raises:
             Refusal: An input cannot be read as one table.
         """
+        try:
+            return self._make(task)
+        except self._glue().exceptions.EntityNotFoundException:  # another driver of this task has just ended
+            return self._make(task)
+
+    def _make(self, task: Task) -> list[InputTable]:
         database = database_name(task)
         told = f"inputs of one execution of {task.application}.{task.node}; may be deleted when it has ended"
         self._create(self._glue().create_database, DatabaseInput={"Name": database, "Description": told})
-        return [self._table(task, given, database) for given in task.inputs if given.value is None and given.present]
+        read = [given for given in task.inputs if given.value is None and _names(task.code, given.alias)]
+        return [self._table(task, given, database) for given in read]
 
     def drop(self, task: Task) -> None:
         """Removes the database with its tables and manifests."""
@@ -112,6 +121,10 @@ class Tables:
                 raise
 
     def _table(self, task: Task, given: TaskInput, database: str) -> InputTable:
+        if not given.present:
+            what = "is absent here (it is optional)" if given.optional else "has no data"
+            where = ", ".join(given.paths[:_SHOWN]) or "no partition"
+            raise Refusal(f"its input '{given.alias}' {what}, and the query reads it: {where}")
         if given.format not in _SERDES:
             raise Refusal(
                 f"the input '{given.alias}' is {given.format}, which a query here cannot read: write it as "
@@ -139,6 +152,10 @@ class Tables:
                 view = connection.view(given.alias)
                 kinds = zip(view.columns, view.types, strict=True)
                 return tuple((name, hive_type(kind)) for name, kind in kinds), made.warning
+
+
+def _names(code: str, alias: str) -> bool:
+    return re.search(rf"\b{re.escape(alias)}\b", code, re.IGNORECASE) is not None
 
 
 def _described(given: TaskInput, location: str, columns: Sequence[tuple[str, str]]) -> dict[str, Any]:

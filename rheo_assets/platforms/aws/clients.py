@@ -58,7 +58,7 @@ class Clients:
         )
         self._lock = RLock()
         self._session: Any = None
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, bool], Any] = {}
 
     def session(self) -> Any:
         """Returns a boto3 session of the platform's credentials: a new one, as sessions are for one thread each.
@@ -79,23 +79,29 @@ class Clients:
             self._session = self._open()
         return self._session
 
-    def client(self, service: str) -> Any:
-        """Returns the client of a service, always the same one: `client("glue")`."""
+    def client(self, service: str, *, repeats: bool = True) -> Any:
+        """Returns the client of a service, always the same one: `client("glue")`.
+
+        Args:
+            service: In boto3's words.
+            repeats: Whether it tries calls again by itself; who starts jobs waits between two tries in its own way.
+        """
+        key = (service, repeats)
         with self._lock:
-            if service not in self._clients:
+            if key not in self._clients:
                 with self.explaining(f"a client of {service}"):
                     from botocore.config import Config
 
                     config = Config(
-                        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+                        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS if repeats else 1},
                         max_pool_connections=_CONNECTIONS,
                         connect_timeout=10,
                         user_agent_extra="rheo_assets",
                     )
-                    self._clients[service] = self._shared().client(
+                    self._clients[key] = self._shared().client(
                         service, region_name=self.region, endpoint_url=self.endpoint_url, config=config
                     )
-            return self._clients[service]
+            return self._clients[key]
 
     def account_id(self, subject: str) -> str:
         """Returns the account of the credentials, as STS tells it.

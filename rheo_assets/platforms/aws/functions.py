@@ -13,6 +13,7 @@ from rheo_assets.runner.mirror import Mirror
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 if TYPE_CHECKING:
+    from rheo_assets.platforms.aws.clients import Clients
     from rheo_assets.platforms.aws.platform import AwsPlatform
 
 
@@ -49,10 +50,14 @@ def run_function(
 
 
 class ProcessFunctions:
-    """Runs callables beside the Dagster run instead of on Lambda; see `Engine`."""
+    """Runs callables beside the Dagster run instead of on Lambda; see `Engine`.
 
-    def __init__(self, platform: AwsPlatform) -> None:
-        self._clients = platform.clients
+    Args:
+        clients: Opens the client of S3; a callable's own session has the same credentials.
+    """
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
 
     def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
         """Runs the callable in a child process of this machine."""
@@ -62,4 +67,4 @@ class ProcessFunctions:
 
 def process_engine(platform: AwsPlatform) -> ProcessFunctions:
     """Returns the engine that runs callables in a process of the run."""
-    return ProcessFunctions(platform)
+    return ProcessFunctions(platform.clients)

@@ -94,7 +94,9 @@ class LambdaFunctions:
             self._storage.create(f"{folder}/{TASK_FILE}", task.to_json().encode())
             name = self._function(task)
             payload = json.dumps({"folder": folder}).encode()
-            self._client().invoke(FunctionName=name, InvocationType="Event", Payload=payload)
+            self._clients.client("lambda", repeats=False).invoke(
+                FunctionName=name, InvocationType="Event", Payload=payload
+            )
         return folder
 
     def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:

@@ -89,6 +89,11 @@ def may_have_arrived(error: BaseException) -> bool:
     return isinstance(error, NoConnection | HTTPClientError | OSError)
 
 
+def is_worth_another_try(error: BaseException) -> bool:
+    """Returns whether a call that may be repeated should be."""
+    return is_busy(error) or may_have_arrived(error)
+
+
 def in_words(error: BaseException, doing: str) -> TaskFailure:
     """Returns the failure of a call that is not worth another try."""
     from botocore.exceptions import ClientError

@@ -39,15 +39,16 @@ class DataFile:
 
 def data_files(client: Any, uri: str) -> list[DataFile]:
     """Returns the data objects below a partition's prefix, sorted by key; hidden and empty ones are left out."""
+    start = len(uri.rstrip("/")) + 1
+    found = (file for file in objects(client, uri) if file.size and not _is_hidden(file.uri[start:]))
+    return sorted(found, key=lambda file: file.key)
+
+
+def objects(client: Any, uri: str) -> list[DataFile]:
+    """Returns every object below a prefix."""
     bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
-    found = (
-        DataFile(bucket, item["Key"], int(item["Size"]))
-        for page in pages
-        for item in page.get("Contents", ())
-        if item["Size"] and not _is_hidden(item["Key"][len(prefix) + 1 :])
-    )
-    return sorted(found, key=lambda file: file.key)
+    return [DataFile(bucket, item["Key"], int(item["Size"])) for page in pages for item in page.get("Contents", ())]
 
 
 def _is_hidden(key: str) -> bool:

@@ -79,6 +79,7 @@ class Watcher:
         Raises:
             TaskFailure: The service gave no answer for a quarter of an hour, or turned the question down.
         """
+        watched.pause = min(watched.pause, self._slowest or watched.pause)
         watched.due = self._clock() + watched.pause  # it has just been submitted, maybe with many others
         with self._changed:
             self._jobs[id(watched)] = watched

@@ -19,6 +19,12 @@ def engine(tmp_path: Path, spark_home: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what doubles may use again: unpacked functions, a warm query engine."""
+    return tmp_path_factory.mktemp("doubles")
+
+
+@pytest.fixture(scope="session")
 def world() -> Iterator[World]:
     """AWS on this machine; a test that uses it resets it first."""
     with running_world() as world:

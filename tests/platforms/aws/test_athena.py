@@ -1,34 +1,30 @@
-"""Presto SQL on Athena: real queries over what lies in S3, by the shapes of Athena's own calls."""
+"""Presto SQL on Athena: real queries over what lies in S3, by the shapes of Athena's own calls.
+
+What every engine promises is in `test_engine_contract.py`.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from moto import mock_aws
 
 from rheo_assets.platforms.aws.athena import AthenaQueries, AthenaSettings
 from rheo_assets.platforms.aws.athena_tables import Tables, database_name
-from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.jobs import RemoteEngine
-from rheo_assets.platforms.aws.patience import Patience
-from rheo_assets.platforms.aws.storage import S3Storage
-from rheo_assets.platforms.aws.watching import Watcher
+from rheo_assets.platforms.aws.jobs import Phase, RemoteEngine
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
 from tests.platforms.aws.doubles.athena import AthenaDouble
+from tests.platforms.aws.doubles.engines import home, patient
+from tests.platforms.aws.doubles.world import World
 
 BUCKET = "rheo-shop"
 OUT = f"s3://{BUCKET}/internal_data/daily/NA/2024-01-02"
-
-
-def home(application: str) -> str:
-    return f"s3://rheo-{application}"
 
 
 @dataclass
@@ -59,30 +55,19 @@ class Bench:
             found += duckdb.execute(f"SELECT * FROM {read}('{path}')").fetchall()
         return sorted(found)
 
-    def run(self, task: Task, cancelled: Callable[[], bool] = lambda: False) -> TaskResult:
+    def run(self, task: Task, told: Callable[[str], None] = lambda _: None) -> TaskResult:
         """Runs the task to its end."""
-        return self.engine.run(task, lambda line: None, cancelled)
-
-    def again(self) -> RemoteEngine:
-        """Returns the engine of another process: it knows nothing of what this one started."""
-        fresh = AthenaQueries(Clients("us-east-1"), self.storage, home, AthenaSettings())
-        return RemoteEngine(fresh, Watcher(slowest=0.2), Patience(first=0.01, longest=0.05))
+        return self.engine.run(task, told, lambda: False)
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        clients = Clients("us-east-1")
-        s3, glue = clients.client("s3"), clients.client("glue")
-        s3.create_bucket(Bucket=BUCKET)
-        storage: Any = S3Storage(clients)
-        double = AthenaDouble(s3, glue, tmp_path / "root")
-        double.install(monkeypatch)
-        service = AthenaQueries(clients, storage, home, AthenaSettings())
-        engine = RemoteEngine(service, Watcher(slowest=0.2), Patience(first=0.01, longest=0.05))
-        yield Bench(s3, glue, storage, double, engine, tmp_path)
+def bench(world: World, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    world.reset(BUCKET)
+    s3, glue = world.clients.client("s3"), world.clients.client("glue")
+    double = AthenaDouble(s3, glue, scratch / "athena")
+    double.replace(monkeypatch)
+    engine = patient(AthenaQueries(world.clients, world.storage, home, AthenaSettings()), slowest=0.1)
+    return Bench(s3, glue, world.storage, double, engine, tmp_path)
 
 
 def orders(days: int = 1, **more: Any) -> TaskInput:
@@ -133,29 +118,6 @@ def test_outputs_of_each_format_are_counted_and_shown(bench: Bench, kind: str) -
     assert bench.rows(kind) == [(1, "o1"), (2, "o2"), (3, "o3")]
 
 
-def test_a_range_of_thirty_is_one_table_of_just_those_files(bench: Bench) -> None:
-    land(bench, 31)
-    result = bench.run(task("SELECT count(*) AS n, sum(id) AS s, max(id) AS m FROM orders", orders(30)))
-    assert result.rows == 1
-    assert bench.rows() == [(30, 465, 30)]
-
-
-def test_the_chosen_nearest_partition_is_all_that_is_read(bench: Bench) -> None:
-    land(bench, 3)
-    nearest = TaskInput("orders", (f"s3://{BUCKET}/in/2024-01-02",), partitions=(("2024-01-02",),))
-    bench.run(task("SELECT id FROM orders", nearest))
-    assert bench.rows() == [(2,)]
-
-
-def test_missing_older_partitions_are_told(bench: Bench) -> None:
-    land(bench, 2)
-    absent = f"s3://{BUCKET}/in/2024-01-03"
-    given = replace(orders(3), missing=(absent,))
-    result = bench.run(task("SELECT id FROM orders", given))
-    assert bench.rows() == [(1,), (2,)]
-    assert any("2024-01-03" in warning for warning in result.warnings)
-
-
 def test_a_result_without_rows_keeps_its_columns(bench: Bench) -> None:
     land(bench)
     result = bench.run(task("SELECT id, name FROM orders WHERE id > 5", orders()))
@@ -175,6 +137,40 @@ def test_statements_before_the_last_make_tables_and_views_of_the_query(bench: Be
     assert bench.run(task(script, orders(2))).rows == 1
     assert bench.rows() == [("O2",)]
     assert len(bench.double.queries) == 3
+
+
+def after_the_first(bench: Bench, code: str) -> Callable[[str], None]:
+    """Returns what makes the start of the second statement fail."""
+
+    def told(_: str) -> None:
+        bench.double.refuse("start_query_execution", code, times=1)
+
+    return told
+
+
+def test_a_later_statement_that_is_turned_away_is_started_later_and_none_is_left_out(bench: Bench) -> None:
+    script = (
+        "CREATE TABLE one AS SELECT 1 AS id;\nCREATE TABLE two AS SELECT id + 1 AS id FROM one;\nSELECT id FROM two"
+    )
+    assert bench.run(task(script), after_the_first(bench, "TooManyRequestsException")).rows == 1
+    assert bench.rows() == [(2,)]
+    assert len(bench.double.queries) == 3
+    assert bench.double.calls["start_query_execution"] == 4
+
+
+def test_a_later_statement_that_athena_does_not_take_fails_its_own_node_only(bench: Bench) -> None:
+    script = "CREATE TABLE one AS SELECT 1 AS id;\nSELECT id FROM one"
+    service = bench.engine.service
+    other, job = service.submit(task("SELECT 1 AS id", token="other")), service.submit(task(script))
+    bench.double.refuse("start_query_execution", "InvalidRequestException")
+    seen: dict[str, Any] = {}
+    deadline = time.monotonic() + 60
+    while not all(state.phase.has_ended for state in seen.values()) or not seen:
+        seen |= service.states([name for name in (other, job) if name not in seen or not seen[name].phase.has_ended])
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert (seen[other].phase, seen[job].phase) == (Phase.SUCCEEDED, Phase.FAILED)
+    assert "InvalidRequestException" in seen[job].reason
 
 
 def test_a_wrong_query_is_told_with_the_lines_of_the_users_sql(bench: Bench) -> None:
@@ -200,50 +196,17 @@ def test_partitions_whose_columns_differ_are_refused_with_both_names(bench: Benc
         bench.run(task("SELECT id FROM orders", orders(2)))
 
 
-def test_a_fault_of_athena_itself_is_the_platforms(bench: Bench) -> None:
-    land(bench)
-    bench.double.system_errors = 1
-    with pytest.raises(TaskFailure, match="GENERIC_INTERNAL_ERROR") as told:
-        bench.run(task("SELECT id FROM orders", orders()))
-    assert (told.value.kind, told.value.unresolved) == ("platform", False)
-    assert bench.run(task("SELECT id FROM orders", orders(), token="t-1")).rows == 1
-
-
-def test_a_lost_answer_and_throttling_lead_to_one_query(bench: Bench) -> None:
-    land(bench)
-    bench.double.faults = [("TooManyRequestsException", 400)] * 3
-    bench.double.lose_answers = 1
-    assert bench.run(task("SELECT id FROM orders", orders())).rows == 1
-    assert len(bench.double.queries) == 1
-
-
-def test_another_process_goes_on_with_the_query_of_a_dead_one(bench: Bench) -> None:
-    land(bench)
-    bench.double.hold = True
-    bench.engine.service.submit(task("SELECT id FROM orders", orders()))
-    bench.double.hold = False
-    time.sleep(0.3)  # it ends, and has written, while nobody looks
-    result = bench.again().run(task("SELECT id FROM orders", orders()), lambda line: None, lambda: False)
-    assert (result.rows, len(bench.double.queries)) == (1, 1)
-    assert bench.rows() == [(1,)]
-
-
-def test_cancelling_stops_the_query(bench: Bench) -> None:
-    land(bench)
-    bench.double.hold = True
-    since = time.monotonic()
-    with pytest.raises(TaskFailure, match="was stopped") as told:
-        bench.run(task("SELECT id FROM orders", orders()), lambda: time.monotonic() > since + 0.2)
-    assert told.value.kind == "cancelled"
-    assert [query.state for query in bench.double.queries.values()] == ["CANCELLED"]
-
-
 def test_nothing_of_a_query_is_left_in_the_catalog(bench: Bench) -> None:
     land(bench)
     made = task("SELECT id FROM orders", orders())
     bench.run(made)
     with pytest.raises(TaskFailure):
         bench.run(replace(made, code="SELECT wrong FROM orders", token="t-1"))
+    bench.double.refuse("start_query_execution", "AccessDeniedException")
+    with pytest.raises(TaskFailure, match="may not call StartQueryExecution"):
+        bench.run(replace(made, token="t-2"))
+    with pytest.raises(TaskFailure, match="its input 'gone' has no data"):
+        bench.run(replace(made, code="SELECT * FROM orders, gone", inputs=(orders(), TaskInput("gone")), token="t-3"))
     assert bench.glue.get_databases()["DatabaseList"] == []
     keys = [item["Key"] for item in bench.s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())]
     assert not [key for key in keys if database_name(made) in key]
@@ -251,7 +214,8 @@ def test_nothing_of_a_query_is_left_in_the_catalog(bench: Bench) -> None:
 
 def test_leftovers_of_a_failed_attempt_do_not_stop_the_next(bench: Bench) -> None:
     land(bench)
-    bench.storage.write(f"{OUT}/part-old.parquet", b"half")
+    for name in ("part-old.parquet", "_hidden", "empty.parquet"):
+        bench.storage.write(f"{OUT}/{name}", b"" if name.startswith("empty") else b"half")
     assert bench.run(task("SELECT id FROM orders", orders())).rows == 1
     assert bench.rows() == [(1,)]
 
@@ -260,18 +224,18 @@ def test_states_of_many_queries_are_asked_fifty_a_call(bench: Bench) -> None:
     land(bench)
     bench.double.hold = True
     service = bench.engine.service
-    jobs = [service.submit(task("SELECT 1 AS one", token=f"t-{number}")) for number in range(120)]
-    assert len(service.states(jobs)) == 120
-    assert bench.double.batches == [50, 50, 20]
+    jobs = [service.submit(task("SELECT 1 AS one", token=f"t-{number}")) for number in range(53)]
+    assert len(service.states(jobs)) == 53
+    assert bench.double.batches == [50, 3]
     for job in jobs:
         service.stop(job)
 
 
-def test_the_manifest_and_the_table_say_how_the_files_are_read(bench: Bench) -> None:
+def test_the_manifest_and_the_table_say_how_the_files_are_read(bench: Bench, world: World) -> None:
     bench.put(f"s3://{BUCKET}/in/2024-01-01", "SELECT 1 AS id, 'x' AS name", "csv", ", header true, delim '|'")
     given = orders(format="csv", options={"delimiter": "|", "header": True})
     made = task("SELECT id FROM orders", given)
-    tables = Tables(Clients("us-east-1"), bench.storage, home)
+    tables = Tables(world.clients, bench.storage, home)
     (table,) = tables.make(made)
     assert table.columns == (("id", "int"), ("name", "string"))
     assert table.view.startswith('CREATE OR REPLACE VIEW "orders" AS SELECT CAST(NULLIF("id", \'\') AS integer)')

@@ -1,8 +1,10 @@
-"""Inlined Python on Lambda: the uploaded zip runs the callable on what lies in S3."""
+"""Inlined Python on Lambda: the uploaded zip runs the callable on what lies in S3.
+
+What every engine promises is in `test_engine_contract.py`.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -16,23 +18,17 @@ import pytest
 
 from rheo_assets.errors import CapabilityMissing
 from rheo_assets.platforms.aws.function_package import function_package
-from rheo_assets.platforms.aws.functions import run_function
 from rheo_assets.platforms.aws.jobs import Phase, RemoteEngine
 from rheo_assets.platforms.aws.lambdas import LambdaFunctions, LambdaSettings
-from rheo_assets.platforms.aws.patience import Patience
 from rheo_assets.platforms.aws.storage import S3Storage
-from rheo_assets.platforms.aws.watching import Watcher
 from rheo_assets.runner.blobs import dump_callable
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
+from tests.platforms.aws.doubles.engines import home, lambda_role, patient
 from tests.platforms.aws.doubles.functions import LambdaDouble
 from tests.platforms.aws.doubles.world import World
 
 BUCKET = "rheo-shop"
 IN, OUT = f"s3://{BUCKET}/in/2024-01-02", f"s3://{BUCKET}/internal_data/report/2024-01-02"
-
-
-def home(application: str) -> str:
-    return f"s3://rheo-{application}"
 
 
 @dataclass
@@ -47,8 +43,7 @@ class Bench:
     def engine(self) -> RemoteEngine:
         """Returns the engine of another process."""
         service = LambdaFunctions(self.world.clients, self.storage, home, self.service._settings)
-        service.polite_seconds = 0.5
-        return RemoteEngine(service, Watcher(slowest=0.5), Patience(seconds=20, first=0.05, longest=0.2))
+        return patient(service, slowest=0.2)
 
     def run(
         self, task: Task, cancelled: Callable[[], bool] = lambda: False, lines: list[str] | None = None
@@ -76,13 +71,11 @@ class Bench:
 
 
 @pytest.fixture
-def bench(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(world: World, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     world.reset(BUCKET)
-    document = json.dumps({"Version": "2012-10-17", "Statement": []})
-    role = world.clients.client("iam").create_role(RoleName="functions", AssumeRolePolicyDocument=document)
-    double = LambdaDouble(tmp_path / "functions", dict(world.environment))
-    double.install(monkeypatch)
-    service = LambdaFunctions(world.clients, world.storage, home, LambdaSettings(role["Role"]["Arn"]))
+    double = LambdaDouble(scratch / "functions", world)
+    double.replace(monkeypatch)
+    service = LambdaFunctions(world.clients, world.storage, home, LambdaSettings(lambda_role(world)))
     world.storage.write(f"{IN}/part-0.json", b'{"id": 1}\n{"id": 2}\n')
     yield Bench(world, world.storage, double, service)
     double.close()
@@ -153,12 +146,6 @@ def test_a_callable_that_ends_its_process_is_the_users_fault(bench: Bench) -> No
     assert told.value.kind == "user"
 
 
-def test_a_callable_over_its_time_limit_is_ended(bench: Bench) -> None:
-    with pytest.raises(TaskFailure) as told:
-        bench.run(bench.task(lambda inputs, output, params: time.sleep(60), timeout=1.0))
-    assert told.value.kind == "timeout"
-
-
 def test_a_function_without_time_left_says_so_before_lambda_ends_it(bench: Bench) -> None:
     bench.double.seconds = 21.0  # one second above what is kept for the answer
     with pytest.raises(TaskFailure) as told:
@@ -174,15 +161,6 @@ def test_an_event_that_is_delivered_twice_runs_once(bench: Bench) -> None:
     assert sorted(answer["again"] for answer in bench.double.answers) == [False, True]
 
 
-def test_another_process_goes_on_with_the_call_of_a_dead_one(bench: Bench) -> None:
-    made = bench.task(report)
-    bench.engine().service.submit(made)
-    for thread in bench.double.threads:
-        thread.join(20)
-    assert bench.run(made).metadata["orders"] == 2
-    assert len(bench.double.processes) == 1
-
-
 def test_cancelling_before_it_starts_keeps_it_from_running(bench: Bench) -> None:
     bench.double.hold.clear()
     since = time.monotonic()
@@ -193,16 +171,6 @@ def test_cancelling_before_it_starts_keeps_it_from_running(bench: Bench) -> None
         thread.join(20)
     assert told.value.kind == "cancelled"
     assert not bench.storage.has_objects(OUT)
-
-
-def test_cancelling_ends_a_running_callable(bench: Bench) -> None:
-    since = time.monotonic()
-    with pytest.raises(TaskFailure, match="was stopped") as told:
-        bench.run(
-            bench.task(lambda inputs, output, params: time.sleep(120)), cancelled=lambda: time.monotonic() > since + 3
-        )
-    assert told.value.kind == "cancelled"
-    assert time.monotonic() - since < 60
 
 
 def test_a_function_that_vanished_is_lambdas_fault(bench: Bench) -> None:
@@ -253,14 +221,3 @@ def test_pinned_requirements_travel_in_the_package(
     assert bench.run(bench.task(word, requirements=("toy-words==1.0",))).metadata["word"] == "packed"
     with pytest.raises(CapabilityMissing, match=r"no-such-words==2\.0 cannot be packed for Lambda"):
         function_package(("no-such-words==2.0",))
-
-
-def test_the_same_callable_runs_beside_the_dagster_run(bench: Bench) -> None:
-    lines: list[str] = []
-    made = bench.task(report)
-    client, environment = bench.world.clients.client("s3"), bench.world.clients.child_environment()
-    result = run_function(made, client, environment, lines.append, lambda: False)
-    assert result.metadata["orders"] == 2
-    assert bench.storage.read(f"{OUT}/report.txt") == b"2 orders on 2024-01-02"
-    with pytest.raises(TaskFailure, match="no such region"):
-        run_function(bench.task(fail, token="t-1"), client, environment, print, lambda: False)

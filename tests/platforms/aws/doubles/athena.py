@@ -21,9 +21,19 @@ from moto.athena.responses import AthenaResponse
 
 from rheo_assets.platforms.local.presto.engine import PrestoEngine
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput
+from tests.platforms.aws.doubles.faults import Faults
 
 _UNLOAD = re.compile(r"UNLOAD \(\n(?P<query>.*)\n\) TO '(?P<to>[^']+)' WITH \((?P<options>.*)\)\Z", re.DOTALL)
 _NOTHING = re.compile(r"SELECT \* FROM \(\n(?P<query>.*)\n\) LIMIT 0\Z", re.DOTALL)
+_OPERATIONS = (
+    "start_query_execution", "stop_query_execution", "get_query_execution", "get_query_results",
+    "batch_get_query_execution",
+)  # fmt: skip
+_ERRORS = {
+    "SYSTEM": {"ErrorCategory": 1, "Retryable": False},
+    "EXHAUSTED": {"ErrorCategory": 2, "Retryable": True},
+    "FAILED": {"ErrorCategory": 2, "Retryable": False},
+}
 _SERDES = {"parquet": "parquet", "json": "json", "OpenCSV": "csv"}
 
 
@@ -48,45 +58,45 @@ class Query:
         return {"QueryExecutionId": self.id, "Query": self.sql, "Status": status, "Statistics": statistics}
 
 
-class AthenaDouble:
+class AthenaDouble(Faults):
     """Takes the place of moto's answers about queries.
 
     Attributes:
         queries: What was started, by id.
-        faults: Errors (code, status) that the next starts answer before they do anything.
-        lose_answers: How many starts have their effect and then answer with a server error.
         hold: While it is set, queries stay in the queue.
-        system_errors: How many queries fail by Athena's own fault.
+        outcome: Makes every query fail so, without running: (a key of `_ERRORS`, message).
         batches: The number of ids of each question for states.
     """
 
+    no_faults = (("SYSTEM", "GENERIC_INTERNAL_ERROR: try again"), ("EXHAUSTED", "Query exhausted resources"))
+
     def __init__(self, s3: Any, glue: Any, root: Path) -> None:
+        super().__init__()
         self._s3, self._glue, self._root = s3, glue, root
         self._tokens: dict[str, str] = {}
         self._earlier: dict[str, list[str]] = {}
         self._lock = threading.Lock()
         self.queries: dict[str, Query] = {}
-        self.faults: list[tuple[str, int]] = []
-        self.lose_answers = 0
         self.hold = False
-        self.system_errors = 0
+        self.outcome: tuple[str, str] | None = None
         self.batches: list[int] = []
 
-    def install(self, patch: pytest.MonkeyPatch) -> None:
+    @property
+    def tokens(self) -> list[str]:
+        """The request tokens of the queries that were started."""
+        return list(self._tokens)
+
+    def replace(self, patch: pytest.MonkeyPatch) -> None:
         """Replaces moto's answers."""
-        for name in ("start_query_execution", "stop_query_execution", "get_query_execution", "get_query_results"):
-            patch.setattr(AthenaResponse, name, self._answering(getattr(self, f"_{name}")))
-        batch = self._answering(self._batch_get_query_execution)
-        patch.setattr(AthenaResponse, "batch_get_query_execution", batch, raising=False)
+        for name in _OPERATIONS:
+            patch.setattr(AthenaResponse, name, self._answering(getattr(self, f"_{name}")), raising=False)
+        self.install(patch, AthenaResponse, *_OPERATIONS)
 
     @staticmethod
     def _answering(answer: Any) -> Any:
         return lambda response: answer(response._get_param)
 
     def _start_query_execution(self, param: Any) -> Any:
-        if self.faults:
-            code, status = self.faults.pop(0)
-            return _error(code, status)
         with self._lock:
             token = param("ClientRequestToken") or uuid.uuid4().hex
             if token not in self._tokens:
@@ -94,9 +104,6 @@ class AthenaDouble:
                 self._tokens[token] = query.id
                 self.queries[query.id] = query
                 threading.Thread(target=self._run, args=(query,), daemon=True).start()
-        if self.lose_answers:
-            self.lose_answers -= 1
-            return _error("InternalServerException", 500)
         return json.dumps({"QueryExecutionId": self._tokens[token]})
 
     def _stop_query_execution(self, param: Any) -> Any:
@@ -129,10 +136,9 @@ class AthenaDouble:
         if query.ended.is_set():
             return
         query.state = "RUNNING"
-        if self.system_errors:
-            self.system_errors -= 1
-            error = {"ErrorCategory": 1, "ErrorMessage": "GENERIC_INTERNAL_ERROR: try again", "Retryable": True}
-            query.state, query.error = "FAILED", error
+        if self.outcome is not None:
+            name, message = self.outcome
+            query.state, query.error = "FAILED", {**_ERRORS[name], "ErrorMessage": message}
             return
         try:
             self._answer(query)
@@ -214,7 +220,3 @@ def _as_text(folder: Path, table: dict[str, Any]) -> str:
 def _unbraced(code: str) -> str:
     # The local engine fills `{name}`; what comes here has been filled already and is to be taken as it is.
     return code if re.search(r"\{\{[A-Za-z_]\w*\}\}", code) else code.replace("{{", "{").replace("}}", "}")
-
-
-def _error(code: str, status: int) -> tuple[str, dict[str, int]]:
-    return json.dumps({"__type": code, "message": "said the double"}), {"status": status}

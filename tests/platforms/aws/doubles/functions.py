@@ -18,6 +18,11 @@ from typing import Any
 import boto3
 import pytest
 from moto.awslambda.models import LambdaBackend
+from moto.awslambda.responses import LambdaResponse
+
+from rheo_assets.platforms.aws.function_job import STARTED_FILE
+from tests.platforms.aws.doubles.faults import Faults
+from tests.platforms.aws.doubles.world import World
 
 _START = """
 import json, sys
@@ -33,19 +38,27 @@ print("ANSWER", json.dumps(answer))
 """
 
 
-class LambdaDouble:
+class LambdaDouble(Faults):
     """Takes the place of moto's calls of functions.
+
+    Args:
+        scratch: Where the packages are unpacked; the same name of a function means the same package.
+        world: Where functions find S3.
 
     Attributes:
         seconds: What a function is told that it has left.
         answers: What handlers returned, or the error with which their process ended.
         deliveries: How often each event is delivered: Lambda may do so twice.
-        hold: While it is set, events wait.
+        hold: While it is cleared, events wait.
+        outcome: ("GONE", …) makes the process of every call vanish a while ago, after it has begun.
     """
 
-    def __init__(self, scratch: Path, environment: dict[str, str]) -> None:
+    no_faults = (("GONE", ""),)
+
+    def __init__(self, scratch: Path, world: World) -> None:
+        super().__init__()
         self._scratch = scratch
-        self._environment = environment
+        self._world = world
         self._lock = threading.Lock()
         self.seconds = 900.0
         self.answers: list[Any] = []
@@ -54,8 +67,17 @@ class LambdaDouble:
         self.hold.set()
         self.processes: list[subprocess.Popen[str]] = []
         self.threads: list[threading.Thread] = []
+        self.outcome: tuple[str, str] | None = None
+        self._ran: list[str] = []
 
-    def install(self, patch: pytest.MonkeyPatch) -> None:
+    @property
+    def tokens(self) -> list[str]:
+        """The tokens of the tasks that were run, when all calls have ended."""
+        for thread in self.threads:
+            thread.join(20)
+        return self._ran
+
+    def replace(self, patch: pytest.MonkeyPatch) -> None:
         """Replaces moto's way to call a function."""
 
         def invoke(backend: Any, function: str, qualifier: Any, body: Any, headers: Any, _: dict[str, Any]) -> str:
@@ -68,27 +90,35 @@ class LambdaDouble:
             return ""
 
         patch.setattr(LambdaBackend, "invoke", invoke)
+        self.install(patch, LambdaResponse, "invoke")
 
     def _run(self, function: Any, event: Any) -> None:
         self.hold.wait()
+        text = event.decode() if isinstance(event, bytes) else event
+        uri = json.loads(text)["folder"]
+        if self.outcome is not None:
+            self._world.storage.create(f"{uri}/{STARTED_FILE}", b'{"at": "2024-01-01T00:00:00+00:00"}')
+            return
         folder = self._scratch / function.function_name
         with self._lock:
             if not folder.exists():
                 zipfile.ZipFile(io.BytesIO(function.code_bytes)).extractall(folder)
         site = str(Path(boto3.__file__).parents[1])  # boto3 is part of Lambda's runtime
-        text = event.decode() if isinstance(event, bytes) else event
         process = subprocess.Popen(
             [sys.executable, "-c", _START, str(folder), site, function.handler, text, str(self.seconds)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={"PATH": os.environ["PATH"], **self._environment},
+            env={"PATH": os.environ["PATH"], **self._world.environment},
             cwd=folder,
         )
         self.processes.append(process)
         output, _ = process.communicate()
         told = next((line for line in output.splitlines() if line.startswith("ANSWER ")), None)
-        self.answers.append(json.loads(told.removeprefix("ANSWER ")) if told else output)
+        answer = json.loads(told.removeprefix("ANSWER ")) if told else output
+        self.answers.append(answer)
+        if answer != {"again": True}:
+            self._ran.append(uri.rsplit("/", 1)[-1])
 
     def close(self) -> None:
         """Ends what still runs."""
