@@ -10,9 +10,9 @@ import pytest
 
 from rheo_assets.platforms.aws.costs import dpus, glue_dollars
 from rheo_assets.platforms.aws.glue import GlueJobs, GlueSettings, glue_state, glue_version, glue_workers
-from rheo_assets.platforms.aws.jobs import Phase
+from rheo_assets.platforms.aws.jobs import JobState, Phase
 from rheo_assets.platforms.aws.spark_jobs import StillStarting, unrepeated_client
-from rheo_assets.runner.task import Task, TaskOutput
+from rheo_assets.runner.task import Task, TaskFailure, TaskOutput
 from tests.platforms.aws.doubles.engines import BUCKET, home
 from tests.platforms.aws.doubles.glue import GlueDouble
 from tests.platforms.aws.doubles.host import SparkHost
@@ -206,6 +206,26 @@ def test_capacity_in_dpus_becomes_workers(hints, workers):
 )
 def test_a_version_that_is_too_old_for_the_runner_becomes_the_present_one(asked, version):
     assert glue_version(task(hints={"GlueVersion": asked}))[0] == version
+
+
+def test_a_job_on_another_version_than_asked_for_says_so(double, jobs, world):
+    glue, old = jobs(), task(hints={"GlueVersion": "2.0"})
+    job = glue.submit(old)
+    left = '{"result": {"rows": 1, "schema": [], "preview": [], "warnings": ["w"], "engine": "Spark 3.5.6"}}'
+    world.storage.write(f"{glue.folder(old)}/result.json", left.encode())
+    result = glue.result(old, job, JobState(Phase.SUCCEEDED))
+    assert result.warnings == ("w", "Glue 2.0 is too old for the runner: the job ran on Glue 5.1")
+    assert result.engine == "Spark 3.5.6 on Glue"
+    assert "wrote its output and failed then" in glue.failure(old, job, JobState(Phase.FAILED, "FAILED")).message
+    assert glue.failure(old, job, JobState(Phase.FAILED)).kind == "platform"
+
+
+def test_a_job_that_left_nothing_is_the_platforms_fault(double, jobs):
+    glue = jobs()
+    job = glue.submit(task())
+    with pytest.raises(TaskFailure, match="ended well but left no result") as caught:
+        glue.result(task(), job, JobState(Phase.SUCCEEDED))
+    assert caught.value.kind == "platform"
 
 
 def test_the_cost_is_that_of_dpu_hours_and_of_a_minute_at_least():
