@@ -81,14 +81,7 @@ def settings_of(kind: type[Settings], engine: str, platform: AwsPlatform) -> Set
 
 def unrepeated_client(clients: Clients, service: str) -> Any:
     """Returns a client that repeats no call by itself: who starts jobs looks first whether one has been started."""
-    from botocore.config import Config
-
-    retries = {"total_max_attempts": 1}
-    config = Config(retries=retries, max_pool_connections=64, connect_timeout=10, user_agent_extra="rheo_assets")
-    with clients.explaining(f"a client of {service}"):
-        return clients.session().client(
-            service, region_name=clients.region, endpoint_url=clients.endpoint_url, config=config
-        )
+    return clients.client(service, repeats=False)
 
 
 class SparkJobs(ABC):
