@@ -19,7 +19,6 @@ from rheo_assets.compute.targets import Batch, Inlined
 from rheo_assets.nodes import DataNode, ExternalData, Projection, Timer
 from rheo_assets.signals import Signal, View
 
-_KINDS = {"spark": "spark", "pyspark": "pyspark", "scala": "scala", "presto": "presto", "python": "python"}
 _CONFIG_FIELDS = {
     "executions": dg.Field(
         [dict], is_required=False, description="Written by the router: executions with resolved inputs."
@@ -141,7 +140,7 @@ def _kinds(node: Signal) -> set[str]:
         return {"s3", str(node.format)}
     if not isinstance(node, DataNode):
         return {type(node).__name__.lower()}
-    kinds = {_KINDS[target.kind] for target in node.targets if target.kind in _KINDS}
-    if any(isinstance(target, Batch | Inlined) for target in node.targets):
+    kinds = {dagster_name(target.kind) for target in node.targets if isinstance(target, Batch | Inlined)}
+    if kinds:
         kinds.add(str(node.format))
     return set(sorted(kinds)[:3])

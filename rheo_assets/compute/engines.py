@@ -91,7 +91,10 @@ def plugins() -> dict[str, EnginePlugin]:
         plugin = _loaded(entry)
         taken = {kind.name for kind in PREFERENCE} | set(found)
         if plugin.kind.name in taken:
-            raise CapabilityMissing(f"engine {plugin.kind.name!r} of {entry.value!r} has the name of another engine")
+            raise CapabilityMissing(
+                f"engine {plugin.kind.name!r} of {entry.value!r} has the name of another engine. Rename it, or "
+                "uninstall its package"
+            )
         found[plugin.kind.name] = plugin
     return found
 
@@ -108,6 +111,8 @@ def _loaded(entry: EntryPoint) -> EnginePlugin:
         ) from error
     if not isinstance(kind, EngineKind):
         raise CapabilityMissing(f"engine {entry.name!r} of {entry.value!r} has a kind {kind!r}, not an EngineKind")
+    if not callable(getattr(plugin, "open", None)):
+        raise CapabilityMissing(f"engine {entry.name!r} of {entry.value!r} has no method open(platform)")
     return plugin  # type: ignore[no-any-return]  # an entry point loads anything
 
 

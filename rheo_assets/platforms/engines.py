@@ -45,7 +45,16 @@ class Engines:
         if name in self._makers:
             return self._makers[name]()
         if name in plugins():
-            opened: Engine = plugins()[name].open(self._platform)
-            return opened
+            return self._of_plugin(name)
         known = ", ".join([*self._makers, *plugins()])
         raise CapabilityMissing(f"the {self._platform.name} platform has no engine {name!r}; it has {known}")
+
+    def _of_plugin(self, name: str) -> Engine:
+        try:
+            opened: Engine = plugins()[name].open(self._platform)
+        except CapabilityMissing:
+            raise
+        except Exception as error:
+            where = f"engine {name!r} cannot be opened on the {self._platform.name} platform"
+            raise CapabilityMissing(f"{where}: {type(error).__name__}: {error}") from error
+        return opened
