@@ -1,0 +1,274 @@
+"""One dimension: a named, typed coordinate, and how its values are read, rendered, stepped and compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from rheo_assets.dimensions.granularity import (
+    DEFAULT_FORMAT,
+    SAMPLE,
+    DatetimeGranularity,
+    finest_field,
+    in_utc,
+)
+from rheo_assets.errors import DeclarationError, InvalidValue
+
+Value = str | int | datetime
+Partition = tuple[Value, ...]
+
+_FORBIDDEN_TEXT = re.compile(r"[/\\\x00-\x1f\x7f]")
+_ESCAPE = re.compile(r"%(?:25)*(?:2e|2f|5c|00)", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+class DimensionType(StrEnum):
+    """The three kinds of coordinate."""
+
+    STRING = "STRING"
+    LONG = "LONG"
+    DATETIME = "DATETIME"
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One coordinate: its name, its type, and how its values are read, rendered and stepped.
+
+    Attributes:
+        name: A Python identifier.
+        type: STRING, LONG or DATETIME; it wins over what a value looks like.
+        format: DATETIME: a strftime pattern.
+        transform: STRING: a function applied to every value that enters (`str.upper`).
+        granularity: DATETIME: the length of one step.
+        min: DATETIME: the earliest value there is.
+        digits: LONG: the width to which the rendering is padded with zeros.
+        insensitive: STRING: whether values are compared without case.
+
+    Raises:
+        DeclarationError: The attributes contradict each other.
+    """
+
+    name: str
+    type: DimensionType
+    format: str | None = None
+    transform: Callable[[str], str] | None = None
+    granularity: DatetimeGranularity | None = None
+    min: datetime | None = None
+    digits: int | None = None
+    insensitive: bool = False
+
+    def __post_init__(self) -> None:
+        if not _NAME.match(self.name):
+            raise DeclarationError(
+                f"dimension {self.name!r}", "is not a Python identifier", "Use letters, digits and '_'"
+            )
+        if self.type is DimensionType.DATETIME:
+            self._settle_datetime()
+        elif self.granularity or self.min or (self.format and self.type is DimensionType.LONG):
+            raise DeclarationError(
+                f"dimension '{self.name}'", f"is {self.type} and takes no datetime format, granularity or min"
+            )
+        if self.digits is not None and (
+            self.type is not DimensionType.LONG or not isinstance(self.digits, int) or self.digits < 1
+        ):
+            raise DeclarationError(
+                f"dimension '{self.name}'",
+                f"`digits` is {self.digits!r} on a {self.type}",
+                "It is a positive number, and for a LONG only",
+            )
+        if self.insensitive and self.type is not DimensionType.STRING:
+            raise DeclarationError(f"dimension '{self.name}'", "`insensitive` is for STRING only")
+
+    def _settle_datetime(self) -> None:
+        finest = finest_field(self.format) if self.format else None
+        if self.format and finest is None:
+            raise DeclarationError(
+                f"dimension '{self.name}'", f"format {self.format!r} has no date field", "Write e.g. '%Y-%m-%d'"
+            )
+        granularity = self.granularity or finest or DatetimeGranularity.DAY
+        if finest and finest.fineness < granularity.fineness:
+            raise DeclarationError(
+                f"dimension '{self.name}'",
+                f"format {self.format!r} shows no more than the {finest} but the granularity is {granularity}",
+                f"Use a format such as {DEFAULT_FORMAT.get(granularity, '%Y-%m-%d')!r}, or granularity {finest}",
+            )
+        object.__setattr__(self, "granularity", granularity)
+        object.__setattr__(self, "format", self.format or DEFAULT_FORMAT.get(granularity, "%Y-%m-%d"))
+        if _FORBIDDEN_TEXT.search(self.render(SAMPLE)):
+            raise DeclarationError(
+                f"dimension '{self.name}'",
+                f"format {self.format!r} makes {self.render(SAMPLE)!r}, which is no single path segment",
+                "Use '-' between the fields, or one dimension a segment",
+            )
+        if self.min is not None:
+            minimum, earliest = self.min, self.min
+            object.__setattr__(self, "min", None)
+            try:
+                earliest = self.read(minimum)  # type: ignore[assignment]
+            finally:
+                object.__setattr__(self, "min", earliest)
+
+    def read(self, value: object) -> Value:
+        """Returns the value that a user, a link or a path means, in its one canonical form.
+
+        Raises:
+            InvalidValue: It cannot be read as this dimension's type, or lies before `min`.
+        """
+        if self.type is DimensionType.DATETIME:
+            return self._read_datetime(value)
+        if self.type is DimensionType.LONG:
+            return self._read_long(value)
+        return self._read_text(value)
+
+    def _read_datetime(self, value: object) -> datetime:
+        assert self.granularity is not None
+        moment: datetime | None = None
+        if isinstance(value, datetime):
+            moment = in_utc(value)
+        elif isinstance(value, date):
+            moment = datetime(value.year, value.month, value.day)
+        elif isinstance(value, str):
+            moment = self._parse_datetime(value)
+        if moment is None:
+            raise InvalidValue(
+                self.name, value, f"a datetime, a date, text like {self.format!r} or ISO text such as '2021-09-20'"
+            )
+        moment = self.granularity.truncate(moment)
+        if self.min is not None and moment < self.min:
+            raise InvalidValue(self.name, self.render(moment), f"nothing before its min {self.render(self.min)}")
+        return moment
+
+    def _parse_datetime(self, text: str) -> datetime | None:
+        assert self.format is not None
+        try:
+            return in_utc(datetime.strptime(text, self.format))  # noqa: DTZ007  # naive means UTC
+        except ValueError:
+            pass
+        try:
+            return in_utc(datetime.fromisoformat(text))
+        except ValueError:
+            return None
+
+    def _read_long(self, value: object) -> int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value):
+            return int(value)
+        raise InvalidValue(self.name, value, "a whole number or its text")
+
+    def _read_text(self, value: object) -> str:
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise InvalidValue(self.name, value, "text")
+        text = str(value)
+        if self.transform is not None:
+            text = self._transformed(self.transform, text)
+        if not text or text in {".", ".."} or _FORBIDDEN_TEXT.search(text) or _ESCAPE.search(text):
+            raise InvalidValue(self.name, value, "text that is one path segment: not empty, no '/', no '..'")
+        return text
+
+    def _transformed(self, transform: Callable[[str], str], text: str) -> str:
+        try:
+            transformed = transform(text)
+        except Exception as error:
+            accepted = f"text that its format function takes, which raised {type(error).__name__}: {error}"
+            raise InvalidValue(self.name, text, accepted) from error
+        if not isinstance(transformed, str):
+            raise InvalidValue(self.name, text, f"text, but its format function returned {transformed!r}")
+        return transformed
+
+    def render(self, value: Value) -> str:
+        """Returns the value as it stands in paths, keys and tags."""
+        if self.type is DimensionType.DATETIME:
+            assert self.format is not None
+            assert isinstance(value, datetime)
+            # strftime leaves %Y of years before 1000 unpadded, which strptime does not read
+            form = self.format if value.year >= 1000 else self.format.replace("%Y", f"{value.year:04d}")
+            return value.strftime(form)
+        if self.type is DimensionType.LONG and self.digits:
+            return f"{value:0{self.digits}d}"
+        return str(value)
+
+    def comparable(self, value: Value) -> Value:
+        """Returns what two values of this dimension are compared by."""
+        return value.casefold() if self.insensitive and isinstance(value, str) else value
+
+    @property
+    def has_order(self) -> bool:
+        """Whether values have neighbours, so that ranges make sense."""
+        return self.type is not DimensionType.STRING
+
+    def ordinal(self, value: Value) -> int:
+        """Returns the number of a LONG or DATETIME value; neighbours differ by one."""
+        if self.granularity is not None:
+            return self.granularity.ordinal(value)  # type: ignore[arg-type]
+        assert isinstance(value, int)
+        return value
+
+    def at(self, ordinal: int) -> Value:
+        """Returns the value of that number.
+
+        Raises:
+            InvalidValue: There is no such date.
+        """
+        if self.granularity is None:
+            return ordinal
+        try:
+            return self.granularity.moment(ordinal)
+        except (ValueError, OverflowError):
+            raise InvalidValue(self.name, ordinal, "dates between the years 1 and 9999") from None
+
+    def shift(self, value: Value, steps: int) -> Value:
+        """Returns the value that many granules later (earlier when negative)."""
+        return self.at(self.ordinal(value) + steps) if steps else value
+
+    def convert(self, value: Value, source: Dimension) -> Value:
+        """Returns another dimension's value as one of this dimension, for EQUALS.
+
+        A finer DATETIME is truncated; a coarser one becomes its first value here, as a month its first Monday.
+
+        Raises:
+            InvalidValue: It means nothing here.
+        """
+        if self.granularity is not None and source.granularity is not None:
+            converted = self.read(value)
+            if compared_equal(converted, self, value, source):
+                return converted
+            return self.shift(converted, 1)  # the week in which the month begins belongs to the month before
+        if self.type is source.type:
+            return self.read(value) if self.type is not DimensionType.LONG else value
+        return self.read(source.render(value))
+
+
+def compared_equal(value: Value, dimension: Dimension, other: Value, other_dimension: Dimension) -> bool:
+    """Returns whether two values agree under EQUALS, in either order.
+
+    DATETIMEs agree at the coarser granularity, texts as one of the two dimensions would read the other's. A text agrees
+    with what it says: `"007"` with the LONG 7.
+    """
+    if dimension.granularity is not None and other_dimension.granularity is not None:
+        coarser = min(dimension.granularity, other_dimension.granularity, key=lambda g: g.fineness)
+        return coarser.truncate(value) == coarser.truncate(other)  # type: ignore[arg-type]
+    if dimension.type is not other_dimension.type:
+        if dimension.type is DimensionType.STRING:
+            value, dimension, other, other_dimension = other, other_dimension, value, dimension
+        try:
+            return value == dimension.convert(other, other_dimension)
+        except InvalidValue:
+            return False
+    return _texts_agree(value, dimension, other, other_dimension)
+
+
+def _texts_agree(value: Value, dimension: Dimension, other: Value, other_dimension: Dimension) -> bool:
+    def same(one: Value, two: Value) -> bool:
+        folds = dimension.insensitive or other_dimension.insensitive
+        return str(one).casefold() == str(two).casefold() if folds else one == two
+
+    if same(value, other) or dimension.transform is other_dimension.transform:
+        return same(value, other)
+    try:
+        return same(dimension.read(other), value) or same(other_dimension.read(value), other)
+    except InvalidValue:
+        return False
