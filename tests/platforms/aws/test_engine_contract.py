@@ -2,138 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rheo_assets.platforms.local.spark import SparkEngine
-from rheo_assets.runner.blobs import dump_callable
-from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
-from tests.platforms.aws.doubles.engines import APPLICATION, BENCHES, CLUSTERS, SERVICES, Bench, Setting
-from tests.platforms.aws.doubles.world import land, rows
+from tests.platforms.aws.doubles.engines import BENCHES, CLUSTERS, SERVICES, Bench, Setting
+from tests.platforms.aws.doubles.node import (
+    COLUMNS,
+    COPY,
+    NEVER,
+    SECONDS,
+    SLEEP,
+    WRONG,
+    Crash,
+    DyingStorage,
+    Node,
+    orders,
+)
 
 pytestmark = pytest.mark.spark
-
-OUT = "s3://lake/out/2024-01-30"
-NEVER: Callable[[], bool] = lambda: False  # noqa: E731
-
-
-def copy(inputs: Any, output: Any, params: Any) -> None:
-    folders = [Path(folder) for folder in inputs["orders"].local_paths]
-    found = [line for folder in folders for file in folder.glob("*.json") for line in file.read_text().splitlines()]
-    ordered = sorted(found, key=lambda line: int(json.loads(line)["id"]))
-    Path(output.local_paths[0], "part-0.json").write_text("".join(f"{line}\n" for line in ordered))
-
-
-def fail(inputs: Any, output: Any, params: Any) -> None:
-    Path(output.local_paths[0], "part-0.json").write_text('{"id": 0}\n')
-    raise ValueError("no such total")
-
-
-def sleep(inputs: Any, output: Any, params: Any) -> None:
-    print("asleep", flush=True)
-    time.sleep(120)
-
-
-COPY = {
-    "INLINED": copy,
-    "PYTHON": "output = orders.select('id').orderBy('id')",
-    "SPARK_SQL": "select id from orders order by id",
-    "PRESTO_SQL": "select id from orders order by id",
-    "SCALA": 'orders.select("id").orderBy("id")',
-}
-WRONG = {
-    "INLINED": fail,
-    "PYTHON": "total = 1\nraise ValueError('no such total')",
-    "SPARK_SQL": "select nothing_of_that_name from orders",
-    "PRESTO_SQL": "select nothing_of_that_name from orders",
-    "SCALA": "val total = 1\norders.select(nothing_of_that_name)",
-}
-SLEEP = {
-    "INLINED": sleep,
-    "PYTHON": "import time\nprint('asleep', flush=True)\ntime.sleep(120)\noutput = orders",
-    "PRESTO_SQL": "select sum(x * y % 7) as n from orders, unnest(sequence(1, 2000000)) as a(x), "
-    "unnest(sequence(1, 2000000)) as b(y)",
-}
-SECONDS = {"PYTHON": 4.0}  # that a job may take which takes for ever; 1 otherwise
-COLUMNS = {"INLINED": (None, [])}  # the rows and columns that are told of a result; a callable's is just files
-SILENT = {"PRESTO_SQL"}  # code that says nothing while it runs
-
-
-class Node:
-    """A node under test on one engine."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.log: list[str] = []
-
-    def land(self, day: int, *ids: int) -> None:
-        land(self.bench.storage, f"s3://lake/orders/2024-01-{day:02}", *({"id": each} for each in ids))
-
-    def run(self, task: Task, cancelled: Callable[[], bool] = NEVER) -> TaskResult:
-        return self.bench.fresh().run(task, self.log.append, cancelled)
-
-    def fails(self, task: Task, cancelled: Callable[[], bool] = NEVER) -> TaskFailure:
-        with pytest.raises(TaskFailure) as caught:
-            self.run(task, cancelled)
-        assert "'copy'" in caught.value.message
-        return caught.value
-
-    def task(self, lang: str, code: Any, *inputs: TaskInput, token: str = "e1-0-0", **more: Any) -> Task:
-        text = code if isinstance(code, str) else self.bench.keep(dump_callable(code, "copy"))
-        dimensions = {"day": "2024-01-30"}
-        return Task(
-            "copy", lang, text, inputs, TaskOutput(OUT), dimensions, application=APPLICATION, token=token, **more
-        )
-
-    def rows(self) -> list[dict[str, Any]]:
-        return rows(self.bench.storage, OUT)
-
-    def once_asleep(self, lang: str) -> Callable[[], bool]:
-        since = time.monotonic()
-        return lambda: "asleep" in self.log or (lang in SILENT and time.monotonic() - since > 0.5)
-
-    @property
-    def has_started(self) -> bool:
-        return self.bench.double.calls.get(self.bench.start, 0) > 0
-
-    @property
-    def started(self) -> list[str]:
-        """The tokens of the jobs that were started."""
-        return self.bench.double.tokens
-
-
-class Crash(BaseException):
-    """The end of a process."""
-
-
-class DyingStorage:
-    """A storage whose process dies at the first write after a job was started."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    def __getattr__(self, name: str) -> Any:
-        if name in {"create", "write"} and self._node.has_started:
-            raise Crash
-        return getattr(self._node.bench.storage, name)
-
-
-def orders(*days: int, missing: tuple[int, ...] = ()) -> TaskInput:
-    path = "s3://lake/orders/2024-01-{:02}"
-    return TaskInput(
-        "orders",
-        tuple(path.format(day) for day in days),
-        tuple(path.format(day) for day in missing),
-        format="json",
-        partitions=tuple((f"2024-01-{day:02}",) for day in days),
-    )
 
 
 @pytest.fixture
