@@ -260,3 +260,9 @@ def test_the_first_week_of_a_month_is_the_first_that_starts_in_it():
     assert week.convert(datetime(2021, 9, 1), month) == datetime(2021, 9, 6)
     assert week.convert(datetime(2021, 3, 1), month) == datetime(2021, 3, 1)
     assert month.convert(datetime(2021, 8, 30), week) == datetime(2021, 8, 1)
+
+
+@pytest.mark.parametrize(("pattern", "granularity"), [("%H", "HOUR"), ("%m-%d", "DAY"), ("%m", "MONTH"), ("%d", "DAY")])
+def test_a_format_that_does_not_say_which_value_it_shows_is_refused(pattern, granularity):
+    with pytest.raises(DeclarationError, match=rf"format '{pattern}' shows .*, which is read as .*Show the whole"):
+        Dimension("time", DimensionType.DATETIME, format=pattern, granularity=DatetimeGranularity(granularity))

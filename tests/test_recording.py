@@ -551,7 +551,7 @@ def levels(draw: st.DrawFn) -> tuple[dict[str, Any], list[st.SearchStrategy[Any]
             literals = st.integers() | windows
         else:
             granularities = ["YEAR", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND"]
-            level.update(draw(st.sampled_from([{"format": "%d.%m"}, *({"granularity": g} for g in granularities)])))
+            level.update(draw(st.sampled_from([{"format": "%d.%m.%Y"}, *({"granularity": g} for g in granularities)])))
             literals = moments | windows
         tree = {f"d{index}": level}
         spellings.insert(0, literals | st.just("*"))

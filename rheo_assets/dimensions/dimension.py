@@ -103,6 +103,7 @@ class Dimension:
                 f"format {self.format!r} makes {self.render(SAMPLE)!r}, which is no single path segment",
                 "Use '-' between the fields, or one dimension a segment",
             )
+        self._check_readable()
         if self.min is not None:
             minimum, earliest = self.min, self.min
             object.__setattr__(self, "min", None)
@@ -110,6 +111,20 @@ class Dimension:
                 earliest = self.read(minimum)  # type: ignore[assignment]
             finally:
                 object.__setattr__(self, "min", earliest)
+
+    def _check_readable(self) -> None:
+        """Refuses a format that does not say which value it shows: `%H` of a day, `%m` without a year."""
+        assert self.granularity is not None
+        sample = self.granularity.truncate(SAMPLE)
+        shown = self.render(sample)
+        again = self._parse_datetime(shown)
+        if again is not None and self.granularity.truncate(again) != sample:
+            raise DeclarationError(
+                f"dimension '{self.name}'",
+                f"format {self.format!r} shows {sample:%Y-%m-%d %H:%M:%S} as {shown!r}, which is read as "
+                f"{self.granularity.truncate(again):%Y-%m-%d %H:%M:%S}",
+                f"Show the whole {self.granularity}, as {DEFAULT_FORMAT.get(self.granularity, '%Y-%m-%d')!r} does",
+            )
 
     def read(self, value: object) -> Value:
         """Returns the value that a user, a link or a path means, in its one canonical form.
