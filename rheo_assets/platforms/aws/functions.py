@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rheo_assets.platforms.aws.patience import in_words
 from rheo_assets.platforms.local.functions import FunctionEngine
 from rheo_assets.runner.mirror import Mirror
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
@@ -61,8 +62,14 @@ class ProcessFunctions:
 
     def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
         """Runs the callable in a child process of this machine."""
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError
+
         environment = self._clients.child_environment()
-        return run_function(task, self._clients.client("s3"), environment, log, cancelled)
+        try:
+            return run_function(task, self._clients.client("s3"), environment, log, cancelled)
+        except (Boto3Error, BotoCoreError, ClientError) as error:
+            raise in_words(error, f"{task.node!r}: its callable's data on S3") from None
 
 
 def process_engine(platform: AwsPlatform) -> ProcessFunctions:

@@ -61,6 +61,8 @@ BAD_CREDENTIALS: Final = frozenset(
 
 def error_code(error: BaseException) -> str:
     """Returns AWS's own code of an error; empty for anything else."""
+    if type(error).__name__ == "S3UploadFailedError" and error.__context__ is not None:
+        return error_code(error.__context__)  # boto3 makes another error of it, with the same text
     response: dict[str, Any] = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 
@@ -104,11 +106,12 @@ def in_words(error: BaseException, doing: str) -> TaskFailure:
         return TaskFailure("user", f"{doing}: {told(error)}. Log in again, or set AWS_PROFILE")
     if not isinstance(error, ClientError):
         return TaskFailure("platform", f"{doing}: {told(error)}")
+    kind = "platform" if is_worth_another_try(error) else "user"
     text = str(error.response.get("Error", {}).get("Message", error))
     if error_code(error) in _FORBIDDEN:
         call = error.operation_name
         return TaskFailure("user", f"{doing}: the role that runs this may not call {call}: {text}. Allow it in IAM")
-    return TaskFailure("user", f"{doing}: {error_code(error)}: {text}")
+    return TaskFailure(kind, f"{doing}: {error_code(error)}: {text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ class Patience:
             except Exception as error:
                 lost = may_have_arrived(error)
                 if not lost and not is_busy(error):
-                    raise in_words(error, doing) from error
+                    raise in_words(error, doing) from (None if error_code(error) in BAD_CREDENTIALS else error)
                 if lost and time.monotonic() >= deadline:
                     text = f"{doing}: no answer for {self.seconds:.0f} s: {told(error)}"
                     raise TaskFailure("platform", text, unresolved=True) from error

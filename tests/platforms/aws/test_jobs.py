@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from rheo_assets.platforms.aws.jobs import JobState, Phase, RemoteEngine, Silence
-from rheo_assets.platforms.aws.patience import BAD_CREDENTIALS, Patience, told
+from rheo_assets.platforms.aws.patience import BAD_CREDENTIALS, Patience, in_words, told
 from rheo_assets.platforms.aws.watching import Watcher
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
 
@@ -239,6 +240,15 @@ def test_of_refused_credentials_only_the_code_is_told(code: str) -> None:
     assert f"AWS refused the credentials with {code}" in failure.message
     assert "SECRET" not in told(error)
     assert "SECRET" not in "".join(lines)
+
+
+def test_a_failed_upload_quotes_no_credentials() -> None:
+    cause = ClientError({"Error": {"Code": "ExpiredToken", "Message": QUOTED}}, "PutObject")
+    error = S3UploadFailedError(f"Failed to upload a to b: {cause}")
+    error.__context__ = cause  # boto3 raises it while it handles the other
+    assert "SECRET" in str(error)
+    assert told(error) == "AWS refused the credentials with ExpiredToken"
+    assert "SECRET" not in in_words(error, "it").message
 
 
 def test_what_cannot_be_read_or_stopped_quotes_no_credentials() -> None:

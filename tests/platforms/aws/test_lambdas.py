@@ -10,7 +10,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 
 from rheo_assets.errors import CapabilityMissing
 from rheo_assets.platforms.aws.function_package import function_package
+from rheo_assets.platforms.aws.functions import ProcessFunctions
 from rheo_assets.platforms.aws.jobs import Phase, RemoteEngine
 from rheo_assets.platforms.aws.lambdas import LambdaFunctions, LambdaSettings
 from rheo_assets.platforms.aws.storage import S3Storage
@@ -221,3 +222,11 @@ def test_pinned_requirements_travel_in_the_package(
     assert bench.run(bench.task(word, requirements=("toy-words==1.0",))).metadata["word"] == "packed"
     with pytest.raises(CapabilityMissing, match=r"no-such-words==2\.0 cannot be packed for Lambda"):
         function_package(("no-such-words==2.0",))
+
+
+def test_a_process_whose_data_s3_does_not_give_says_so(bench: Bench) -> None:
+    engine = ProcessFunctions(bench.world.clients)
+    made = bench.task(report)
+    with pytest.raises(TaskFailure, match="'report': its callable's data on S3: 404") as told:
+        engine.run(replace(made, code=f"{made.code}-gone"), print, lambda: False)
+    assert told.value.kind == "user"
