@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rheo_assets.platforms.aws.athena_result import measured
+from rheo_assets.platforms.aws.athena_statements import statements_of
 from rheo_assets.platforms.aws.athena_tables import Tables, database_name
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.jobs import JobState, Messages, Phase, RemoteEngine, Silence
@@ -39,7 +40,6 @@ _PHASES: Final = {
     "CANCELLED": Phase.STOPPED,
 }
 _SYSTEM: Final = 1  # AthenaError.ErrorCategory
-_FORMATS: Final = {"parquet": "PARQUET", "json": "JSON", "csv": "TEXTFILE", "orc": "ORC"}
 _LINE: Final = re.compile(r"\bline (\d+):")
 
 
@@ -267,32 +267,6 @@ class AthenaQueries:
         name, content, measured_nothing = empty_file(output, columns, folder)
         self._storage.write(f"{output.path}/{name}", content)
         return measured_nothing
-
-
-def statements_of(task: Task) -> list[str]:
-    """Returns the statements of a task as Athena gets them: the last one unloads its result into the output.
-
-    Raises:
-        Refusal: There is none, the last one answers nothing, or the output's format is one that Athena cannot write.
-    """
-    statements = split_statements(fill(task.code, parameters(task)).text)
-    if not statements:
-        raise Refusal("the query is empty: write a SELECT")
-    *before, last = (statement.strip().rstrip(";") for statement in statements)
-    first_word = re.match(r"\s*(?:--[^\n]*\n\s*)*\(*\s*(\w+)", last)
-    if first_word is None or first_word[1].upper() not in {"SELECT", "WITH", "VALUES", "TABLE"}:
-        raise Refusal("the last statement has no result for the node's output: end with a SELECT")
-    return [*before, f"UNLOAD (\n{last}\n) TO '{task.output.path}/' WITH ({_unload_options(task.output)})"]
-
-
-def _unload_options(output: TaskOutput) -> str:
-    options = [f"format = '{_FORMATS[output.format]}'"]
-    if output.format in {"parquet", "orc"}:
-        options.append(f"compression = '{str(output.options.get('compression') or 'SNAPPY').upper()}'")
-    if output.format == "csv":
-        delimiter = str(output.options.get("delimiter") or ",").replace("'", "''")
-        options.append(f"field_delimiter = '{delimiter}'")
-    return ", ".join(options)
 
 
 def _facts(chain: _Chain, execution: Mapping[str, Any]) -> dict[str, Any]:

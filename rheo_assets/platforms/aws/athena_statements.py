@@ -1,0 +1,40 @@
+"""The statements of a task as Athena gets them: the last one unloads its result into the output."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from rheo_assets.platforms.local.presto.execution import parameters
+from rheo_assets.platforms.local.presto.parameters import fill
+from rheo_assets.platforms.local.presto.refusals import Refusal
+from rheo_assets.runner.statements import split_statements
+from rheo_assets.runner.task import Task, TaskOutput
+
+_FORMATS: Final = {"parquet": "PARQUET", "json": "JSON", "csv": "TEXTFILE", "orc": "ORC"}
+
+
+def statements_of(task: Task) -> list[str]:
+    """Returns the statements of a task as Athena gets them: the last one unloads its result into the output.
+
+    Raises:
+        Refusal: There is none, the last one answers nothing, or the output's format is one that Athena cannot write.
+    """
+    statements = split_statements(fill(task.code, parameters(task)).text)
+    if not statements:
+        raise Refusal("the query is empty: write a SELECT")
+    *before, last = (statement.strip().rstrip(";") for statement in statements)
+    first_word = re.match(r"\s*(?:--[^\n]*\n\s*)*\(*\s*(\w+)", last)
+    if first_word is None or first_word[1].upper() not in {"SELECT", "WITH", "VALUES", "TABLE"}:
+        raise Refusal("the last statement has no result for the node's output: end with a SELECT")
+    return [*before, f"UNLOAD (\n{last}\n) TO '{task.output.path}/' WITH ({_unload_options(task.output)})"]
+
+
+def _unload_options(output: TaskOutput) -> str:
+    options = [f"format = '{_FORMATS[output.format]}'"]
+    if output.format in {"parquet", "orc"}:
+        options.append(f"compression = '{str(output.options.get('compression') or 'SNAPPY').upper()}'")
+    if output.format == "csv":
+        delimiter = str(output.options.get("delimiter") or ",").replace("'", "''")
+        options.append(f"field_delimiter = '{delimiter}'")
+    return ", ".join(options)
