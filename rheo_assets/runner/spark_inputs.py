@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from rheo_assets.runner.empty_outputs import EMPTY_SCHEMA
 from rheo_assets.runner.spark_failures import failure_of, reason
-from rheo_assets.runner.spark_schemas import Difference, footer_schema, hadoop_conf, merge_types, same_names
+from rheo_assets.runner.spark_schemas import Difference, footer_reader, hadoop_conf, merge_types, same_names
 from rheo_assets.runner.task import TaskFailure, TaskInput
 
 TYPED = {"parquet", "orc"}  # formats that carry their schema
@@ -131,9 +131,10 @@ def _partitions(spark: Any, node: str, item: TaskInput, names: Mapping[str, str]
         return [_partition(spark, node, item, path, name) for path, name in names.items()]
     found: list[Partition] = []
     known: dict[str, Any] = {}
+    read_footer = footer_reader(spark, item.format)
     for path, name in names.items():
         try:
-            footer = footer_schema(spark, path, item.format)
+            footer = read_footer(path)
         except Exception as error:
             _unreadable(node, item, path, name, error)
         if footer not in known:

@@ -46,11 +46,11 @@ def write_output(spark: Any, frame: Any, output: TaskOutput) -> Written:
     """
     from pyspark.sql import Observation, functions
 
-    jvm = spark.sparkContext._jvm
-    target, aside = (jvm.org.apache.hadoop.fs.Path(path) for path in writable(output))
+    path_class = spark.sparkContext._jvm.org.apache.hadoop.fs.Path  # looked up once: it is slow
+    target, aside = (path_class(path) for path in writable(output))
     files = target.getFileSystem(hadoop_conf(spark))
     files.delete(aside, True)  # what a crashed attempt left
-    fresh = jvm.org.apache.hadoop.fs.Path(aside, uuid.uuid4().hex)
+    fresh = path_class(aside, uuid.uuid4().hex)
     try:
         # Counted on the way out: the user's query runs once.
         counted = Observation()
@@ -59,9 +59,9 @@ def write_output(spark: Any, frame: Any, output: TaskOutput) -> Written:
         _writer(observed, output).save(fresh.toString())
         rows = int(counted._jo.getAsJava().get("rows"))  # `counted.get` would walk the map entry by entry
         if rows == 0 and output.format in WITHOUT_TYPES:
-            _leave_schema(jvm, files, fresh, frame.schema)
+            _leave_schema(path_class, files, fresh, frame.schema)
         preview = _preview(spark, frame.schema, output, fresh.toString()) if rows else ()
-        _swap(jvm, files, fresh, target, aside)
+        _swap(path_class, files, fresh, target, aside)
     finally:
         files.delete(aside, True)
     return Written(rows, tuple((field.name, field.dataType.simpleString()) for field in frame.schema), preview)
@@ -100,16 +100,16 @@ def _writer(frame: Any, output: TaskOutput) -> Any:
     return writer
 
 
-def _leave_schema(jvm: Any, files: Any, folder: Any, schema: Any) -> None:
-    stream = files.create(jvm.org.apache.hadoop.fs.Path(folder, EMPTY_SCHEMA))
+def _leave_schema(path_class: Any, files: Any, folder: Any, schema: Any) -> None:
+    stream = files.create(path_class(folder, EMPTY_SCHEMA))
     try:
         stream.write(bytearray(json.dumps(schema.jsonValue()).encode()))
     finally:
         stream.close()
 
 
-def _swap(jvm: Any, files: Any, fresh: Any, target: Any, aside: Any) -> None:
-    old = jvm.org.apache.hadoop.fs.Path(aside, "old")
+def _swap(path_class: Any, files: Any, fresh: Any, target: Any, aside: Any) -> None:
+    old = path_class(aside, "old")
     if files.exists(target) and not files.rename(target, old):
         raise OSError(f"the old content of {target.toString()} could not be moved aside")
     if not files.rename(fresh, target):

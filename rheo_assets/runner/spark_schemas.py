@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 _INTEGERS = ("tinyint", "smallint", "int", "bigint")
@@ -23,27 +23,42 @@ def hadoop_conf(spark: Any) -> Any:
     return spark._jsparkSession.sessionState().newHadoopConf()
 
 
-def footer_schema(spark: Any, path: str, format_: str) -> str:
-    """Returns the schema in the footer of the first file of a parquet or orc partition, as the file has it.
+def footer_reader(spark: Any, format_: str) -> Callable[[str], str]:
+    """Returns a function that reads the schema in the footer of the first file of a parquet or orc partition.
 
-    One footer costs a few milliseconds; asking Spark for the schema starts a job.
+    It answers as the file has it. One footer costs a few milliseconds; asking Spark for the schema starts a job.
+    Classes are looked up once: the JVM looks for each part of their names in all of Spark's jars.
     """
     jvm = spark.sparkContext._jvm
     conf = hadoop_conf(spark)
-    folder = jvm.org.apache.hadoop.fs.Path(path)
-    file = _first_file(folder.getFileSystem(conf), folder)
-    if file is None:
-        return path  # like no other: Spark is asked, and says what is wrong
-    if format_ == "orc":
-        with_conf = jvm.org.apache.orc.OrcFile.readerOptions(conf)
-        return str(jvm.org.apache.orc.OrcFile.createReader(file, with_conf).getSchema().toString())
-    reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(
-        jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(file, conf)
-    )
-    try:
-        return str(reader.getFileMetaData().getSchema().toString())
-    finally:
-        reader.close()
+    path_class = jvm.org.apache.hadoop.fs.Path
+    schema_of = (_orc_schema if format_ == "orc" else _parquet_schema)(jvm, conf)
+
+    def footer(path: str) -> str:
+        folder = path_class(path)
+        file = _first_file(folder.getFileSystem(conf), folder)
+        return path if file is None else schema_of(file)  # like no other: Spark is asked, and says what is wrong
+
+    return footer
+
+
+def _orc_schema(jvm: Any, conf: Any) -> Callable[[Any], str]:
+    orc = jvm.org.apache.orc.OrcFile
+    return lambda file: str(orc.createReader(file, orc.readerOptions(conf)).getSchema().toString())
+
+
+def _parquet_schema(jvm: Any, conf: Any) -> Callable[[Any], str]:
+    reader_class = jvm.org.apache.parquet.hadoop.ParquetFileReader
+    file_class = jvm.org.apache.parquet.hadoop.util.HadoopInputFile
+
+    def schema_of(file: Any) -> str:
+        reader = reader_class.open(file_class.fromPath(file, conf))
+        try:
+            return str(reader.getFileMetaData().getSchema().toString())
+        finally:
+            reader.close()
+
+    return schema_of
 
 
 def _first_file(files: Any, folder: Any) -> Any:
