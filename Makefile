@@ -30,7 +30,7 @@ dev: $(STAMP) ## Starts the Dagster UI with the code locations of workspace.yaml
 	@DAGSTER_HOME=$(RHEO_HOME)/dagster $(BIN)/dagster dev -w workspace.yaml
 
 test: $(STAMP) ## Runs all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder # the third works while the others wait
 
 fast: $(STAMP) ## Runs the tests that need no disk and no JVM
 	@$(BIN)/python -m pytest -m fast -q -n 2 --hypothesis-profile quick

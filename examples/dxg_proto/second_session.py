@@ -7,13 +7,14 @@ slips are mended: it asks for 'tpdef', writes the month as `09`, and adds one an
 """
 
 import logging
+import os
 from datetime import datetime, timedelta
 
 import rheo_assets as flow
 from examples.dxg_proto.landing import land
 from rheo_assets import *
 
-DAYS = 60
+DAYS = int(os.environ.get("DAYS", "60"))
 
 log = flow.init_basic_logging(root_level=logging.WARN)
 app = AWSApplication("dxg-proto", "us-east-1")

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -22,11 +23,20 @@ SELECTED = (
 )
 
 
+DAYS = 60 if os.environ.get("RHEO_FULL") else 12
+
+
 def run(module: str, home: Path, spark_home: Path) -> str:
     environment = {key: value for key, value in os.environ.items() if key != "DAGSTER_HOME"}
     ended = subprocess.run(
         [sys.executable, "-m", module],
-        env={**environment, "RHEO_HOME": str(home), "RHEO_PLATFORM": "local", "RHEO_SPARK_HOME": str(spark_home)},
+        env={
+            **environment,
+            "RHEO_HOME": str(home),
+            "RHEO_PLATFORM": "local",
+            "RHEO_SPARK_HOME": str(spark_home),
+            "DAYS": str(DAYS),
+        },
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -45,17 +55,18 @@ def expected(day: str) -> list[tuple[object, ...]]:
     return sorted({tuple(row[name] for name in SELECTED) for row in whole})
 
 
-def test_example_1_waits_for_the_file_and_a_second_session_backfills_sixty_days(
+def test_example_1_waits_for_the_file_and_a_second_session_backfills_the_days_that_follow(
     tmp_path: Path, spark_home: Path
 ) -> None:
     home = tmp_path / "home"
     told = run("examples.dxg_proto.first_session", home, spark_home)
     assert "blocked, waiting for ('pdex[NA][2021-09-20]',)" in told
-    assert "60 days of tpdex are ready" in run("examples.dxg_proto.second_session", home, spark_home)
+    assert f"{DAYS} days of tpdex are ready" in run("examples.dxg_proto.second_session", home, spark_home)
 
     made = home / "s3" / "rheo-dxg-proto" / "internal_data" / "tpdex" / "NA"
     days = sorted(folder.name for folder in made.iterdir() if (folder / "_SUCCESS").exists())
-    assert (days[0], days[-1], len(days)) == ("2021-09-20", "2021-11-20", 62)
+    last = datetime(2021, 9, 21) + timedelta(DAYS)
+    assert (days[0], days[-1], len(days)) == ("2021-09-20", f"{last:%Y-%m-%d}", DAYS + 2)
     for day in (days[0], days[1], days[-1]):
         files = f"{made / day}/*.parquet"
         found = duckdb.execute(f"SELECT {', '.join(SELECTED)} FROM read_parquet('{files}')").fetchall()
