@@ -130,15 +130,15 @@ def test_several_targets_write_one_folder_and_replace_the_partition_once(lab: La
     query = PrestoSQL("select 1 as n")
     made = lab.node("made", query, InlinedCompute(writes("new")), dataset_format="csv")
     assert lab.run(made).execution.status == Status.COMPLETED
-    assert lab.content(made) == {**NEW, "part-00000.csv": "n\n1\n"}
+    assert lab.content(made) == {**NEW, "part-00000.csv": "1\n"}
     worse = lab.app.patch_data(
         "made", compute_targets=[PrestoSQL("select 2 as n"), InlinedCompute(writes("half", fail)), query]
     )
     outcome = lab.run(worse)
     assert [record.status for record in outcome.execution.records] == ["COMPLETED", "FAILED", "COMPLETED"]
-    assert lab.content(made) == {**OLD, "a.txt": "new", "b.txt": "new", "part-00000.csv": "n\n1\n"}
+    assert lab.content(made) == {**OLD, "a.txt": "new", "b.txt": "new", "part-00000.csv": "1\n"}
     lab.run(lab.app.patch_data("made", compute_targets=[query]))
-    assert lab.content(made) == {"_SUCCESS": "", "part-00000.csv": "n\n1\n"}
+    assert lab.content(made) == {"_SUCCESS": "", "part-00000.csv": "1\n"}
 
 
 def test_another_try_finds_what_the_first_one_found(lab: Lab) -> None:
