@@ -178,12 +178,10 @@ def clients(url: str) -> Any:
 def drive_glue(url: str) -> None:
     """Waits for runs of Glue."""
     from rheo_assets.platforms.aws.glue import GlueJobs, GlueSettings
-    from rheo_assets.platforms.aws.spark_jobs import unrepeated_client
     from rheo_assets.platforms.aws.storage import S3Storage
 
     opened = clients(url)
-    glue = unrepeated_client(opened, "glue")
-    jobs = GlueJobs(glue, S3Storage(opened), lambda name: f"s3://rheo-{name}", GlueSettings("role"), "us-east-1")
+    jobs = GlueJobs(opened, S3Storage(opened), lambda name: f"s3://rheo-{name}", GlueSettings("role"))
     jobs.takeover = 5.0
     drive(url, jobs, "PYTHON", "output = 1")
 
@@ -226,9 +224,7 @@ def drive(url: str, service: Any, lang: str, code: str) -> None:
 
 def each_thread(url: str) -> None:
     """The control: a thread a job."""
-    from rheo_assets.platforms.aws.spark_jobs import unrepeated_client
-
-    glue = unrepeated_client(clients(url), "glue")
+    glue = clients(url).client("glue", repeats=False)
     ended = threading.Event()
 
     def poll(number: int) -> None:

@@ -16,9 +16,9 @@ from rheo_assets.platforms.aws.athena_statements import statements_of
 from rheo_assets.platforms.aws.athena_tables import Tables, database_name
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.jobs import JobState, Messages, Phase, RemoteEngine, Silence
+from rheo_assets.platforms.aws.opening import remote_engine
 from rheo_assets.platforms.aws.patience import is_worth_another_try, told
 from rheo_assets.platforms.aws.samples import objects
-from rheo_assets.platforms.aws.watching import process_watcher
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.platforms.local.presto.execution import parameters
 from rheo_assets.platforms.local.presto.parameters import fill
@@ -281,7 +281,4 @@ def _facts(chain: _Chain, execution: Mapping[str, Any]) -> dict[str, Any]:
 
 def athena_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs Presto SQL on Athena; its options are those of `AthenaSettings`."""
-    settings = AthenaSettings(**platform.options("athena"))
-    clients = platform.clients_of("athena")
-    service = AthenaQueries(clients, platform.storage, lambda name: f"s3://{platform.bucket(name)}", settings)
-    return RemoteEngine(service, process_watcher())
+    return remote_engine(AthenaQueries, AthenaSettings, "athena", platform)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from rheo_assets.platforms.aws.costs import REGION, emr_dollars
 from rheo_assets.platforms.aws.jobs import JobState, Phase, RemoteEngine
+from rheo_assets.platforms.aws.opening import remote_engine
 from rheo_assets.platforms.aws.patience import error_code
-from rheo_assets.platforms.aws.spark_jobs import SparkJob, SparkJobs, settings_of, unrepeated_client
-from rheo_assets.platforms.aws.watching import process_watcher
-from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.platforms.aws.spark_jobs import SparkJob, SparkJobs
 from rheo_assets.runner.remote import JOB, TOKEN
 from rheo_assets.runner.task import Task
 
@@ -84,28 +83,16 @@ class EmrJobs(SparkJobs):
     Hints: `InstanceConfig` (`InstanceCount`, `InstanceType`), `RuntimeConfig` (a release label), `SparkCliArgs` (as
     spark-submit takes them), `Timeout` in minutes.
 
-    Args:
-        emr: A client of EMR that repeats no call by itself: a second `RunJobFlow` would start a second cluster.
-        storage: Where the application's own objects lie.
-        home: Returns the URI of an application's bucket.
-        settings: What clusters get by default.
-        region: The region, for links.
     """
 
     title: str = "EMR"
+    service: str = "emr"
+    _settings: EmrSettings
     polite_seconds = 30.0
-
-    def __init__(
-        self, emr: Any, storage: Storage, home: Callable[[str], str], settings: EmrSettings, region: str
-    ) -> None:
-        super().__init__(storage, home)
-        self._emr = emr
-        self._settings = settings
-        self._region = region
 
     def find(self, job: SparkJob) -> str | None:
         """Looks for the cluster that is named after the token."""
-        pages = self._emr.get_paginator("list_clusters").paginate(CreatedAfter=job.since)
+        pages = self._client.get_paginator("list_clusters").paginate(CreatedAfter=job.since)
         found = (cluster["Id"] for page in pages for cluster in page["Clusters"] if cluster["Name"] == _name(job))
         cluster = next(found, None)
         return None if cluster is None else str(cluster)
@@ -126,7 +113,7 @@ class EmrJobs(SparkJobs):
             instances["Ec2SubnetId"] = settings.subnet
         more = {"SecurityConfiguration": settings.security_configuration} if settings.security_configuration else {}
         tags = {_TAG_TOKEN: job.task.token, _TAG_TYPE: instance_type, _TAG_COUNT: str(count), **settings.tags}
-        answer = self._emr.run_job_flow(
+        answer = self._client.run_job_flow(
             Name=_name(job),
             LogUri=f"{job.folder}/logs/",
             ReleaseLabel=str(job.task.hints.get("RuntimeConfig") or settings.release),
@@ -154,7 +141,7 @@ class EmrJobs(SparkJobs):
 
     def stop(self, job: str) -> None:
         """Asks EMR to end the cluster; one that has ended is no error."""
-        self._emr.terminate_job_flows(JobFlowIds=[job])
+        self._client.terminate_job_flows(JobFlowIds=[job])
 
     def link(self, job: str) -> str:
         """Returns the cluster's page in the console."""
@@ -180,7 +167,7 @@ class EmrJobs(SparkJobs):
 
     def _listed(self, wanted: set[str]) -> Iterator[Mapping[str, Any]]:
         missing = set(wanted)
-        for number, page in enumerate(self._emr.get_paginator("list_clusters").paginate()):
+        for number, page in enumerate(self._client.get_paginator("list_clusters").paginate()):
             for cluster in page["Clusters"]:
                 if cluster["Id"] in missing:
                     missing.discard(cluster["Id"])
@@ -190,7 +177,7 @@ class EmrJobs(SparkJobs):
 
     def _state(self, job: str) -> JobState:
         try:
-            return emr_state(self._emr.describe_cluster(ClusterId=job)["Cluster"])
+            return emr_state(self._client.describe_cluster(ClusterId=job)["Cluster"])
         except Exception as error:
             if error_code(error) != "InvalidRequestException":
                 raise
@@ -199,14 +186,7 @@ class EmrJobs(SparkJobs):
 
 def emr_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs Spark code on EMR; its options are those of `EmrSettings`."""
-    jobs = EmrJobs(
-        unrepeated_client(platform.clients_of("emr"), "emr"),
-        platform.storage,
-        lambda application: f"s3://{platform.bucket(application)}",
-        settings_of(EmrSettings, "emr", platform),
-        platform.region,
-    )
-    return RemoteEngine(jobs, process_watcher())
+    return remote_engine(EmrJobs, EmrSettings, "emr", platform)
 
 
 def emr_state(cluster: Mapping[str, Any]) -> JobState:

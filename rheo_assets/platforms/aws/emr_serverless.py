@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.costs import REGION, serverless_dollars
 from rheo_assets.platforms.aws.jobs import JobState, Phase, RemoteEngine
+from rheo_assets.platforms.aws.opening import remote_engine
 from rheo_assets.platforms.aws.patience import error_code
-from rheo_assets.platforms.aws.spark_jobs import SparkJob, SparkJobs, settings_of, unrepeated_client
-from rheo_assets.platforms.aws.watching import process_watcher
+from rheo_assets.platforms.aws.spark_jobs import SparkJob, SparkJobs
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import JOB, TOKEN
 
@@ -79,30 +80,23 @@ class ServerlessJobs(SparkJobs):
 
     Hints: `RuntimeConfig` (a release label), `SparkCliArgs` (as spark-submit takes them), `Timeout` in minutes.
 
-    Args:
-        emr: A client of EMR Serverless.
-        storage: Where the application's own objects lie.
-        home: Returns the URI of an application's bucket.
-        settings: What jobs get by default.
-        region: The region, for links.
     """
 
     title: str = "EMR Serverless"
+    service: str = "emr-serverless"
+    _settings: ServerlessSettings
 
     def __init__(
-        self, emr: Any, storage: Storage, home: Callable[[str], str], settings: ServerlessSettings, region: str
+        self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: ServerlessSettings
     ) -> None:
-        super().__init__(storage, home)
-        self._emr = emr
-        self._settings = settings
-        self._region = region
+        super().__init__(clients, storage, home, settings)
         self._applications: dict[str, str] = {}
 
     def find(self, job: SparkJob) -> str | None:
         """Looks through the application's runs for the one that is named after the token."""
         application = self._application(job)
         try:
-            pages = self._emr.get_paginator("list_job_runs").paginate(
+            pages = self._client.get_paginator("list_job_runs").paginate(
                 applicationId=application, createdAtAfter=job.since, PaginationConfig={"PageSize": _PAGE}
             )
             found = (run["id"] for page in pages for run in page.get("jobRuns", ()) if run.get("name") == _name(job))
@@ -135,7 +129,7 @@ class ServerlessJobs(SparkJobs):
         }
         if job.task.timeout is not None:  # ours is exact, this one is for the case that nobody watches
             run["executionTimeoutMinutes"] = max(_LEAST_MINUTES, math.ceil(job.task.timeout / 60))
-        answer = self._emr.start_job_run(**run)
+        answer = self._client.start_job_run(**run)
         return f"{application}/{answer['jobRunId']}"
 
     def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
@@ -146,7 +140,7 @@ class ServerlessJobs(SparkJobs):
         """Asks the service to cancel the run; one that has ended is no error."""
         application, _, run = job.partition("/")
         try:
-            self._emr.cancel_job_run(applicationId=application, jobRunId=run)
+            self._client.cancel_job_run(applicationId=application, jobRunId=run)
         except Exception as error:
             if error_code(error) not in {"ValidationException", "ResourceNotFoundException", "ConflictException"}:
                 raise
@@ -186,7 +180,7 @@ class ServerlessJobs(SparkJobs):
                 gone += 1
         more = {"networkConfiguration": dict(self._settings.network)} if self._settings.network else {}
         # Two processes that ask at once share one application, and a deleted one is not answered again.
-        answer = self._emr.create_application(
+        answer = self._client.create_application(
             name=name,
             releaseLabel=release,
             type="SPARK",
@@ -197,13 +191,13 @@ class ServerlessJobs(SparkJobs):
         return str(answer["applicationId"])
 
     def _all_applications(self) -> Iterator[Mapping[str, Any]]:
-        for page in self._emr.get_paginator("list_applications").paginate(PaginationConfig={"PageSize": _PAGE}):
+        for page in self._client.get_paginator("list_applications").paginate(PaginationConfig={"PageSize": _PAGE}):
             yield from page.get("applications", ())
 
     def _state(self, job: str) -> JobState:
         application, _, run_id = job.partition("/")
         try:
-            run = self._emr.get_job_run(applicationId=application, jobRunId=run_id)["jobRun"]
+            run = self._client.get_job_run(applicationId=application, jobRunId=run_id)["jobRun"]
         except Exception as error:
             if error_code(error) != "ResourceNotFoundException":
                 raise
@@ -213,14 +207,7 @@ class ServerlessJobs(SparkJobs):
 
 def emr_serverless_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs Spark code on EMR Serverless; its options are those of `ServerlessSettings`."""
-    jobs = ServerlessJobs(
-        unrepeated_client(platform.clients_of("emr_serverless"), "emr-serverless"),
-        platform.storage,
-        lambda application: f"s3://{platform.bucket(application)}",
-        settings_of(ServerlessSettings, "emr_serverless", platform),
-        platform.region,
-    )
-    return RemoteEngine(jobs, process_watcher())
+    return remote_engine(ServerlessJobs, ServerlessSettings, "emr_serverless", platform)
 
 
 def serverless_state(run: Mapping[str, Any]) -> JobState:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.costs import REGION, dpus, glue_dollars
 from rheo_assets.platforms.aws.jobs import JobState, Phase, RemoteEngine
+from rheo_assets.platforms.aws.opening import remote_engine
 from rheo_assets.platforms.aws.patience import error_code
-from rheo_assets.platforms.aws.spark_jobs import SparkJob, SparkJobs, settings_of, unrepeated_client
-from rheo_assets.platforms.aws.watching import process_watcher
+from rheo_assets.platforms.aws.spark_jobs import SparkJob, SparkJobs
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import JOB, TOKEN
 from rheo_assets.runner.task import Task, TaskResult
@@ -90,23 +91,14 @@ class GlueJobs(SparkJobs):
     with a warning), `WorkerType`, `NumberOfWorkers`, `Timeout` in minutes, and `MaxCapacity`: DPUs, which Glue takes
     only before version 2.0; they become as many workers of G.1X, which are one DPU each, at least two.
 
-    Args:
-        glue: A client of Glue that repeats no call by itself: a second `StartJobRun` would start a second run.
-        storage: Where the application's own objects lie.
-        home: Returns the URI of an application's bucket.
-        settings: What jobs get by default.
-        region: The region, for links.
     """
 
     title: str = "Glue"
+    service: str = "glue"
+    _settings: GlueSettings
 
-    def __init__(
-        self, glue: Any, storage: Storage, home: Callable[[str], str], settings: GlueSettings, region: str
-    ) -> None:
-        super().__init__(storage, home)
-        self._glue = glue
-        self._settings = settings
-        self._region = region
+    def __init__(self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: GlueSettings) -> None:
+        super().__init__(clients, storage, home, settings)
         self._defined: dict[str, Mapping[str, Any]] = {}
 
     def find(self, job: SparkJob) -> str | None:
@@ -125,7 +117,7 @@ class GlueJobs(SparkJobs):
         mine = {"--scriptLocation": job.script, JOB: job.folder, TOKEN: job.task.token}
         sizes = {name: definition[name] for name in ("WorkerType", "NumberOfWorkers", "Timeout")}
         try:
-            answer = self._glue.start_job_run(
+            answer = self._client.start_job_run(
                 JobName=job.name, Arguments={**definition["DefaultArguments"], **mine}, **sizes
             )
         except Exception as error:
@@ -153,7 +145,7 @@ class GlueJobs(SparkJobs):
             OSError: Glue refused, and the run goes on.
         """
         name, _, run = job.rpartition("/")
-        for refused in self._glue.batch_stop_job_run(JobName=name, JobRunIds=[run]).get("Errors", ()):
+        for refused in self._client.batch_stop_job_run(JobName=name, JobRunIds=[run]).get("Errors", ()):
             state = self.states([job])[job]
             if not state.phase.has_ended and state.name != "STOPPING":
                 raise OSError(f"Glue did not stop it: {refused.get('ErrorDetail')}")
@@ -220,16 +212,16 @@ class GlueJobs(SparkJobs):
 
     def _create_or_update(self, name: str, definition: Mapping[str, Any]) -> None:
         try:
-            current = self._glue.get_job(JobName=name)["Job"]
+            current = self._client.get_job(JobName=name)["Job"]
         except Exception as error:
             if error_code(error) != "EntityNotFoundException":
                 raise
             tags = {**self._settings.tags, "rheo:job": name[:256]}
-            self._glue.create_job(Name=name, Tags=tags, **definition)
+            self._client.create_job(Name=name, Tags=tags, **definition)
             return
         fields = {*definition, "Connections", "SecurityConfiguration"}
         if any((current.get(field) or None) != (definition.get(field) or None) for field in fields):
-            self._glue.update_job(JobName=name, JobUpdate=dict(definition))
+            self._client.update_job(JobName=name, JobUpdate=dict(definition))
 
     # The runs
 
@@ -238,7 +230,7 @@ class GlueJobs(SparkJobs):
         more: dict[str, Any] = {}
         while True:
             try:
-                page = self._glue.get_job_runs(JobName=name, MaxResults=_PAGE, **more)
+                page = self._client.get_job_runs(JobName=name, MaxResults=_PAGE, **more)
             except Exception as error:
                 if error_code(error) == "EntityNotFoundException":
                     return
@@ -259,7 +251,7 @@ class GlueJobs(SparkJobs):
                     break
         for run_id in missing:
             try:
-                yield run_id, glue_state(self._glue.get_job_run(JobName=name, RunId=run_id)["JobRun"])
+                yield run_id, glue_state(self._client.get_job_run(JobName=name, RunId=run_id)["JobRun"])
             except Exception as error:
                 if error_code(error) != "EntityNotFoundException":
                     raise
@@ -268,14 +260,7 @@ class GlueJobs(SparkJobs):
 
 def glue_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs Spark code on Glue; its options are those of `GlueSettings`."""
-    jobs = GlueJobs(
-        unrepeated_client(platform.clients_of("glue"), "glue"),
-        platform.storage,
-        lambda application: f"s3://{platform.bucket(application)}",
-        settings_of(GlueSettings, "glue", platform),
-        platform.region,
-    )
-    return RemoteEngine(jobs, process_watcher())
+    return remote_engine(GlueJobs, GlueSettings, "glue", platform)
 
 
 def glue_state(run: Mapping[str, Any]) -> JobState:

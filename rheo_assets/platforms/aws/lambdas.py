@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from rheo_assets.compute.targets import LAMBDA_SECONDS
-from rheo_assets.errors import CapabilityMissing
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.function_job import (
     CANCEL_FILE,
@@ -25,7 +24,7 @@ from rheo_assets.platforms.aws.function_job import (
 from rheo_assets.platforms.aws.function_package import function_package
 from rheo_assets.platforms.aws.jobs import JobState, Messages, Phase, RemoteEngine
 from rheo_assets.platforms.aws.messages import PipesMessages
-from rheo_assets.platforms.aws.watching import process_watcher
+from rheo_assets.platforms.aws.opening import remote_engine
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
@@ -210,14 +209,5 @@ def lambda_engine(platform: AwsPlatform) -> RemoteEngine:
     Raises:
         CapabilityMissing: The platform has no role for it.
     """
-    options = {"role": platform.role, **platform.options("lambda")}
-    if not options["role"]:
-        raise CapabilityMissing(
-            "Lambda needs a role: AwsPlatform(role='arn:aws:iam::…:role/…'), or InlinedCompute(…, engine='process') "
-            "to run callables beside the Dagster run"
-        )
-    settings = LambdaSettings(**options)
-    service = LambdaFunctions(
-        platform.clients_of("lambda"), platform.storage, lambda name: f"s3://{platform.bucket(name)}", settings
-    )
-    return RemoteEngine(service, process_watcher())
+    otherwise = ", or InlinedCompute(…, engine='process') to run callables beside the Dagster run"
+    return remote_engine(LambdaFunctions, LambdaSettings, "lambda", platform, otherwise)

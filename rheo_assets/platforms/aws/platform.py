@@ -132,6 +132,10 @@ class AwsPlatform:
         """
         return bucket_name(self._bucket, application, self._account_or_zeros(), self.region)
 
+    def home(self, application: str) -> str:
+        """Returns the URI of an application's bucket."""
+        return f"s3://{self.bucket(application)}"
+
     def prepare(self, application: str) -> None:
         """Checks the credentials and makes the application's bucket where it is missing.
 

@@ -8,12 +8,11 @@ import threading
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final
 
-from rheo_assets.errors import CapabilityMissing, DeclarationError, did_you_mean, listed
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.jobs import JobState, Messages
 from rheo_assets.platforms.aws.messages import PipesMessages
@@ -22,14 +21,6 @@ from rheo_assets.platforms.aws.script import job_script
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import MESSAGES_FOLDER, RESULT_FILE, TASK_FILE
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
-
-if TYPE_CHECKING:
-    from rheo_assets.platforms.aws.emr import EmrSettings
-    from rheo_assets.platforms.aws.emr_serverless import ServerlessSettings
-    from rheo_assets.platforms.aws.glue import GlueSettings
-    from rheo_assets.platforms.aws.platform import AwsPlatform
-
-Settings = TypeVar("Settings", bound="GlueSettings | EmrSettings | ServerlessSettings")
 
 CLAIM_FILE: Final = "claim.json"
 RUN_FILE: Final = "run.json"
@@ -61,45 +52,29 @@ class SparkJob:
     since: datetime
 
 
-def settings_of(kind: type[Settings], engine: str, platform: AwsPlatform) -> Settings:
-    """Returns an engine's settings: the platform's role, and the options that were given for the engine.
-
-    Raises:
-        DeclarationError: An option that the engine does not have.
-        CapabilityMissing: The jobs have no role to run as.
-    """
-    given: dict[str, Any] = {"role": platform.role or "", **platform.options(engine)}
-    known = [field.name for field in fields(kind)]
-    strange = next((name for name in given if name not in known), None)
-    if strange is not None:
-        hint = f"Its options are {listed(known, 12)}.{did_you_mean(strange, known)}"
-        raise DeclarationError("AwsPlatform", f"engine_options of {engine!r} name {strange!r}", hint)
-    if not given["role"]:
-        raise CapabilityMissing(f"jobs of {engine!r} need an IAM role: AwsPlatform(role='arn:aws:iam::…:role/…')")
-    return kind(**given)
-
-
-def unrepeated_client(clients: Clients, service: str) -> Any:
-    """Returns a client that repeats no call by itself: who starts jobs looks first whether one has been started."""
-    return clients.client(service, repeats=False)
-
-
 class SparkJobs(ABC):
     """Runs tasks as Spark jobs of a service; see `JobService`.
 
     Args:
+        clients: Opens the service's client. It repeats no call by itself: a second start would be a second job.
         storage: Where the application's own objects lie.
         home: Returns the URI of an application's bucket, `s3://<bucket>`.
+        settings: What jobs get by default.
 
     Attributes:
+        service: The service's name in boto3's words.
         takeover: Seconds after which a driver that wanted to start a job, and did not, counts as dead.
     """
 
     title: str = ""
+    service: str = ""
     polite_seconds: float = 15.0
     takeover: float = 60.0
 
-    def __init__(self, storage: Storage, home: Callable[[str], str]) -> None:
+    def __init__(self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: Any) -> None:
+        self._client = clients.client(self.service, repeats=False)
+        self._region = clients.region
+        self._settings = settings
         self._storage = storage
         self._home = home
         self._me = uuid.uuid4().hex

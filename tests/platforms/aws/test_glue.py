@@ -11,12 +11,12 @@ import pytest
 from rheo_assets.platforms.aws.costs import dpus, glue_dollars
 from rheo_assets.platforms.aws.glue import GlueJobs, GlueSettings, glue_state, glue_version, glue_workers
 from rheo_assets.platforms.aws.jobs import JobState, Phase
-from rheo_assets.platforms.aws.spark_jobs import StillStarting, unrepeated_client
+from rheo_assets.platforms.aws.spark_jobs import StillStarting
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput
 from tests.platforms.aws.doubles.engines import BUCKET, home
 from tests.platforms.aws.doubles.glue import GlueDouble
 from tests.platforms.aws.doubles.host import SparkHost
-from tests.platforms.aws.doubles.world import REGION, World
+from tests.platforms.aws.doubles.world import World
 
 
 @pytest.fixture
@@ -31,8 +31,7 @@ def double(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Glu
 @pytest.fixture
 def jobs(world: World, double: GlueDouble) -> Callable[..., GlueJobs]:
     def opened(storage: Any = None, **settings: Any) -> GlueJobs:
-        client = unrepeated_client(world.clients, "glue")
-        return GlueJobs(client, storage or world.storage, home, GlueSettings("rheo-jobs", **settings), REGION)
+        return GlueJobs(world.clients, storage or world.storage, home, GlueSettings("rheo-jobs", **settings))
 
     return opened
 

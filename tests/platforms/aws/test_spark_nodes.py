@@ -10,7 +10,7 @@ import pytest
 
 import rheo_assets as flow
 from rheo_assets import AwsPlatform, S3Dataset
-from rheo_assets.compute.targets import Batch
+from rheo_assets.compute.targets import Batch, Inlined
 from rheo_assets.errors import CapabilityMissing, DeclarationError
 from rheo_assets.platforms.local.spark import SparkEngine
 from tests.platforms.aws.doubles.glue import GlueDouble
@@ -76,3 +76,19 @@ def test_each_engine_opens_with_its_options(world: World) -> None:
     aws = platform(world, role=ROLE, engine_options=options)
     titles = [aws.engine(Batch("output = 1", "PYTHON", engine=name)).service.title for name in options]  # type: ignore[attr-defined]
     assert titles == ["EMR", "EMR Serverless", "Glue"]
+
+
+def test_an_engine_with_a_region_of_its_own_links_there(world: World) -> None:
+    elsewhere = {name: {"region_name": "us-west-2"} for name in ("glue", "emr", "emr_serverless")}
+    aws = platform(world, role=ROLE, engine_options=elsewhere)
+    for name in elsewhere:
+        link = aws.engine(Batch("output = 1", "PYTHON", engine=name)).service.link("job/run")  # type: ignore[attr-defined]
+        assert link.startswith("https://us-west-2.console.aws.amazon.com/")
+
+
+def test_options_of_queries_and_functions_are_checked_as_those_of_spark(world: World) -> None:
+    aws = platform(world, role=ROLE, engine_options={"athena": {"work_group": "team"}, "lambda": {"memori": 1}})
+    with pytest.raises(DeclarationError, match="Did you mean 'workgroup'"):
+        aws.engine(Batch("select 1", "PRESTO_SQL", engine="athena"))
+    with pytest.raises(DeclarationError, match="Did you mean 'memory'"):
+        aws.engine(Inlined(print, engine="lambda"))

@@ -21,7 +21,6 @@ from rheo_assets.platforms.aws.glue import GlueJobs, GlueSettings
 from rheo_assets.platforms.aws.jobs import JobService, RemoteEngine
 from rheo_assets.platforms.aws.lambdas import LambdaFunctions, LambdaSettings
 from rheo_assets.platforms.aws.patience import Patience
-from rheo_assets.platforms.aws.spark_jobs import unrepeated_client
 from rheo_assets.platforms.aws.watching import Watcher
 from rheo_assets.platforms.capabilities import Engine, Storage
 from rheo_assets.platforms.local.spark import SparkEngine
@@ -33,7 +32,7 @@ from tests.platforms.aws.doubles.faults import Faults
 from tests.platforms.aws.doubles.functions import LambdaDouble
 from tests.platforms.aws.doubles.glue import GlueDouble
 from tests.platforms.aws.doubles.host import SparkHost
-from tests.platforms.aws.doubles.world import REGION, World
+from tests.platforms.aws.doubles.world import World
 
 APPLICATION = "shop"
 BUCKET = "rheo-shop"
@@ -176,26 +175,25 @@ def spark_host(setting: Setting, world: World) -> SparkHost:
 
 
 def glue(setting: Setting) -> Bench:
-    return remote(setting, GlueDouble, "start_job_run", "glue", GlueJobs, GlueSettings("rheo-jobs", workers=2))
+    return remote(setting, GlueDouble, "start_job_run", GlueJobs, GlueSettings("rheo-jobs", workers=2))
 
 
 def emr_serverless(setting: Setting) -> Bench:
     settings = ServerlessSettings("arn:aws:iam::123456789012:role/rheo-jobs")
-    return remote(setting, ServerlessDouble, "start_job_run", "emr-serverless", ServerlessJobs, settings)
+    return remote(setting, ServerlessDouble, "start_job_run", ServerlessJobs, settings)
 
 
 def emr(setting: Setting) -> Bench:
-    return remote(setting, EmrDouble, "run_job_flow", "emr", EmrJobs, EmrSettings("rheo-jobs"))
+    return remote(setting, EmrDouble, "run_job_flow", EmrJobs, EmrSettings("rheo-jobs"))
 
 
-def remote(setting: Setting, double: Any, start: str, client: str, jobs: Any, settings: Any) -> Bench:
+def remote(setting: Setting, double: Any, start: str, jobs: Any, settings: Any) -> Bench:
     """Returns the bench of a service that runs Spark jobs."""
     world = setting.world()
     host = spark_host(setting, world)
-    opened = unrepeated_client(world.clients, client)
 
     def fresh(storage: Storage | None = None) -> Engine:
-        service = jobs(opened, storage or world.storage, home, settings, REGION)
+        service = jobs(world.clients, storage or world.storage, home, settings)
         service.takeover = 0.5
         return patient(service)
 
