@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import re
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rheo_assets.platforms.aws.athena_result import measured
-from rheo_assets.platforms.aws.athena_statements import statements_of
+from rheo_assets.platforms.aws.athena_result import Measured, empty_file, measured
+from rheo_assets.platforms.aws.athena_statements import query_of, statements_of
 from rheo_assets.platforms.aws.athena_tables import Tables, database_name
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.jobs import JobState, Messages, Phase, RemoteEngine, Silence
@@ -20,10 +21,7 @@ from rheo_assets.platforms.aws.opening import remote_engine
 from rheo_assets.platforms.aws.patience import is_worth_another_try, told
 from rheo_assets.platforms.aws.samples import objects
 from rheo_assets.platforms.capabilities import Storage
-from rheo_assets.platforms.local.presto.execution import parameters
-from rheo_assets.platforms.local.presto.parameters import fill
 from rheo_assets.platforms.local.presto.refusals import Refusal
-from rheo_assets.runner.statements import split_statements
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
 
 if TYPE_CHECKING:
@@ -243,11 +241,8 @@ class AthenaQueries:
 
     def _columns_of_nothing(self, chain: _Chain) -> list[tuple[str, str]]:
         """Asks for the columns of a query without rows, which leaves no file that could say them."""
-        import time
-
-        *_, query = split_statements(fill(chain.task.code, parameters(chain.task)).text)
         started = self._athena().start_query_execution(
-            QueryString=f"SELECT * FROM (\n{query}\n) LIMIT 0",
+            QueryString=f"SELECT * FROM (\n{query_of(chain.task)}\n) LIMIT 0",
             **self._where(chain.task),
         )["QueryExecutionId"]
         for pause in (0.2, 0.5, 1, 2, 4, 8, 15, 15, 15):
@@ -261,9 +256,7 @@ class AthenaQueries:
             time.sleep(pause)
         raise TaskFailure("platform", f"{chain.task.node!r}: Athena does not say which columns its empty result has")
 
-    def _leave_empty(self, output: TaskOutput, columns: Sequence[tuple[str, str]], folder: Path) -> Any:
-        from rheo_assets.platforms.aws.athena_result import empty_file
-
+    def _leave_empty(self, output: TaskOutput, columns: Sequence[tuple[str, str]], folder: Path) -> Measured:
         name, content, measured_nothing = empty_file(output, columns, folder)
         self._storage.write(f"{output.path}/{name}", content)
         return measured_nothing

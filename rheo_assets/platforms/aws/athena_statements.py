@@ -20,14 +20,27 @@ def statements_of(task: Task) -> list[str]:
     Raises:
         Refusal: There is none, the last one answers nothing, or the output's format is one that Athena cannot write.
     """
-    statements = split_statements(fill(task.code, parameters(task)).text)
-    if not statements:
-        raise Refusal("the query is empty: write a SELECT")
-    *before, last = (statement.strip().rstrip(";") for statement in statements)
+    *before, last = _filled(task)
     first_word = re.match(r"\s*(?:--[^\n]*\n\s*)*\(*\s*(\w+)", last)
     if first_word is None or first_word[1].upper() not in {"SELECT", "WITH", "VALUES", "TABLE"}:
         raise Refusal("the last statement has no result for the node's output: end with a SELECT")
     return [*before, f"UNLOAD (\n{last}\n) TO '{task.output.path}/' WITH ({_unload_options(task.output)})"]
+
+
+def query_of(task: Task) -> str:
+    """Returns the query whose result is the output, as the user wrote it but for its parameters.
+
+    Raises:
+        Refusal: There is none.
+    """
+    return _filled(task)[-1]
+
+
+def _filled(task: Task) -> list[str]:
+    statements = split_statements(fill(task.code, parameters(task)).text)
+    if not statements:
+        raise Refusal("the query is empty: write a SELECT")
+    return [statement.strip().rstrip(";") for statement in statements]
 
 
 def _unload_options(output: TaskOutput) -> str:
