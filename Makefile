@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 export RHEO_PLATFORM ?= local
 export RHEO_HOME ?= $(CURDIR)/.rheo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where it is set, each of the many processes would compile all of Dagster again, which takes longer than the rest.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test fast lint format bench clean
@@ -30,7 +32,7 @@ dev: $(STAMP) ## Starts the Dagster UI with the code locations of workspace.yaml
 	@DAGSTER_HOME=$(RHEO_HOME)/dagster $(BIN)/dagster dev -w workspace.yaml
 
 test: $(STAMP) ## Runs all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder # the third works while the others wait
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder # two work while two wait
 
 fast: $(STAMP) ## Runs the tests that need no disk and no JVM
 	@$(BIN)/python -m pytest -m fast -q -n 2 --hypothesis-profile quick

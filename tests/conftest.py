@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import rheo_assets as flow
+from rheo_assets.platforms.local.spark import SparkEngine
 
 # A busy machine is no reason to fail: nothing here is a test of speed. CI looks at the same examples every time, so
 # that a landing fails for what it changes; new examples are looked for on people's machines. `make fast` looks at few.
@@ -25,7 +26,11 @@ _LONG = ("demo", "web", "spark")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keeps the files of tests in memory where there is room: SQLite waits for a disk at each of its many commits."""
+    """Keeps the files of tests in memory where there is room, and lets their Spark workers end soon.
+
+    SQLite waits for a disk at each of its many commits.
+    """
+    os.environ.setdefault("RHEO_SPARK_IDLE_SECONDS", "60")
     memory = Path("/dev/shm")
     if "PYTEST_DEBUG_TEMPROOT" in os.environ or not (memory.is_dir() and os.access(memory, os.W_OK)):
         return
@@ -78,13 +83,23 @@ def app(new_app: Callable[[str], flow.Application]) -> flow.Application:
 
 
 @pytest.fixture(scope="session")
-def spark_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of one worker for the whole session; it also ends by itself soon after."""
-    home = tmp_path_factory.getbasetemp() / "spark-home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RHEO_SPARK_HOME", str(home))
-        patch.setenv("RHEO_SPARK_IDLE_SECONDS", "60")
-        yield home
+def spark_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one Spark worker for all processes of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "spark-home"
+
+
+@pytest.fixture(scope="session")
+def mortal_spark_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a Spark worker of this process alone, for tests that end it."""
+    return tmp_path_factory.getbasetemp() / "mortal-spark-home"
+
+
+@pytest.fixture
+def engine(tmp_path: Path, spark_home: Path, monkeypatch: pytest.MonkeyPatch) -> SparkEngine:
+    """A Spark engine over a root of its own, on the worker that all tests share."""
+    monkeypatch.setenv("RHEO_SPARK_HOME", str(spark_home))
+    return SparkEngine(tmp_path / "spark")
 
 
 @pytest.fixture

@@ -23,13 +23,20 @@ MEASURES = ["carrier", "flights", "mean_dep_delay", "total_dep_delay"]
 class Demo:
     """What the demo left behind."""
 
-    def __init__(self, home: Path, printed: str) -> None:
+    def __init__(self, home: Path, spark_home: Path, printed: str) -> None:
         self.home = home
+        self.spark_home = spark_home
         self.printed = printed
 
     def run(self) -> str:
         """Runs the demo and returns what it printed."""
-        environment = {**os.environ, "RHEO_HOME": str(self.home), "RHEO_PLATFORM": "local", "COLUMNS": "200"}
+        environment = {
+            **os.environ,
+            "RHEO_HOME": str(self.home),
+            "RHEO_SPARK_HOME": str(self.spark_home),
+            "RHEO_PLATFORM": "local",
+            "COLUMNS": "200",
+        }
         environment.pop("DAGSTER_HOME", None)
         ended = subprocess.run(
             [sys.executable, "-m", "examples.flights.demo"],
@@ -54,9 +61,9 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+def demo(tmp_path_factory: pytest.TempPathFactory, spark_home: Path) -> Demo:
     """The demo after its first run."""
-    made = Demo(tmp_path_factory.mktemp("flights"), "")
+    made = Demo(tmp_path_factory.mktemp("flights"), spark_home, "")
     made.printed = made.run()
     return made
 

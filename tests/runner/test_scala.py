@@ -1,4 +1,4 @@
-"""Scala snippets, in the JVM of the worker that all tests share."""
+"""Scala snippets, in the JVM of a worker."""
 
 import json
 import textwrap
@@ -14,6 +14,13 @@ from rheo_assets.platforms.local.spark import SparkEngine
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
 
 pytestmark = pytest.mark.spark
+
+
+@pytest.fixture
+def spark_home(mortal_spark_home: Path) -> Path:
+    """Some of these tests end their worker."""
+    return mortal_spark_home
+
 
 OUT = "s3://lake/out/NA/2024-01-03"
 COMPILE = """

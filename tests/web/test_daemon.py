@@ -202,7 +202,9 @@ def test_without_waiting_and_after_ctrl_c_the_daemon_goes_on_and_kill_ends_it(de
     assert app.has_active_record(held)
     script = deployment.root / "waits.py"
     script.write_text(
+        "import signal\n"
         "import rheo_assets as flow\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores Ctrl-C\n"
         f"app = flow.Application('shop', platform=flow.LocalPlatform({str(deployment.root)!r}))\n"
         "app.execute(app['made']['NA']['2024-07-02'])\n"
     )

@@ -7,15 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rheo_assets.platforms.local.spark import SparkEngine
 from tests.platforms.aws.doubles.world import World, running_world
-
-
-@pytest.fixture
-def engine(tmp_path: Path, spark_home: Path, monkeypatch: pytest.MonkeyPatch) -> SparkEngine:
-    """An engine over a root of its own, on the shared worker."""
-    monkeypatch.setenv("RHEO_SPARK_HOME", str(spark_home))
-    return SparkEngine(tmp_path / "spark")
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,13 @@ from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
 
 pytestmark = pytest.mark.spark
 
+
+@pytest.fixture
+def spark_home(mortal_spark_home: Path) -> Path:
+    """Some of these tests end their worker."""
+    return mortal_spark_home
+
+
 WHO = "import os\noutput = spark.sql(f'SELECT {os.getppid()} AS worker')"
 SLOW = "spark.range(1 << 40).selectExpr('sum(sqrt(id))').collect()"
 PATIENCE = 60
