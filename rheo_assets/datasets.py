@@ -7,23 +7,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from rheo_assets.dimensions import DimensionSpec, Partition
 from rheo_assets.errors import DeclarationError, InvalidValue
+from rheo_assets.platforms.uris import fault_of
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}\Z")
 _PLACEHOLDER = "{}"
 SUCCESS_FILE = "_SUCCESS"
 _WRITE_FILE = 'Write {"file": "_SUCCESS"}'
-_UNSAFE = re.compile(r"[/\\\0]|%(?:25)*(?:2e|2f|5c|00)", re.IGNORECASE)
-_LONGEST_NAME = 255  # bytes, on every common file system
 _READER_OPTIONS = ("dataset_format", "delimiter", "header", "compression")
-
-
-def is_one_name(name: str) -> bool:
-    """Returns whether the text stays one name of a path, also for a reader that decodes percent signs."""
-    return name not in {"", ".", ".."} and not _UNSAFE.search(name) and len(name.encode()) <= _LONGEST_NAME
 
 
 class DataFormat(StrEnum):
@@ -61,7 +56,7 @@ class SignalIntegrityProtocol:
             raise DeclarationError("protocol FILE_CHECK", f"its arguments are {self.args!r}", _WRITE_FILE)
         named = self.args.get("file", ())
         for name in named if isinstance(named, list | tuple | set) else (named,):
-            if not isinstance(name, str) or not is_one_name(name):
+            if not isinstance(name, str) or fault_of(name):
                 raise DeclarationError("protocol FILE_CHECK", f"file {name!r} is no file name", _WRITE_FILE)
         if not self.files:
             raise DeclarationError("protocol FILE_CHECK", "names no file", _WRITE_FILE)
@@ -80,12 +75,18 @@ SUCCESS: SignalIntegrityProtocol = SignalIntegrityProtocol("FILE_CHECK", {"file"
 class Layout:
     """Where a signal's partitions lie: `root/segment/segment`, one `{}` a dimension.
 
+    A value with the format `%Y/%m/%d` fills its `{}` with three segments.
+
     >>> Layout("s3://b/pdex", ("region={}", "{}")).folder(("NA", "2021-09-20"))
     's3://b/pdex/region=NA/2021-09-20'
     """
 
     root: str
     segments: tuple[str, ...]
+
+    def depth(self, spec: DimensionSpec) -> int:
+        """Returns how many folders below the root a partition lies."""
+        return len(self.segments) + sum(dimension.segments - 1 for dimension in spec)
 
     def folder(self, rendered: tuple[str, ...]) -> str:
         """Returns a partition's URI from its values as text, without a trailing slash."""
@@ -103,13 +104,11 @@ class Layout:
         Raises:
             InvalidValue: They are no partition, or do not render back to themselves.
         """
-        texts: list[str] = []
-        for pattern, segment in zip(self.segments, relative, strict=True):
-            expression = "(.+?)".join(re.escape(part) for part in pattern.split(_PLACEHOLDER))
-            match = re.fullmatch(expression, segment)
-            if match is None:
-                raise InvalidValue(",".join(spec.names), segment, f"paths like {pattern!r}")
-            texts.extend(match.groups())
+        path = "/".join(relative)
+        match = _expression(self.segments, tuple(dimension.segments for dimension in spec)).fullmatch(path)
+        if match is None:
+            raise InvalidValue(",".join(spec.names), path, f"paths like {'/'.join(self.segments)!r}")
+        texts = match.groups()
         partition = spec.read(texts)
         for dimension, value, text in zip(spec, partition, texts, strict=True):
             rendered = dimension.render(value)
@@ -120,6 +119,14 @@ class Layout:
                     f"values that render as they came ({rendered!r} is not {text!r}): declare `digits` or `format`",
                 )
         return partition
+
+
+@lru_cache(maxsize=1024)
+def _expression(segments: tuple[str, ...], spans: tuple[int, ...]) -> re.Pattern[str]:
+    """Returns the expression of a partition's path: a group a dimension, of as many segments as its values have."""
+    first, *others = (re.escape(part) for part in "/".join(segments).split(_PLACEHOLDER))
+    groups = ("(" + "/".join(["[^/]+?"] * span) + ")" for span in spans)
+    return re.compile(first + "".join(group + part for group, part in zip(groups, others, strict=True)), re.DOTALL)
 
 
 class S3Dataset:
@@ -149,12 +156,12 @@ class S3Dataset:
         if not isinstance(bucket, str) or not _BUCKET.match(bucket) or ".." in bucket:
             raise DeclarationError(where, f"{bucket!r} is no bucket name", "Letters, digits, '.', '_' and '-'")
         parts = folder.strip("/").split("/") if isinstance(folder, str) else [""]
-        if not all(is_one_name(part) for part in parts):
+        if any(fault_of(part) for part in parts):
             raise DeclarationError(where, f"folder {folder!r} is no key prefix", "Write names between '/', no '..'")
         segments: tuple[str, ...] = ()
         for pattern in partition_format:
             named = [part for part in pattern.strip("/").split("/") if part] if isinstance(pattern, str) else [""]
-            if not all(is_one_name(part) for part in named):
+            if any(fault_of(part) for part in named):
                 raise DeclarationError(
                     where, f"partition format {pattern!r} is no path", "Write names with one '{}' a dimension, no '..'"
                 )

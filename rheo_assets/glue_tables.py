@@ -10,6 +10,7 @@ from typing import Any, Final
 from rheo_assets.datasets import DataFormat, S3Dataset, check_options
 from rheo_assets.dimensions import Dimension, DimensionSpec, DimensionType
 from rheo_assets.errors import DeclarationError
+from rheo_assets.glue_projection import projected_digits, projected_format
 
 FORMAT_PARAMETER: Final = "rheo.format."
 
@@ -65,7 +66,7 @@ def dataset_of(
 
     Folders are Hive's, `region=NA/day=2021-09-20`, unless the table has a `storage.location.template`. A key is STRING,
     LONG or DATETIME after its type; the table parameter `rheo.format.<key>` makes it a DATETIME of that strftime
-    format, whatever its type.
+    format, whatever its type, and so does Athena's `projection.<key>.type` of `date` with its format.
 
     Args:
         table: A table as Glue's `GetTable` describes it, also with the answer's `{"Table": …}` around it.
@@ -176,14 +177,13 @@ def _column(declared: Sequence[str], where: str, longest: int) -> tuple[str, ...
 
 
 def _spec(keys: Sequence[tuple[str, str]], parameters: Mapping[str, str], where: str) -> DimensionSpec:
-    formats = {name.lower(): form for name, form in parameters.items()}
-    return DimensionSpec(
-        tuple(_dimension(name, kind, formats.get(f"{FORMAT_PARAMETER}{name}".lower()), where) for name, kind in keys)
-    )
+    return DimensionSpec(tuple(_dimension(name, kind, parameters, where) for name, kind in keys))
 
 
-def _dimension(name: str, hive_type: str, time_format: str | None, where: str) -> Dimension:
+def _dimension(name: str, hive_type: str, parameters: Mapping[str, str], where: str) -> Dimension:
     bare = hive_type.partition("(")[0].strip()
+    declared = {key.lower(): form for key, form in parameters.items()}.get(f"{FORMAT_PARAMETER}{name}".lower())
+    time_format = declared or projected_format(name, parameters)
     kind = DimensionType.DATETIME if time_format else _TYPES.get(bare)
     if kind is None:
         raise DeclarationError(
@@ -193,8 +193,9 @@ def _dimension(name: str, hive_type: str, time_format: str | None, where: str) -
         )
     if kind is DimensionType.DATETIME:
         time_format = time_format or _DATETIME_FORMATS[bare]
+    digits = projected_digits(name, parameters) if kind is DimensionType.LONG else None
     try:
-        return Dimension(name, kind, format=time_format)
+        return Dimension(name, kind, format=time_format, digits=digits)
     except DeclarationError as error:
         raise DeclarationError(
             where, f"partition key '{name}' cannot be a dimension ({error})", "Give a dimension_spec with another name"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rheo_assets.dimensions import Dimension
 from rheo_assets.errors import Contradiction, DeclarationError, NotConcrete
-from rheo_assets.filters import Exactly
+from rheo_assets.filters import Anything, Constraint, Exactly
 from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.signals import View
 
@@ -41,8 +42,13 @@ def paths_of(view: View, values: Sequence[object] | None = None) -> list[str]:
     if is_material:
         tip = view.tip("materialize")
         return [signal.layout.uri(spec, tip)]
-    texts = tuple(
-        dimension.render(constraint.value) if isinstance(constraint, Exactly) else str(constraint)
-        for dimension, constraint in zip(spec, view.constraints, strict=True)
-    )
-    return [signal.layout.folder(texts)]
+    texts = (_spelled(dimension, constraint) for dimension, constraint in zip(spec, view.constraints, strict=True))
+    return [signal.layout.folder(tuple(texts))]
+
+
+def _spelled(dimension: Dimension, constraint: Constraint) -> str:
+    if isinstance(constraint, Exactly):
+        return dimension.render(constraint.value)
+    if isinstance(constraint, Anything):
+        return "/".join([str(constraint)] * dimension.segments)  # a pattern's `*` stands for one path segment
+    return str(constraint)

@@ -19,10 +19,10 @@ def examples(percent: int) -> settings:
 _G = DatetimeGranularity
 FORMATS = {
     _G.YEAR: ["%Y", "%Y-%m-%d"],
-    _G.MONTH: ["%Y-%m", "%Y%m", "%Y-%m-%d"],
+    _G.MONTH: ["%Y-%m", "%Y%m", "%Y-%m-%d", "year=%Y/month=%m"],
     _G.WEEK: ["%Y-%m-%d", "%Y%m%d"],
-    _G.DAY: ["%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%Y-%m-%d %H-%M"],
-    _G.HOUR: ["%Y-%m-%d %H", "%Y%m%d%H", "%Y-%m-%dT%H:%M"],
+    _G.DAY: ["%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%Y-%m-%d %H-%M", "%Y/%m/%d", "%Y-%-m-%-d"],
+    _G.HOUR: ["%Y-%m-%d %H", "%Y%m%d%H", "%Y-%m-%dT%H:%M", "%Y/%m/%d/%H"],
     _G.MINUTE: ["%Y-%m-%d %H:%M", "%Y-%m-%d %H-%M", "%Y%m%d%H%M%S"],
     _G.SECOND: ["%Y-%m-%d %H:%M:%S", "%Y%m%dT%H%M%S"],
 }

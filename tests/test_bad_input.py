@@ -64,7 +64,7 @@ LINE = b'{"x": 1}\n'
         (lambda a: landed(a, {"d": {"type": "TEXT"}}), ["'o'", "'d'", "'TEXT'", "STRING"]),
         (lambda a: landed(a, {"d": {**DAY, "min": "soon"}}), ["'o'", "'d'", "'soon'", "ISO"]),
         (lambda a: landed(a, {"d": {"type": "LONG", "digits": "2"}}), ["'o'", "'d'", "'2'", "positive"]),
-        (lambda a: landed(a, {"d": {**DAY, "format": "%Y/%m/%d"}}), ["'o'", "'d'", "Use '-'"]),
+        (lambda a: landed(a, {"d": {**DAY, "format": "%Y/../%d"}}), ["'o'", "'d'", "'..'", "Write names between '/'"]),
         (lambda a: whole(a, {"d": DAY}), ["'o'", "'d'", "'{}'"]),
         (lambda a: landed(a, {"d": STRING}, ["NA"]), ["'o'", "['NA']", "Write"]),
         (lambda a: whole(a, None, None, "_SUCCESS"), ["'o'", "'_SUCCESS'", "FILE_CHECK"]),

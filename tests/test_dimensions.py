@@ -106,6 +106,8 @@ def test_a_partition_reads_back_from_its_texts(data):
         ("%Y-%m-%d %H", G.HOUR),
         ("%Y-%m-%d %H-%M", G.MINUTE),
         ("%Y-%m-%dT%H:%M:%S", G.SECOND),
+        ("year=%Y/month=%m", G.MONTH),
+        ("%Y/%m/%d/%H", G.HOUR),
         (None, G.DAY),
     ],
 )
@@ -147,6 +149,11 @@ def test_each_granularity_has_a_default_format(granularity, text):
 )
 def test_a_day_is_read_from_dates_in_every_form(spelled):
     assert dimension(type=DATETIME, format="%Y%m%d").read(spelled) == datetime(2021, 9, 20)
+
+
+def test_an_unpadded_format_reads_what_it_shows():
+    d = dimension(type=DATETIME, format="%Y-%-m-%-d")
+    assert d.render(d.read("2021-3-4")) == d.render(d.read("2021-03-04")) == "2021-3-4"
 
 
 @pytest.mark.parametrize("spelled", [7, "7", "07", "007", "+7"])
@@ -210,7 +217,16 @@ def test_a_value_that_cannot_be_read_names_the_dimension_and_what_it_takes(attri
     [
         ({"type": DATETIME, "format": "%Y-%m-%d", "granularity": "HOUR"}, "shows no more than the DAY"),
         ({"type": DATETIME, "format": "day"}, "no date field"),
-        ({"type": DATETIME, "format": "%Y/%m/%d"}, "no single path segment"),
+        ({"type": DATETIME, "format": "%Y/../%m"}, "would lead to another folder"),
+        ({"type": DATETIME, "format": "%Y/%%2e%%2e/%m"}, "percent-encoded"),
+        ({"type": DATETIME, "format": "/%Y/%m"}, "empty part"),
+        ({"type": DATETIME, "format": "%Y/%m/"}, "empty part"),
+        ({"type": DATETIME, "format": "%Y\\%m"}, "backslash"),
+        ({"type": DATETIME, "format": "%Y\n%m"}, "cannot be printed"),
+        ({"type": DATETIME, "format": "%D"}, "one of its fields has a '/'"),
+        ({"type": DATETIME, "format": "%s"}, "cannot be read back"),
+        ({"type": DATETIME, "format": ""}, "no date field"),
+        ({"type": DATETIME, "format": 7}, "no date field"),
         ({"type": DATETIME, "granularity": "FORTNIGHT"}, "One of"),
         ({"type": DATETIME, "digits": 2}, "LONG"),
         ({"type": DATETIME, "format": str.upper}, "STRING only"),

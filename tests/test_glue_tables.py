@@ -89,6 +89,42 @@ def test_a_format_parameter_makes_a_key_a_datetime(hive_type: str):
     assert spec["Hour"].granularity is DatetimeGranularity.HOUR
 
 
+def projected(**keys: str) -> dict[str, Any]:
+    """Returns a table with date keys of these Java formats, projected onto `…/<key>/<key>`."""
+    parameters = {f"projection.{key}.type": "date" for key in keys}
+    parameters |= {f"projection.{key}.format": form for key, form in keys.items()}
+    parameters |= {"storage.location.template": "s3://lake/orders/" + "/".join(f"${{{key}}}" for key in keys)}
+    return table([(key, "string") for key in keys], parameters)
+
+
+@pytest.mark.parametrize(
+    ("form", "folder"),
+    [
+        ("yyyy/MM/dd", "2021/09/05"),
+        ("yyyy/MM/dd/HH", "2021/09/05/07"),
+        ("'year='yyyy'/month='M", "year=2021/month=9"),
+        ("yyyy-MM-dd''HH", "2021-09-05'07"),
+    ],
+)
+def test_a_key_that_athena_projects_as_a_date_is_a_datetime_in_its_format(form: str, folder: str):
+    dataset, spec = dataset_of(projected(day=form))
+    assert spec["day"].type is DimensionType.DATETIME
+    partition = spec.read(["2021-09-05T07"])
+    assert dataset.layout.uri(spec, partition) == f"s3://lake/orders/{folder}"
+    assert dataset.layout.parse(spec, tuple(folder.split("/"))) == partition
+
+
+def test_a_format_of_java_that_strftime_has_not_leaves_the_key_what_its_type_says():
+    assert dataset_of(projected(day="yyyy'W'ww"))[1]["day"].type is DimensionType.STRING
+
+
+@pytest.mark.parametrize(("digits", "text"), [("2", "07"), ("0", "7"), ("two", "7"), (None, "7")])
+def test_a_key_that_athena_projects_as_a_number_is_padded_as_it_says(digits: str | None, text: str):
+    said = {"projection.hour.type": "integer", "projection.hour.digits": digits}
+    _, spec = dataset_of(table([("hour", "int")], {key: value for key, value in said.items() if value is not None}))
+    assert spec.render(spec.read([7])) == (text,)
+
+
 def test_a_given_spec_replaces_types_and_names_but_not_folders():
     given_spec = {"area": {"type": "STRING", "hour": {"type": "LONG", "digits": 2}}}
     dataset, spec = dataset_of(table([("region", "binary"), ("hour", "int")]), given_spec)

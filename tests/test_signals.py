@@ -71,9 +71,11 @@ def test_a_path_renders_back_from_the_partition_it_is_parsed_to(data):
     patterns = data.draw(st.tuples(*[st.sampled_from(["{}", "part={}", "a{}b"]) for _ in spec]))
     layout = Layout("s3://bucket/x", patterns)
     texts = spec.render(partition)
-    relative = tuple(pattern.replace("{}", text) for pattern, text in zip(patterns, texts, strict=True))
-    assert layout.parse(spec, relative) == partition
+    filled = [pattern.replace("{}", text) for pattern, text in zip(patterns, texts, strict=True)]
+    relative = tuple(segment for part in filled for segment in part.split("/"))
     assert layout.uri(spec, partition) == "/".join(["s3://bucket/x", *relative])
+    assert layout.depth(spec) == len(relative)
+    assert layout.parse(spec, relative) == partition
 
 
 @pytest.mark.parametrize("flag", FLAGS)

@@ -76,7 +76,7 @@ class Watcher:
     def _find(self) -> list[Found]:
         layout = self.node.layout
         names = self.node.protocol.files if self.node.protocol is not None else None
-        return list(self._storage.find(layout.root, len(layout.segments), names))
+        return list(self._storage.find(layout.root, layout.depth(self.node.spec), names))
 
     def _differences(self, found: Sequence[Found], known: Mapping[str, str]) -> dict[str, str]:
         """Returns the new versions by path, and keeps which known files are not found any more."""

@@ -71,7 +71,7 @@ def _newest(platform: Platform, signal: DataNode | ExternalData, view: View) -> 
     """Returns the newest complete partition that fits a view: its ranges count back from there."""
     layout, newest = signal.layout, None
     names = signal.protocol.files if signal.protocol is not None else None
-    for segments, _ in platform.storage.find(layout.root, len(layout.segments), names):
+    for segments, _ in platform.storage.find(layout.root, layout.depth(signal.spec), names):
         try:
             partition = layout.parse(signal.spec, segments[:-1])
         except InvalidValue:

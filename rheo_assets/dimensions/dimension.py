@@ -8,20 +8,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from rheo_assets.dimensions.granularity import (
-    DEFAULT_FORMAT,
-    SAMPLE,
-    DatetimeGranularity,
-    finest_field,
-    in_utc,
-)
+from rheo_assets.dimensions import formats
+from rheo_assets.dimensions.granularity import DatetimeGranularity, in_utc
+from rheo_assets.dimensions.segments import fault_in
 from rheo_assets.errors import DeclarationError, InvalidValue
 
 Value = str | int | datetime
 Partition = tuple[Value, ...]
 
-_FORBIDDEN_TEXT = re.compile(r"[/\\\x00-\x1f\x7f]")
-_ESCAPE = re.compile(r"%(?:25)*(?:2e|2f|5c|00)", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -33,6 +27,9 @@ class DimensionType(StrEnum):
     DATETIME = "DATETIME"
 
 
+_READERS = (DimensionType.STRING, DimensionType.DATETIME, DimensionType.LONG)  # of two types the later reads the other
+
+
 @dataclass(frozen=True, slots=True)
 class Dimension:
     """One coordinate: its name, its type, and how its values are read, rendered and stepped.
@@ -40,7 +37,7 @@ class Dimension:
     Attributes:
         name: A Python identifier.
         type: STRING, LONG or DATETIME; it wins over what a value looks like.
-        format: DATETIME: a strftime pattern.
+        format: DATETIME: a strftime pattern; with `/` in it, a value is several path segments.
         transform: STRING: a function applied to every value that enters (`str.upper`).
         granularity: DATETIME: the length of one step.
         min: DATETIME: the earliest value there is.
@@ -83,27 +80,9 @@ class Dimension:
             raise DeclarationError(f"dimension '{self.name}'", "`insensitive` is for STRING only")
 
     def _settle_datetime(self) -> None:
-        finest = finest_field(self.format) if self.format else None
-        if self.format and finest is None:
-            raise DeclarationError(
-                f"dimension '{self.name}'", f"format {self.format!r} has no date field", "Write e.g. '%Y-%m-%d'"
-            )
-        granularity = self.granularity or finest or DatetimeGranularity.DAY
-        if finest and finest.fineness < granularity.fineness:
-            raise DeclarationError(
-                f"dimension '{self.name}'",
-                f"format {self.format!r} shows no more than the {finest} but the granularity is {granularity}",
-                f"Use a format such as {DEFAULT_FORMAT.get(granularity, '%Y-%m-%d')!r}, or granularity {finest}",
-            )
+        form, granularity = formats.settled(self.name, self.format, self.granularity)
         object.__setattr__(self, "granularity", granularity)
-        object.__setattr__(self, "format", self.format or DEFAULT_FORMAT.get(granularity, "%Y-%m-%d"))
-        if _FORBIDDEN_TEXT.search(self.render(SAMPLE)):
-            raise DeclarationError(
-                f"dimension '{self.name}'",
-                f"format {self.format!r} makes {self.render(SAMPLE)!r}, which is no single path segment",
-                "Use '-' between the fields, or one dimension a segment",
-            )
-        self._check_readable()
+        object.__setattr__(self, "format", form)
         if self.min is not None:
             minimum, earliest = self.min, self.min
             object.__setattr__(self, "min", None)
@@ -111,20 +90,6 @@ class Dimension:
                 earliest = self.read(minimum)  # type: ignore[assignment]
             finally:
                 object.__setattr__(self, "min", earliest)
-
-    def _check_readable(self) -> None:
-        """Refuses a format that does not say which value it shows: `%H` of a day, `%m` without a year."""
-        assert self.granularity is not None
-        sample = self.granularity.truncate(SAMPLE)
-        shown = self.render(sample)
-        again = self._parse_datetime(shown)
-        if again is not None and self.granularity.truncate(again) != sample:
-            raise DeclarationError(
-                f"dimension '{self.name}'",
-                f"format {self.format!r} shows {sample:%Y-%m-%d %H:%M:%S} as {shown!r}, which is read as "
-                f"{self.granularity.truncate(again):%Y-%m-%d %H:%M:%S}",
-                f"Show the whole {self.granularity}, as {DEFAULT_FORMAT.get(self.granularity, '%Y-%m-%d')!r} does",
-            )
 
     def read(self, value: object) -> Value:
         """Returns the value that a user, a link or a path means, in its one canonical form.
@@ -146,7 +111,7 @@ class Dimension:
         elif isinstance(value, date):
             moment = datetime(value.year, value.month, value.day)
         elif isinstance(value, str):
-            moment = self._parse_datetime(value)
+            moment = formats.read(self.format or "", value)
         if moment is None:
             raise InvalidValue(
                 self.name, value, f"a datetime, a date, text like {self.format!r} or ISO text such as '2021-09-20'"
@@ -155,17 +120,6 @@ class Dimension:
         if self.min is not None and moment < self.min:
             raise InvalidValue(self.name, self.render(moment), f"nothing before its min {self.render(self.min)}")
         return moment
-
-    def _parse_datetime(self, text: str) -> datetime | None:
-        assert self.format is not None
-        try:
-            return in_utc(datetime.strptime(text, self.format))  # noqa: DTZ007  # naive means UTC
-        except ValueError:
-            pass
-        try:
-            return in_utc(datetime.fromisoformat(text))
-        except ValueError:
-            return None
 
     def _read_long(self, value: object) -> int:
         if isinstance(value, int) and not isinstance(value, bool):
@@ -180,8 +134,8 @@ class Dimension:
         text = str(value)
         if self.transform is not None:
             text = self._transformed(self.transform, text)
-        if not text or text in {".", ".."} or _FORBIDDEN_TEXT.search(text) or _ESCAPE.search(text):
-            raise InvalidValue(self.name, value, "text that is one path segment: not empty, no '/', no '..'")
+        if fault := fault_in(text):
+            raise InvalidValue(self.name, value, f"text that is one path segment, but {text[:80]!r} {fault}")
         return text
 
     def _transformed(self, transform: Callable[[str], str], text: str) -> str:
@@ -199,12 +153,15 @@ class Dimension:
         if self.type is DimensionType.DATETIME:
             assert self.format is not None
             assert isinstance(value, datetime)
-            # strftime leaves %Y of years before 1000 unpadded, which strptime does not read
-            form = self.format if value.year >= 1000 else self.format.replace("%Y", f"{value.year:04d}")
-            return value.strftime(form)
+            return formats.shown(self.format, value)
         if self.type is DimensionType.LONG and self.digits:
             return f"{value:0{self.digits}d}"
         return str(value)
+
+    @property
+    def segments(self) -> int:
+        """How many path segments a rendered value is: 3 with the format `%Y/%m/%d`."""
+        return formats.segments(self.format) if self.format is not None else 1
 
     def comparable(self, value: Value) -> Value:
         """Returns what two values of this dimension are compared by."""
@@ -267,7 +224,7 @@ def compared_equal(value: Value, dimension: Dimension, other: Value, other_dimen
         coarser = min(dimension.granularity, other_dimension.granularity, key=lambda g: g.fineness)
         return coarser.truncate(value) == coarser.truncate(other)  # type: ignore[arg-type]
     if dimension.type is not other_dimension.type:
-        if dimension.type is DimensionType.STRING:
+        if _READERS.index(dimension.type) < _READERS.index(other_dimension.type):
             value, dimension, other, other_dimension = other, other_dimension, value, dimension
         try:
             return value == dimension.convert(other, other_dimension)

@@ -1,8 +1,7 @@
-"""The granularities of DATETIME dimensions: how time is cut, counted and shown; all of it naive and in UTC."""
+"""The granularities of DATETIME dimensions: how time is cut and counted; all of it naive and in UTC."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -68,7 +67,6 @@ _ORDINAL: dict[DatetimeGranularity, Callable[[datetime], int]] = {
     DatetimeGranularity.SECOND: lambda m: ((_day_number(m) * 24 + m.hour) * 60 + m.minute) * 60 + m.second,
 }
 _FIRST = datetime(1, 1, 1)
-SAMPLE = datetime(2021, 11, 22, 13, 14, 15)
 _MOMENT: dict[DatetimeGranularity, Callable[[int], datetime]] = {
     DatetimeGranularity.YEAR: lambda n: datetime(n, 1, 1),
     DatetimeGranularity.MONTH: lambda n: datetime(n // 12, n % 12 + 1, 1),
@@ -78,26 +76,6 @@ _MOMENT: dict[DatetimeGranularity, Callable[[int], datetime]] = {
     DatetimeGranularity.MINUTE: lambda n: _FIRST + timedelta(minutes=n),
     DatetimeGranularity.SECOND: lambda n: _FIRST + timedelta(seconds=n),
 }
-DEFAULT_FORMAT = {
-    DatetimeGranularity.HOUR: "%Y-%m-%d %H",
-    DatetimeGranularity.MINUTE: "%Y-%m-%d %H:%M",
-    DatetimeGranularity.SECOND: "%Y-%m-%d %H:%M:%S",
-}
-_FORMAT_FIELDS: tuple[tuple[DatetimeGranularity, frozenset[str]], ...] = (
-    (DatetimeGranularity.SECOND, frozenset("STXcfs")),
-    (DatetimeGranularity.MINUTE, frozenset("MR")),
-    (DatetimeGranularity.HOUR, frozenset("HI")),
-    (DatetimeGranularity.DAY, frozenset("djDFxaAuw")),
-    (DatetimeGranularity.WEEK, frozenset("UWV")),
-    (DatetimeGranularity.MONTH, frozenset("mbB")),
-    (DatetimeGranularity.YEAR, frozenset("YyG")),
-)
-
-
-def finest_field(pattern: str) -> DatetimeGranularity | None:
-    """Returns the granularity of the smallest field that a strftime pattern shows."""
-    fields = set(re.findall(r"%[-#]?([A-Za-z])", pattern.replace("%%", "")))
-    return next((granularity for granularity, letters in _FORMAT_FIELDS if fields & letters), None)
 
 
 def utc_naive(moment: datetime) -> datetime:

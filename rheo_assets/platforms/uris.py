@@ -57,18 +57,19 @@ def _segments(uri: str) -> list[str]:
     if len(parts) > 1 and parts[-1] == "":
         parts.pop()
     for part in parts:
-        fault = _fault(part)
+        fault = fault_of(part)
         if fault:
             raise ValueError(f"{uri!r} cannot be stored: {part!r} {fault}")
     return parts
 
 
-def _fault(part: str) -> str:
+def fault_of(part: str) -> str:
+    """Returns why a text is no one name of a path, as in `'..' would lead to another folder`; empty where it is one."""
     if part == "":
         return "is an empty part of the path; write one '/' between two names"
     if part in {".", ".."}:
         return "would lead to another folder"
-    for character, name in (("\\", "a backslash"), ("\0", "a NUL character")):
+    for character, name in (("/", "a '/'"), ("\\", "a backslash"), ("\0", "a NUL character")):
         if character in part:
             return f"contains {name}"
     if _ENCODED.search(part):

@@ -98,6 +98,22 @@ def test_a_rewritten_completion_file_runs_it_again(new_app: Callable[[], flow.Ap
     assert len(app.history(totals)) == 1
 
 
+def test_what_arrives_in_folders_of_dates_runs_the_node_that_writes_such_folders(
+    new_app: Callable[[], flow.Application],
+) -> None:
+    app = new_app()
+    orders = S3(app, "orders", "region", day={"type": "DATETIME", "format": "%Y/%m/%d"})
+    totals = node(app, "totals", [orders], compute_targets=[NOOPCompute])
+    app.activate()
+    land(app, orders, "NA", DAYS[0])
+    app.platform.storage.write("s3://outside/orders/NA/2024/3/2/_SUCCESS", b"")
+    app.settle()
+    assert [execution.partition for execution in app.history(totals)] == [("NA", "2024/03/01")]
+    path, _ = app.poll(totals["NA"][DAYS[0]])
+    assert path == f"s3://{BUCKET}/internal_data/totals/NA/2024/03/01"
+    assert app.platform.storage.version(f"{path}/_SUCCESS") is not None
+
+
 def test_data_is_loaded_from_s3(new_app: Callable[[], flow.Application]) -> None:
     app = new_app()
     lines = S3Dataset("111222333444", "outside", "orders", "{}", "{}", dataset_format="json")

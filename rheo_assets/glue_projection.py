@@ -1,0 +1,48 @@
+"""Athena's partition projection: how a table's parameters spell the values of a partition key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+_LETTERS: Final = {"M": "m", "d": "d", "H": "H", "m": "M", "s": "S"}
+_FIELDS: Final = {
+    **dict.fromkeys(("yyyy", "uuuu"), "%Y"),
+    **{letter * 2: f"%{field}" for letter, field in _LETTERS.items()},
+    **{letter: f"%-{field}" for letter, field in _LETTERS.items()},
+}
+_TOKEN: Final = re.compile(r"'(?P<text>[^']*)'|(?P<field>([A-Za-z])\3*)|(?P<other>.)", re.DOTALL)
+
+
+def projected_format(key: str, parameters: Mapping[str, str]) -> str | None:
+    """Returns the strftime format of a key that is projected as a date; None where it is not.
+
+    >>> projected_format("day", {"projection.day.type": "date", "projection.day.format": "yyyy/MM/dd"})
+    '%Y/%m/%d'
+    """
+    said = _said(key, parameters)
+    if said.get("type", "").lower() != "date" or "format" not in said:
+        return None
+    parts = []
+    for token in _TOKEN.finditer(said["format"]):
+        if token["field"]:
+            if token["field"] not in _FIELDS:
+                return None  # a letter of Java's that strftime has not: the key stays what its type says
+            parts.append(_FIELDS[token["field"]])
+        else:
+            text = token["text"] if token["other"] is None else token["other"]
+            parts.append((text or "'").replace("%", "%%"))
+    return "".join(parts)
+
+
+def projected_digits(key: str, parameters: Mapping[str, str]) -> int | None:
+    """Returns the width to which the values of a key that is projected as a number are padded; None: they are not."""
+    said = _said(key, parameters)
+    digits = said.get("digits", "")
+    return int(digits) if said.get("type", "").lower() == "integer" and re.fullmatch(r"[1-9][0-9]?", digits) else None
+
+
+def _said(key: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    prefix = f"projection.{key}.".lower()
+    return {n.lower().removeprefix(prefix): str(v) for n, v in parameters.items() if n.lower().startswith(prefix)}
