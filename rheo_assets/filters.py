@@ -133,6 +133,19 @@ def _meet_windows(dimension: Dimension, declared: Window, asked: Window, where: 
     return Window(kept[0], len(kept), asked.step) if kept else None
 
 
+def _meet_branches(spec: DimensionSpec, declared: Branch, asked: Branch, where: str) -> Branch | None:
+    """Returns what both let through; ranges come last: those of a branch that is not asked for do not matter."""
+    triples = list(zip(spec, declared, asked, strict=True))
+    met: dict[int, Constraint] = {}
+    for position in sorted(range(len(triples)), key=lambda n: isinstance(asked[n], Window)):
+        dimension, own, more = triples[position]
+        constraint = meet(dimension, own, more, where)
+        if constraint is None:
+            return None
+        met[position] = constraint
+    return tuple(met[position] for position in range(len(triples)))
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """The branches of a signal: a partition passes when any branch lets every dimension through."""
@@ -153,11 +166,7 @@ class Filter:
 
     def narrowed(self, spec: DimensionSpec, asked: Branch, where: str) -> Filter | None:
         """Returns this filter with one more branch's constraints on it; None when nothing passes both."""
-        kept = []
-        for branch in self.branches:
-            met = [meet(d, own, more, where) for d, own, more in zip(spec, branch, asked, strict=True)]
-            if all(constraint is not None for constraint in met):
-                kept.append(tuple(constraint for constraint in met if constraint is not None))
+        kept = [met for branch in self.branches if (met := _meet_branches(spec, branch, asked, where)) is not None]
         return Filter(tuple(dict.fromkeys(kept))) if kept else None
 
     def admits(self, spec: DimensionSpec, partition: Partition) -> bool:

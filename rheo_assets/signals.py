@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rheo_assets.dimensions import DimensionSpec, Partition, Value
-from rheo_assets.errors import DeclarationError, InvalidValue, NotConcrete, UnknownPartition
+from rheo_assets.dimensions import DimensionSpec, Partition
+from rheo_assets.errors import DeclarationError, NotConcrete, UnknownPartition
 from rheo_assets.filters import ANY, Branch, Constraint, Exactly, Filter, Window, read_constraint
+from rheo_assets.ranges import Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,7 @@ class View(Subscriptable):
     checks_range: bool = False
     is_nearest: bool = False
     narrowed: Filter = field(default=None, compare=False, repr=False)  # type: ignore[assignment]
+    reads: Range = field(default=None, compare=False, repr=False)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         spec = self.node.spec
@@ -143,6 +144,7 @@ class View(Subscriptable):
         if narrowed is None:
             raise self._unknown()
         object.__setattr__(self, "narrowed", narrowed)
+        object.__setattr__(self, "reads", Range.of(spec, self.node.filter, branch, f"'{self.node.id}'"))
         if self.is_nearest and self.checks_range:
             raise DeclarationError(
                 str(self),
@@ -197,32 +199,15 @@ class View(Subscriptable):
 
     def windows(self) -> tuple[Window | None, ...]:
         """Returns the range on each dimension or None; a filter's range counts once one is asked for."""
-        asked = self.constraints + (ANY,) * (len(self.node.spec) - len(self.constraints))
-        met = self.narrowed.branches[0]
-        return tuple(
-            constraint if isinstance(constraint, Window) and isinstance(own, Window) else None
-            for constraint, own in zip(met, asked, strict=True)
-        )
+        return self.reads.windows
 
     def partitions(self, tip: Partition) -> tuple[Partition, ...]:
         """Returns the partitions that are read for a tip, tip's side first.
 
-        One before a dimension's `min` is among them: it never exists, so a checked range that reaches there is never
-        complete.
+        What the declared filter does not have is not among them. One before a dimension's `min` is: it never exists, so
+        a checked range that reaches there is never complete.
         """
-        columns: list[list[Value]] = []
-        for dimension, window, value in zip(self.node.spec, self.windows(), tip, strict=True):
-            if window is None:
-                columns.append([value])
-                continue
-            column = []
-            for offset in window.offsets():
-                try:
-                    column.append(dimension.shift(value, offset))
-                except InvalidValue:  # before the year 1 or after 9999
-                    continue
-            columns.append(column)
-        return tuple(itertools.product(*columns))
+        return self.reads.partitions(tip)
 
     def tip_reading(self, first: Partition) -> Partition:
         """Returns the tip for which `first` is the first partition that is read.
@@ -230,12 +215,7 @@ class View(Subscriptable):
         Raises:
             InvalidValue: There is no such date.
         """
-        if not self.node.holds_data:
-            return first
-        return tuple(
-            value if window is None else dimension.shift(value, -window.shift)
-            for dimension, window, value in zip(self.node.spec, self.windows(), first, strict=True)
-        )
+        return self.reads.tip_reading(first) if self.node.holds_data else first
 
     @property
     def is_range(self) -> bool:

@@ -11,17 +11,10 @@ from typing import Final, NamedTuple
 from rheo_assets.dimensions import DimensionSpec, DimensionType, Partition, Value
 from rheo_assets.errors import InvalidValue
 from rheo_assets.filters import Window
+from rheo_assets.planning.bits import WIDTH, Blocks, Row, between, positions, put, runs, smear
 
-_WIDTH: Final = 4096
-_FULL: Final = (1 << _WIDTH) - 1
 _FIRST: Final = datetime(1, 1, 1)  # naive means UTC
 _LAST: Final = datetime(9999, 12, 31, 23, 59, 59)  # naive means UTC
-
-Row = Partition
-"""The values of every dimension but the axis."""
-
-Blocks = dict[tuple[Row, int], int]
-"""Bits by row and block number: bit `i` of block `n` stands for the axis ordinal `n * 4096 + i`."""
 
 
 class Stretch(NamedTuple):
@@ -72,7 +65,7 @@ class PartitionSet:
             return cls(spec, {(partition, 0): 1 for partition in partitions})
         ordinal = spec.dimensions[axis].ordinal
         for partition in partitions:
-            number, bit = divmod(ordinal(partition[axis]), _WIDTH)
+            number, bit = divmod(ordinal(partition[axis]), WIDTH)
             key = (partition[:axis] + partition[axis + 1 :], number)
             blocks[key] = blocks.get(key, 0) | 1 << bit
         return cls(spec, blocks)
@@ -89,7 +82,7 @@ class PartitionSet:
         if not isinstance(partition, tuple) or len(partition) != len(self.spec):
             return False
         row, ordinal = self._split(partition)
-        number, bit = divmod(ordinal, _WIDTH)
+        number, bit = divmod(ordinal, WIDTH)
         return bool(self.blocks.get((row, number), 0) >> bit & 1)
 
     def __iter__(self) -> Iterator[Partition]:
@@ -99,10 +92,10 @@ class PartitionSet:
         for number in sorted(by_number):
             columns: dict[int, list[Row]] = {}
             for row, bits in sorted(by_number[number]):
-                for bit in _bits(bits):
+                for bit in positions(bits):
                     columns.setdefault(bit, []).append(row)
             for bit in sorted(columns):
-                yield from self._column(number * _WIDTH + bit, columns[bit])
+                yield from self._column(number * WIDTH + bit, columns[bit])
 
     def __or__(self, other: PartitionSet) -> PartitionSet:
         self._check(other)
@@ -138,9 +131,21 @@ class PartitionSet:
         """Returns the oldest partition of each row."""
         lowest: dict[Row, int] = {}
         for (row, number), bits in self.blocks.items():
-            ordinal = number * _WIDTH + (bits & -bits).bit_length() - 1
+            ordinal = number * WIDTH + (bits & -bits).bit_length() - 1
             lowest[row] = min(ordinal, lowest.get(row, ordinal))
         return {row: next(self._column(ordinal, [row])) for row, ordinal in lowest.items()}
+
+    def where(self, admits: Callable[[Partition], bool], *, by_row: bool) -> PartitionSet:
+        """Returns those that are admitted.
+
+        Args:
+            admits: Whether a partition is.
+            by_row: Whether one partition of a row answers for all of them.
+        """
+        if not by_row:
+            return PartitionSet.of(self.spec, filter(admits, self))
+        rows = {row for row, partition in self.oldest().items() if admits(partition)}
+        return PartitionSet(self.spec, {key: bits for key, bits in self.blocks.items() if key[0] in rows})
 
     def carried(self, spec: DimensionSpec, images: Mapping[Row, Partition], *, moves: bool) -> PartitionSet:
         """Returns what the partitions become in another spec.
@@ -165,7 +170,7 @@ class PartitionSet:
         """Yields the partitions as stretches of neighbours, row by row."""
         for row, numbers in self._sorted_rows():
             start = length = 0
-            for ordinal, run in _runs(numbers):
+            for ordinal, run in runs(numbers):
                 if length and ordinal == start + length:
                     length += run
                     continue
@@ -194,9 +199,9 @@ class PartitionSet:
         low, length = (min(own.offsets()), own.length) if own is not None else (0, 1)
         step = _row_shifter(self, windows)
         for (row, number), bits in self.blocks.items():
-            smeared = _smear(bits, length)
+            smeared = smear(bits, length)
             for shifted in step(row):
-                _put(blocks, shifted, number * _WIDTH + low, smeared)
+                put(blocks, shifted, number * WIDTH + low, smeared)
         return self._within_bounds(blocks) if own is not None else PartitionSet(self.spec, blocks)
 
     def reaching(self, windows: Sequence[Window | None], found: PartitionSet) -> PartitionSet:
@@ -211,7 +216,7 @@ class PartitionSet:
             return PartitionSet(self.spec, blocks)
         lowest = dimension.ordinal(dimension.min or _FIRST)
         highest = dimension.ordinal(_LAST)
-        return self._kept((key, bits & _between(lowest, highest, key[1])) for key, bits in blocks.items())
+        return self._kept((key, bits & between(lowest, highest, key[1])) for key, bits in blocks.items())
 
     # partitions -----------------------------------------------------------------------------------------------
 
@@ -228,57 +233,6 @@ class PartitionSet:
         value = (self.spec.dimensions[self.axis].at(ordinal),)
         for row in rows:
             yield row[: self.axis] + value + row[self.axis :]
-
-
-def _bits(bits: int) -> Iterator[int]:
-    while bits:
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest
-
-
-def _runs(numbers: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    for number, block in numbers:
-        bits, ordinal = block, number * _WIDTH
-        while bits:
-            gap = (bits & -bits).bit_length() - 1
-            bits >>= gap
-            length = (~bits & (bits + 1)).bit_length() - 1
-            yield ordinal + gap, length
-            bits >>= length
-            ordinal += gap + length
-
-
-def _smear(bits: int, length: int) -> int:
-    """Returns the bits together with their next `length - 1` higher neighbours, in log2 steps."""
-    width = 1
-    while width < length:
-        step = min(width, length - width)
-        bits |= bits << step
-        width += step
-    return bits
-
-
-def _put(blocks: Blocks, row: Row, ordinal: int, bits: int) -> None:
-    number, offset = divmod(ordinal, _WIDTH)
-    bits <<= offset
-    while bits:
-        piece = bits & _FULL
-        if piece:
-            blocks[row, number] = blocks.get((row, number), 0) | piece
-        bits >>= _WIDTH
-        number += 1
-
-
-def _between(lowest: int, highest: int, number: int) -> int:
-    """Returns the bits of a block that stand for ordinals from the lowest to the highest."""
-    start = number * _WIDTH
-    mask = _FULL
-    if lowest > start:
-        mask &= ~((1 << min(lowest - start, _WIDTH)) - 1)
-    if highest < start + _WIDTH - 1:
-        mask &= (1 << max(highest - start + 1, 0)) - 1
-    return mask
 
 
 def _row_shifter(members: PartitionSet, windows: Sequence[Window | None]) -> Callable[[Row], Sequence[Row]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction, InvalidValue, Undetermined
@@ -12,6 +13,7 @@ from rheo_assets.nodes import DataNode
 from rheo_assets.planning.following import followers
 from rheo_assets.planning.partition_sets import PartitionSet, axis_of
 from rheo_assets.planning.plan import Tips
+from rheo_assets.ranges import Bound
 from rheo_assets.signals import Signal, View
 
 Solve = Callable[[Partition], Tips]
@@ -133,12 +135,24 @@ def _pins(branches: Iterable[tuple[object, ...]], position: int) -> bool:
 
 def read_by(view: View, tips: PartitionSet) -> PartitionSet:
     """Returns every partition that a view reads for any of the tips."""
-    return tips.spread(view.windows())
+    if not view.reads.bounds:
+        return tips.spread(view.windows())
+    return reduce(or_, (_let_through(bound, tips.spread(bound.windows)) for bound in view.reads.bounds))
 
 
 def starved(view: View, tips: PartitionSet, ready: PartitionSet) -> PartitionSet:
     """Returns the tips of a nearest view that have no ready partition in their range."""
-    return tips - tips.reaching(view.windows(), ready)
+    if not view.reads.bounds:
+        return tips - tips.reaching(view.windows(), ready)
+    for bound in view.reads.bounds:
+        tips = tips - tips.reaching(bound.windows, _let_through(bound, ready))
+    return tips
+
+
+def _let_through(bound: Bound, partitions: PartitionSet) -> PartitionSet:
+    axis = partitions.axis
+    admits = partial(bound.among.admits, partitions.spec)
+    return partitions.where(admits, by_row=axis is None or not _pins(bound.among.branches, axis))
 
 
 def closest(view: View, tips: PartitionSet) -> Mapping[Partition, Partition | None]:

@@ -76,6 +76,37 @@ def test_a_range_meets_the_range_of_the_declared_filter(app):
     assert read(app, forty, "x") == [f"2021-03-{day:02d}" for day in range(31, 1, -1)]
 
 
+def test_each_branch_of_the_declared_filter_bounds_the_ranges_of_its_own_values(app):
+    x = S3(app, "x", "region", "day", only={"NA": {"_:-30": {}}, "EU": {"_:-7": {}}})
+    ten = node(app, "ten", [x["*"][:-10]])
+    app.activate()
+
+    event(app, x["EU"]["2021-03-31"])
+    assert read(app, ten, "x") == [f"EU/2021-03-{day}" for day in range(31, 24, -1)]
+    event(app, x["NA"]["2021-03-31"])
+    assert read(app, ten, "x") == [f"NA/2021-03-{day}" for day in range(31, 21, -1)]
+    assert len(app.materialize(x["*"][:-10], ["EU", "2021-03-31"])) == 7
+
+
+def test_a_checked_range_over_declared_values_waits_for_those_and_no_others(app):
+    quarters = {"*": {hour: {} for hour in (0, 6, 12, 18)}}
+    x = S3(app, "x", "day", "hour", only=quarters)
+    whole = node(
+        app, "whole", {"gate": x["*"][18], "all": x["*"][:-24].ref.range_check(True)}, output_dimension_spec=spec("day")
+    )
+    app.activate()
+
+    for hour in (0, 6):
+        file(app, x["2021-03-31"][hour])
+    file(app, x["2021-03-31"][18])
+    cycle(app)
+    assert ran(app, whole) == []
+    file(app, x["2021-03-31"][12])
+    cycle(app)
+    assert ran(app, whole) == ["2021-03-31"]
+    assert read(app, whole, "all") == [f"2021-03-31/{hour}" for hour in (18, 12, 6, 0)]
+
+
 def test_events_complete_a_checked_range_one_after_the_other(app):
     """A8."""
     x = S3(app, "x", "region", "day", only={"NA": {"*": {}}})

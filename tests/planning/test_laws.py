@@ -20,6 +20,7 @@ DAYS = [datetime(2022, 3, 1) + timedelta(days=n) for n in range(12)]
 REGIONS = ["EU", "NA"]
 FLAGS = st.sampled_from(["plain", "plain", "ref", "ref checked", "checked", "nearest"])
 RANGES = st.sampled_from(["*", "*", slice(None, -3), slice(None, 2), slice(-1, -2), slice(None, -5)])
+DECLARED = [None, {"NA": {}, "EU": {}}, {"NA": {"_:-4": {}}, "EU": {"_:-2": {}}}]
 
 
 def flagged(view, flag):
@@ -62,7 +63,7 @@ def declare(draw, app, name):
 def applications(draw, make):
     app = make()
     minimum = {"min": DAYS[0]} if draw(st.booleans()) else {}
-    app.s3("both", "region", ("day", minimum), only={"NA": {}, "EU": {}} if draw(st.booleans()) else None)
+    app.s3("both", "region", ("day", minimum), only=draw(st.sampled_from(DECLARED)))
     app.s3("daily", "day")
     app.s3("looked_up", "region")
     tick = app.timer("tick")
