@@ -15,7 +15,7 @@ from rheo_assets.errors import DeclarationError, InvalidValue
 from rheo_assets.platforms.uris import fault_of
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}\Z")
-_PLACEHOLDER = "{}"
+PLACEHOLDER = "{}"
 SUCCESS_FILE = "_SUCCESS"
 _WRITE_FILE = 'Write {"file": "_SUCCESS"}'
 _READER_OPTIONS = ("dataset_format", "delimiter", "header", "compression")
@@ -112,7 +112,7 @@ class Layout:
         partition = spec.read(texts)
         for dimension, value, text in zip(spec, partition, texts, strict=True):
             rendered = dimension.render(value)
-            if dimension.transform is None and not dimension.insensitive and rendered != text:
+            if not dimension.folds and rendered != text:
                 raise InvalidValue(
                     dimension.name,
                     text,
@@ -124,7 +124,7 @@ class Layout:
 @lru_cache(maxsize=1024)
 def _expression(segments: tuple[str, ...], spans: tuple[int, ...]) -> re.Pattern[str]:
     """Returns the expression of a partition's path: a group a dimension, of as many segments as its values have."""
-    first, *others = (re.escape(part) for part in "/".join(segments).split(_PLACEHOLDER))
+    first, *others = (re.escape(part) for part in "/".join(segments).split(PLACEHOLDER))
     groups = ("(" + "/".join(["[^/]+?"] * span) + ")" for span in spans)
     return re.compile(first + "".join(group + part for group, part in zip(groups, others, strict=True)), re.DOTALL)
 
@@ -175,7 +175,7 @@ class S3Dataset:
 
     def check_spec(self, spec: DimensionSpec, where: str) -> None:
         """Checks that there is one placeholder a dimension."""
-        holes = sum(segment.count(_PLACEHOLDER) for segment in self.layout.segments)
+        holes = sum(segment.count(PLACEHOLDER) for segment in self.layout.segments)
         if holes != len(spec):
             raise DeclarationError(
                 where,

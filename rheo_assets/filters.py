@@ -180,6 +180,18 @@ class Filter:
             for branch in self.branches
         )
 
+    def spelled(self, spec: DimensionSpec, partition: Partition) -> Partition:
+        """Returns the partition as it is declared, where a dimension compares without case."""
+        if not any(dimension.insensitive for dimension in spec):
+            return partition
+        branch = next((one for one in self.branches if Filter((one,)).admits(spec, partition)), None)
+        if branch is None:
+            return partition
+        return tuple(
+            constraint.value if dimension.insensitive and isinstance(constraint, Exactly) else value
+            for dimension, constraint, value in zip(spec, branch, partition, strict=True)
+        )
+
     def literals(self, spec: DimensionSpec, name: str) -> tuple[Value, ...] | None:
         """Returns the values declared for a dimension, in order; None when any value passes."""
         index = spec.index(name)

@@ -54,7 +54,7 @@ class Looking:
     def materialize(self, view: Any, values: Sequence[Any] | None) -> list[str]:
         """Returns the paths of a view."""
         storage = self._space.platform.storage
-        return [storage.location(uri) for uri in paths_of(self._present(view), values)]
+        return [storage.location(uri) for uri in paths_of(storage, self._present(view), values)]
 
     def load_data(self, view: Any, values: Sequence[Any] | None) -> Any:
         """Returns the data of a view."""

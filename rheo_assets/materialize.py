@@ -8,13 +8,16 @@ from rheo_assets.dimensions import Dimension
 from rheo_assets.errors import Contradiction, DeclarationError, NotConcrete
 from rheo_assets.filters import Anything, Constraint, Exactly
 from rheo_assets.nodes import DataNode, ExternalData
+from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.signals import View
+from rheo_assets.whereabouts import folder_of
 
 
-def paths_of(view: View, values: Sequence[object] | None = None) -> list[str]:
+def paths_of(storage: Storage, view: View, values: Sequence[object] | None = None) -> list[str]:
     """Returns the URIs that a view means, tip first.
 
     Args:
+        storage: Where a partition is looked for whose folder is spelled in another way than its value.
         view: Every dimension subscripted. Open ones (`'*'`, ranges) render as they are spelled, or take `values`.
         values: The tip: one value a dimension, in spec order.
 
@@ -38,10 +41,10 @@ def paths_of(view: View, values: Sequence[object] | None = None) -> list[str]:
         tip = spec.read(list(values))
         if not view.admits(tip):
             raise Contradiction(f"materialize: {signal.describe(tip)} is not in {view}")
-        return [signal.layout.uri(spec, partition) for partition in view.partitions(tip)]
+        return [folder_of(storage, signal, partition) for partition in view.partitions(tip)]
     if is_material:
         tip = view.tip("materialize")
-        return [signal.layout.uri(spec, tip)]
+        return [folder_of(storage, signal, tip)]
     texts = (_spelled(dimension, constraint) for dimension, constraint in zip(spec, view.constraints, strict=True))
     return [signal.layout.folder(tuple(texts))]
 

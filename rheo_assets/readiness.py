@@ -9,6 +9,7 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.signals import Signal
+from rheo_assets.whereabouts import folder_of
 
 _log = logging.getLogger("rheo_assets")
 
@@ -26,6 +27,7 @@ class Readiness:
             return True
         folder = signal.layout.uri(signal.spec, partition)
         try:
+            folder = self.folder(signal, partition)
             if signal.protocol is None:
                 return self._storage.has_objects(folder)
             return any(self._storage.version(f"{folder}/{name}") is not None for name in signal.protocol.files)
@@ -35,11 +37,15 @@ class Readiness:
                 _log.warning("a partition of '%s' is never ready: %s", signal.id, error)
             return False
 
+    def folder(self, signal: DataNode | ExternalData, partition: Partition) -> str:
+        """Returns the URI of the folder that is read for a partition."""
+        return folder_of(self._storage, signal, partition)
+
     def has_data(self, signal: Signal, partition: Partition) -> bool:
         """Returns whether there is anything to read, complete or not."""
         if not isinstance(signal, DataNode | ExternalData):
             return True
-        return self._storage.has_objects(signal.layout.uri(signal.spec, partition))
+        return self._storage.has_objects(self.folder(signal, partition))
 
     def ready_of(self, signal: Signal, partitions: Iterable[Partition]) -> set[Partition]:
         """Returns those of the partitions that are ready."""

@@ -161,3 +161,12 @@ def test_a_filter_admits_what_one_of_its_branches_admits():
 def test_a_filter_that_is_no_tree_of_values_is_refused(tree):
     with pytest.raises(DeclarationError, match="x"):
         Filter.of(SPEC, tree, "x")
+
+
+def test_a_value_that_compares_without_case_is_spelled_as_it_is_declared():
+    spec = DimensionSpec.of({"org": {"type": "STRING", "insensitive": True, "region": {"type": "STRING"}}})
+    read = Filter.of(spec, {"Se": {"NA": {}}, "Amzl": {}}, "x")
+    assert read.spelled(spec, ("SE", "NA")) == ("Se", "NA")
+    assert read.spelled(spec, ("AMZL", "EU")) == ("Amzl", "EU")
+    assert read.spelled(spec, ("SE", "EU")) == ("SE", "EU")
+    assert Filter.open(spec).spelled(spec, ("SE", "EU")) == ("SE", "EU")

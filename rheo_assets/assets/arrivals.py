@@ -17,6 +17,7 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
 from rheo_assets.nodes import ExternalData
 from rheo_assets.routing.groups import Key
+from rheo_assets.whereabouts import folder_of
 
 Found = tuple[tuple[str, ...], str]  # what storage finds: a path in parts, and a version
 _log = logging.getLogger("rheo_assets")
@@ -94,11 +95,16 @@ class Watcher:
         try:
             partition = self.node.layout.parse(self.node.spec, segments)
         except InvalidValue as error:
-            if path not in self._warned:
-                self._warned.add(path)
-                _log.warning("%s/%s of '%s' is not routed: %s", self.node.layout.root, path, self.node.id, error)
+            self._warn(path, str(error))
             return None
-        return partition if self.node.filter.admits(self.node.spec, partition) else None
+        if not self.node.filter.admits(self.node.spec, partition):
+            return None
+        return self.node.filter.spelled(self.node.spec, partition)
+
+    def _warn(self, path: str, why: str) -> None:
+        if path not in self._warned:
+            self._warned.add(path)
+            _log.warning("%s/%s of '%s' is not routed: %s", self.node.layout.root, path, self.node.id, why)
 
     def _record(self, journal: Journal, path: str, version: str) -> None:
         partition = self._partition(path)
@@ -106,6 +112,10 @@ class Watcher:
             return
         uri = f"{self.node.layout.root}/{path}"
         folder = uri.rsplit("/", 1)[0]
+        read = folder_of(self._storage, self.node, partition)
+        if read != folder:  # a dimension that folds values has both
+            self._warn(path, f"{read} is the same partition, and is the one that is read: keep one of the two folders")
+            return
         metadata = {
             "dagster/uri": folder,
             "location": dg.MetadataValue.path(self._storage.location(folder)),

@@ -14,6 +14,7 @@ from rheo_assets.filters import Exactly, Window
 from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.signals import View
+from rheo_assets.whereabouts import folder_of
 
 _log = logging.getLogger("rheo_assets")
 
@@ -46,7 +47,7 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
         if not found:
             absent.append(signal.describe(partition))
     if not read:
-        folder = platform.storage.location(signal.layout.uri(signal.spec, tip))
+        folder = platform.storage.location(folder_of(platform.storage, signal, tip))
         raise FileNotFoundError(f"{listed(absent)} has no data at {folder}")
     if absent:
         _log.warning("load_data(%s) leaves out what is absent: %s", view, listed(absent))
@@ -85,7 +86,7 @@ def _newest(platform: Platform, signal: DataNode | ExternalData, view: View) -> 
 
 def _files(platform: Platform, signal: DataNode | ExternalData, partition: Partition) -> list[str]:
     """Returns the URIs of a partition's data files."""
-    folder = signal.layout.uri(signal.spec, partition)
+    folder = folder_of(platform.storage, signal, partition)
     names = sorted(segments[0] for segments, _ in platform.storage.find(folder, 0, None))
     return [f"{folder}/{name}" for name in names if not name.startswith("_")]
 

@@ -163,6 +163,11 @@ class Dimension:
         """How many path segments a rendered value is: 3 with the format `%Y/%m/%d`."""
         return formats.segments(self.format) if self.format is not None else 1
 
+    @property
+    def folds(self) -> bool:
+        """Whether several texts are one value, as `SE` and `se` are."""
+        return self.transform is not None or self.insensitive
+
     def comparable(self, value: Value) -> Value:
         """Returns what two values of this dimension are compared by."""
         return value.casefold() if self.insensitive and isinstance(value, str) else value

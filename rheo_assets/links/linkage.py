@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from rheo_assets.dimensions import DimensionSpec, Partition, Value
@@ -96,6 +97,10 @@ class Linkage:
         Raises:
             DeclarationError: None at all: the node could never run.
         """
+        return self._outputs
+
+    @cached_property
+    def _outputs(self) -> Filter:
         return outputs_of(self._book, self._inference)
 
     # solving --------------------------------------------------------------------------------------------------
@@ -127,9 +132,10 @@ class Linkage:
                 raise Contradiction(
                     f"node '{self.node_id}': input '{alias}' has no partition {view.node.describe(tip)} in {view}"
                 )
-            found[alias] = tip
+            found[alias] = tip and view.node.filter.spelled(view.node.spec, tip)
         unknown = tuple(str(variable) for index, variable in enumerate(self._book.variables) if index not in values)
-        return Solution(found, self._collect(values, OUTPUT, self.output), unknown)
+        made = self._collect(values, OUTPUT, self.output)
+        return Solution(found, made and self._outputs.spelled(self.output, made), unknown)
 
     def resolve_output(
         self, output: Partition, given: Mapping[str, Partition] | None = None

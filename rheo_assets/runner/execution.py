@@ -166,7 +166,7 @@ def _input(node: DataNode, alias: str, request: Request, readiness: Readiness) -
         )
     chosen = request.nearest.get(alias)
     partitions = view.partitions(tip) if chosen is None else (chosen,)
-    paths = tuple(signal.layout.uri(spec, partition) for partition in partitions)
+    paths = tuple(readiness.folder(signal, partition) for partition in partitions)
     absent = tuple(
         path
         for path, partition in zip(paths, partitions, strict=True)

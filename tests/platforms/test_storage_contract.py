@@ -10,10 +10,13 @@ from threading import Barrier
 import pytest
 from moto import mock_aws
 
+from rheo_assets.datasets import SUCCESS, S3Dataset
+from rheo_assets.declaration import external_node
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.storage import S3Storage
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.platforms.local.storage import LocalStorage
+from rheo_assets.whereabouts import folder_of
 
 DAY = "s3://lake/orders/NA/2024-01-01"
 LAKE = "s3://lake/orders"
@@ -270,3 +273,15 @@ def test_a_name_too_long_beside_its_own_marks_can_be_replaced(storage: Storage) 
         storage.write(f"{fresh.uri}/a", b"1")
         fresh.publish("_SUCCESS", b"")
     assert below(storage, uri) == {"a": b"1", "_SUCCESS": b""}
+
+
+def test_a_folder_that_reads_as_a_folded_value_is_found(storage: Storage) -> None:
+    levels = {"org": {"type": "STRING", "format": str.lower, "day": {"type": "DATETIME", "format": "%Y/%m/%d"}}}
+    node = external_node("app", "x", S3Dataset("1", "lake", "orders", "org={}", "{}"), levels, None, SUCCESS)
+    day = node.spec.read(["se", "2024-01-02"])
+    assert folder_of(storage, node, day) == f"{LAKE}/org=se/2024/01/02"
+    for folder in ("org=SE/2024/01/02", "org=Se/2024/01/02", "org=SE/2024/01/03", "se/2024/01/02", "org=se/2024/01/01"):
+        storage.write(f"{LAKE}/{folder}/_SUCCESS", b"")
+    assert folder_of(storage, node, day) == f"{LAKE}/org=SE/2024/01/02"
+    storage.write(f"{LAKE}/org=se/2024/01/02/part", b"1")
+    assert folder_of(storage, node, day) == f"{LAKE}/org=se/2024/01/02"

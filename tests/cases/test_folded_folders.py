@@ -1,0 +1,107 @@
+"""Folders that are spelled in another way than the value that they are read as: what arrived is what is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_assets import Application, DataFormat, PrestoSQL, S3Dataset
+from rheo_assets.nodes import DataNode, ExternalData
+from tests.cases.topologies import DAY, STRING, SUCCESS, cycle, node, pending, ran, read, spec
+
+LOWER = {**STRING, "format": str.lower, "insensitive": True}
+COUNT = PrestoSQL("select count(*) as n, max(said) as said from x")
+
+
+def dataset(app: Application, org: dict[str, Any], only: Any = None) -> ExternalData:
+    described = S3Dataset("1", "outside", "x", "org={}", "{}", dataset_format=DataFormat.JSON)
+    return app.marshal_external_data(described, "x", spec(org=org, day=DAY), only, SUCCESS)
+
+
+def counted(app: Application, view: Any) -> DataNode:
+    return node(app, "made", [view], compute_targets=[COUNT], dataset_format="json")
+
+
+def land(root: Path, path: str) -> Path:
+    folder = root / "s3/outside/x" / path
+    folder.mkdir(parents=True)
+    (folder / "part.json").write_text(json.dumps({"said": path}))
+    (folder / "_SUCCESS").touch()
+    return folder
+
+
+def rows(app: Application, view: Any) -> dict[str, Any]:
+    (row,) = app.load_data(view).to_dict("records")
+    return row
+
+
+@pytest.mark.parametrize("org", [LOWER, {**STRING, "format": str.lower}, {**STRING, "insensitive": True}])
+def test_the_folder_that_arrived_is_the_one_that_is_read(root: Path, app: Application, org: dict[str, Any]) -> None:
+    """D12."""
+    source = dataset(app, org, only={"Se": {"*": {}}})
+    made = counted(app, source)
+    app.activate()
+    folder = land(root, "org=SE/2021-03-08")
+    cycle(app)
+    (output,) = ran(app, made)
+    assert output.casefold() == "se/2021-03-08"
+    assert rows(app, made[output.split("/")[0]]["2021-03-08"]) == {"n": 1, "said": "org=SE/2021-03-08"}
+    assert app.materialize(source["se"]["2021-03-08"]) == [str(folder)]
+    assert list(app.load_data(source["sE"]["2021-03-08"])["said"]) == ["org=SE/2021-03-08"]
+
+
+def test_a_checked_range_is_ready_however_its_folders_are_spelled(root: Path, app: Application) -> None:
+    source = dataset(app, LOWER)
+    made = counted(app, source["*"][:-3].range_check(True))
+    app.activate()
+    land(root, "org=SE/2021-03-08")
+    cycle(app)
+    assert pending(app, made) == 1
+    land(root, "org=Se/2021-03-07")
+    land(root, "org=se/2021-03-06")
+    cycle(app)
+    assert "se/2021-03-08" in ran(app, made)
+    assert rows(app, made["se"]["2021-03-08"]) == {"n": 3, "said": "org=se/2021-03-06"}
+    assert read(app, made, "x") == ["se/2021-03-08", "se/2021-03-07", "se/2021-03-06"]
+
+
+def test_external_data_that_is_spelled_otherwise_is_not_missing(root: Path, app: Application) -> None:
+    source = dataset(app, LOWER)
+    made = counted(app, source)
+    with pytest.raises(ValueError, match=r"missing: x\[se\]\[2021-03-08\]"):
+        app.execute(made["se"]["2021-03-08"], recursive=True)
+    land(root, "org=SE/2021-03-08")
+    path = app.execute(made["se"]["2021-03-08"], recursive=True)
+    assert path.endswith("made/se/2021-03-08")
+    assert app.history(made)[0].missing == {}
+
+
+def test_of_two_folders_of_one_partition_one_is_read_and_the_other_is_told(
+    root: Path, app: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = dataset(app, LOWER)
+    made = counted(app, source)
+    app.activate()
+    land(root, "org=se/2021-03-08")
+    land(root, "org=SE/2021-03-08")
+    cycle(app)
+    assert ran(app, made) == ["se/2021-03-08"]
+    assert rows(app, made["se"]["2021-03-08"])["said"] == "org=se/2021-03-08"
+    told = "x/org=SE/2021-03-08/_SUCCESS of 'x' is not routed: s3://outside/x/org=se/2021-03-08 is the same partition"
+    assert told in caplog.text
+
+
+def test_a_folder_that_is_gone_is_missed_however_it_was_spelled(root: Path, app: Application) -> None:
+    source = dataset(app, LOWER)
+    made = counted(app, source["*"][:-2].range_check(True))
+    app.activate()
+    land(root, "org=SE/2021-03-08")
+    cycle(app)
+    (root / "s3/outside/x/org=SE/2021-03-08/_SUCCESS").unlink()
+    cycle(app)
+    land(root, "org=SE/2021-03-07")
+    cycle(app)
+    assert ran(app, made) == []
