@@ -166,6 +166,8 @@ class S3Dataset:
                     where, f"partition format {pattern!r} is no path", "Write names with one '{}' a dimension, no '..'"
                 )
             segments += tuple(named)
+        if not isinstance(account_id, str | int):
+            raise DeclarationError(where, f"the account is {account_id!r}", "Write its twelve digits as text")
         self.account_id = str(account_id)
         self.bucket = str(bucket)
         self.folder = "/".join(parts)
@@ -202,4 +204,7 @@ def check_options(data_format: DataFormat, options: Mapping[str, Any], where: st
     delimiter = options.get("delimiter")
     if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
         raise DeclarationError(where, f"delimiter {delimiter!r} is not one character")
+    for name, kind, accepted in (("header", bool, "True or False"), ("compression", str, "A name, such as 'gzip'")):
+        if options.get(name) is not None and not isinstance(options[name], kind):
+            raise DeclarationError(where, f"{name} is {options[name]!r}", accepted)
     return dict(options)

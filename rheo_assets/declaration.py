@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from rheo_assets.compute.engines import EngineKind
@@ -38,6 +39,7 @@ _ARGUMENTS = (
     "auto_output_dim_linking_enabled",
     "protocol",
 )
+_FARTHEST_SHIFT = 1_000_000  # granules
 _WRITER_OPTIONS = ("delimiter", "header", "compression")
 
 
@@ -58,8 +60,11 @@ def timer_node(
         schedule = parse_schedule(expression)
     except ValueError as error:
         raise DeclarationError(f"timer '{node_id}'", str(error)) from None
-    if shift is not None and (not isinstance(shift, int) or isinstance(shift, bool)):
+    is_shift = isinstance(shift, int) and not isinstance(shift, bool) and abs(shift) <= _FARTHEST_SHIFT
+    if shift is not None and not is_shift:
         raise DeclarationError(f"timer '{node_id}'", f"time_dimension_shift is {shift!r}", "A number of steps, e.g. -1")
+    if not isinstance(dimension_id, str):
+        raise DeclarationError(f"timer '{node_id}'", f"time_dimension_id is {dimension_id!r}", 'A name, e.g. "day"')
     level: dict[str, Any] = {"type": DimensionType.DATETIME, "format": time_format, "granularity": granularity}
     level = {name: value for name, value in level.items() if value is not None}
     spec = _spec_of({dimension_id: level}, f"timer '{node_id}'")
@@ -145,6 +150,9 @@ def data_node(
             raise DeclarationError(where, f"input '{view.node.id}' belongs to application '{view.node.application}'")
         if view.node.id == node_id:
             raise DeclarationError(where, "reads itself", "A node's inputs are other nodes")
+    for name in ("auto_input_dim_linking_enabled", "auto_output_dim_linking_enabled"):
+        if not isinstance(declaration[name], bool):
+            raise DeclarationError(where, f"{name} is {declaration[name]!r}", "True or False")
     spec = _output_spec(output_dimension_spec, views, where)
     linkage = Linkage(
         node_id,
@@ -161,7 +169,7 @@ def data_node(
         raise DeclarationError(where, "has no protocol", "A data node always writes a completion file: leave it out")
     _check_protocol(protocol, where)
     ttl = pending_node_expiration_ttl_in_secs
-    if ttl is not None and (not isinstance(ttl, int | float) or ttl <= 0):
+    if ttl is not None and (not isinstance(ttl, int | float) or isinstance(ttl, bool) or not 0 < ttl < inf):
         raise DeclarationError(where, f"pending_node_expiration_ttl_in_secs is {ttl!r}", "A number of seconds above 0")
     data_format = DataFormat.of(metadata.pop("dataset_format", DataFormat.PARQUET), where)
     options = {name: metadata.pop(name) for name in _WRITER_OPTIONS if name in metadata}

@@ -20,6 +20,15 @@ def listed(words: Iterable[object], limit: int = 8) -> str:
     return f"{shown} and {len(texts) - limit} more" if len(texts) > limit else shown
 
 
+def brief(text: str, limit: int = 200) -> str:
+    """Returns a text without its middle where it is longer than people read.
+
+    >>> brief("x" * 5000, 10)
+    'xxxxx … xxxxx'
+    """
+    return text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}"
+
+
 class RheoError(Exception):
     """The root of everything this library raises on purpose."""
 
@@ -28,7 +37,7 @@ class DeclarationError(RheoError, ValueError):
     """A declaration that cannot work, found while it is made."""
 
     def __init__(self, subject: str, problem: str, remedy: str = "") -> None:
-        super().__init__(f"{subject}: {problem}{'. ' + remedy if remedy else ''}")
+        super().__init__(f"{brief(subject)}: {brief(problem, 600)}{'. ' + remedy if remedy else ''}")
         self.subject = subject
         self.problem = problem
         self.remedy = remedy
@@ -38,7 +47,7 @@ class InvalidValue(RheoError, ValueError):  # noqa: N818  # reads as the user wo
     """A value that its dimension cannot hold."""
 
     def __init__(self, dimension: str, value: object, accepted: str) -> None:
-        super().__init__(f"dimension '{dimension}' cannot hold {value!r}: it takes {accepted}")
+        super().__init__(f"dimension '{dimension}' cannot hold {brief(repr(value))}: it takes {accepted}")
         self.dimension = dimension
         self.value = value
         self.accepted = accepted
@@ -49,7 +58,8 @@ class UnknownPartition(RheoError, ValueError):  # noqa: N818
 
     def __init__(self, node: str, dimension: str, value: str, declared: Sequence[str]) -> None:
         super().__init__(
-            f"'{node}' has no {dimension} {value!r} (it declares {listed(declared)}).{did_you_mean(value, declared)}"
+            f"'{node}' has no {dimension} {brief(repr(value))} (it declares {listed(declared)})."
+            f"{did_you_mean(value, declared)}"
         )
         self.node = node
         self.dimension = dimension
@@ -65,13 +75,19 @@ class NotConcrete(RheoError, ValueError):  # noqa: N818
         self.view = view
 
 
+class InvalidUri(RheoError, ValueError):  # noqa: N818
+    """A URI that no object has, or that would lead elsewhere."""
+
+
 class UnknownNode(RheoError, ValueError):  # noqa: N818
     """A node that the application does not have."""
 
     def __init__(self, application: str, node: str, known: Iterable[str]) -> None:
         known = sorted(known)
         has = f"it has {listed(known)}" if known else "it has none yet"
-        super().__init__(f"application '{application}' has no node {node!r} ({has}).{did_you_mean(node, known)}")
+        super().__init__(
+            f"application '{application}' has no node {brief(repr(node))} ({has}).{did_you_mean(node, known)}"
+        )
         self.application = application
         self.node = node
 

@@ -10,6 +10,7 @@ from rheo_assets.dimensions import Dimension, DimensionSpec, Partition, Value
 from rheo_assets.errors import DeclarationError, InvalidValue
 
 _RELATIVE: Final = "_"
+_LONGEST: Final = 1_000_000  # partitions of one range: eleven days of seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,17 @@ class Exactly:
 class Window:
     """A range relative to the tip: `length` values from `tip + shift`, walking by `step` (-1 or 1).
 
-    >>> Window(shift=-1, length=3, step=-1).offsets()
-    (-1, -2, -3)
+    >>> list(Window(shift=-1, length=3, step=-1).offsets())
+    [-1, -2, -3]
     """
 
     shift: int = 0
     length: int = 1
     step: int = -1
 
-    def offsets(self) -> tuple[int, ...]:
+    def offsets(self) -> range:
         """Returns the distances from the tip in reading order."""
-        return tuple(self.shift + self.step * index for index in range(self.length))
+        return range(self.shift, self.shift + self.step * self.length, self.step)
 
     @property
     def is_tip(self) -> bool:
@@ -100,6 +101,8 @@ def _window(dimension: Dimension, spelling: slice, where: str) -> Window:
     if spelling.stop == 0:
         raise DeclarationError(subject, "[:0] is empty", "Write [:-1] or [:] for the tip only")
     stop = -1 if spelling.stop is None else spelling.stop
+    if abs(stop) > _LONGEST:
+        raise DeclarationError(subject, f"{stop:,} are too many to read at once", f"Up to {_LONGEST:,} can be")
     return Window(spelling.start or 0, abs(stop), -1 if stop < 0 or abs(stop) == 1 else 1)
 
 
@@ -128,7 +131,7 @@ def _meet_windows(dimension: Dimension, declared: Window, asked: Window, where: 
             f"{asked} runs against the declared filter {declared}",
             "Ask in the direction of the filter",
         )
-    allowed = set(declared.offsets())
+    allowed = declared.offsets()
     kept = [offset for offset in asked.offsets() if offset in allowed]
     return Window(kept[0], len(kept), asked.step) if kept else None
 

@@ -38,7 +38,7 @@ def paths_of(storage: Storage, view: View, values: Sequence[object] | None = Non
             raise DeclarationError(
                 f"materialize({view}, {list(values)!r})", "the view is concrete already", "Leave the values out"
             )
-        tip = spec.read(list(values))
+        tip = spec.read(values)
         if not view.admits(tip):
             raise Contradiction(f"materialize: {signal.describe(tip)} is not in {view}")
         return [folder_of(storage, signal, partition) for partition in view.partitions(tip)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -105,6 +105,8 @@ class Workspace:
         Raises:
             UnknownNode: There is none; the message has near misses.
         """
+        if not isinstance(node_id, str):
+            raise UnknownNode(self.name, repr(node_id), self.declared)
         if node_id in self.declared:
             return self.declared[node_id]
         recorded = self.recorded
@@ -112,7 +114,7 @@ class Workspace:
             self.is_attached = True
             return recorded[node_id]
         known = {*self.declared, *(recorded.nodes if recorded is not None else ())}
-        raise UnknownNode(self.name, str(node_id), known)
+        raise UnknownNode(self.name, node_id, known)
 
     def id_of(self, node: Any) -> str | None:
         """Returns the id of a known node that is given by itself or by its id; None for None."""
@@ -161,5 +163,7 @@ def _read_since(since: datetime | str | None) -> datetime:
     try:
         read = datetime.fromisoformat(since) if isinstance(since, str) else since
     except ValueError:
-        raise DeclarationError("application", f"since is {since!r}", "A date, such as '2024-01-01'") from None
-    return read.replace(tzinfo=None)
+        read = None
+    if not isinstance(read, date):
+        raise DeclarationError("application", f"since is {since!r}", "A date, such as '2024-01-01'")
+    return datetime(read.year, read.month, read.day)  # naive means UTC

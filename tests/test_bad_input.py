@@ -87,6 +87,22 @@ LINE = b'{"x": 1}\n'
         (lambda a: counted(a, protocol="_SUCCESS"), ["'n'", "'_SUCCESS'"]),
         (lambda a: counted(a, dataset_format="avro"), ["'n'", "'avro'"]),
         (lambda a: counted(a, output_dimension_spec="day"), ["'n'", "'day'"]),
+        (lambda a: landed(a, {None: STRING}), ["'o'", "None", "no name"]),
+        (lambda a: landed(a, {"d": {**STRING, "format": 7}}), ["'o'", "'d'", "7", "str.upper"]),
+        (lambda a: landed(a, {"d": {**STRING, "insensitive": "yes"}}), ["'o'", "'d'", "'yes'", "True or False"]),
+        (lambda a: landed(a, {"d": {"type": "LONG"}})["9" * 40], ["'d'", "9999", "64 bits"]),
+        (lambda a: landed(a, {"d": DAY})[: -(10**9)], ["'d'", "-1,000,000,000", "1,000,000"]),
+        (
+            lambda _: S3Dataset("1", "lake", "o", dataset_format="csv", header="yes"),
+            ["lake/o", "'yes'", "True or False"],
+        ),
+        (lambda a: a.add_timer("t", "rate(1 day)", time_dimension_shift=10**30), ["'t'", "time_dimension_shift"]),
+        (lambda a: a.add_timer("t", "rate(1 day)", ["day"]), ["'t'", "['day']", "time_dimension_id"]),
+        (lambda a: counted(a, auto_input_dim_linking_enabled="no"), ["'n'", "auto_input_dim_linking_enabled", "'no'"]),
+        (lambda a: counted(a, pending_node_expiration_ttl_in_secs=float("nan")), ["'n'", "nan", "seconds"]),
+        (lambda a: a[["orders"]], ["'app'", "orders"]),
+        (lambda a: a.materialize(orders(a)["*"]["*"], 7), ["7", "a list of 2 values"]),
+        (lambda _: Application("shop", since=7), ["since is 7", "2024-01-01"]),
         (lambda _: Spark("output = x", Timeout="soon"), ["PYTHON code", "'soon'", "minutes"]),
         (lambda _: Spark("output = x", retry_count=-1), ["PYTHON code", "-1", "from 0"]),
         (lambda _: InlinedCompute(lambda i, o, p: None, timeout=0), ["<lambda>", "0", "seconds"]),
@@ -111,6 +127,21 @@ def test_a_wrong_link_shows_its_ends_in_few_words(app: Application) -> None:
         assert len(str(error.value)) < 300
     with pytest.raises(ValueError, match=r"'dya'.*\['region', 'day'\]"):
         node(app, "n", [one, other], input_dim_links=[(one("dya"), EQUALS, other("day"))])
+
+
+def test_a_link_whose_function_does_not_take_its_values_is_refused_where_it_is_written(app: Application) -> None:
+    one, other = S3(app, "one", "region", "day"), S3(app, "other", "region", "day")
+    with pytest.raises(
+        ValueError, match=r"'n'.*gets 1 value, and does not take them \(missing a required argument: 'b'"
+    ):
+        node(app, "n", [one, other], input_dim_links=[(one("day"), lambda a, b: a, other("day"))])
+    with pytest.raises(ValueError, match=r"'n'.*gets 2 values"):
+        node(app, "n", [one], output_dim_links=[("day", lambda day: day, one("region", "day"))])
+    with pytest.raises(ValueError, match=r"'n'.*gets 1 value"):
+        node(app, "n", [one], output_dim_links=[(one("day"), lambda: 1, ("day",))])
+    with pytest.raises(ValueError, match=r"'n'.*ZeroDivisionError: division by zero for 7"):
+        node(app, "n", [one], output_dim_links=[("region", lambda n: n / 0, 7)])
+    node(app, "n", [one, other], input_dim_links=[(one("day"), lambda *days: days[0], other("day"))])
 
 
 def test_what_was_refused_is_not_declared(app: Application) -> None:

@@ -57,7 +57,7 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
 
 def _tip(platform: Platform, signal: DataNode | ExternalData, view: View, values: Sequence[Any] | None) -> Partition:
     if values is not None:
-        tip = signal.spec.read(list(values))
+        tip = signal.spec.read(values)
         if not view.admits(tip):
             raise Contradiction(f"load_data: {signal.describe(tip)} is not in {view}")
         return tip

@@ -27,6 +27,8 @@ class DimensionType(StrEnum):
     DATETIME = "DATETIME"
 
 
+_LARGEST = 2**63 - 1
+_DIGITS = 19  # of the largest one
 _READERS = (DimensionType.STRING, DimensionType.DATETIME, DimensionType.LONG)  # of two types the later reads the other
 
 
@@ -64,17 +66,20 @@ class Dimension:
             )
         if self.type is DimensionType.DATETIME:
             self._settle_datetime()
-        elif self.granularity or self.min or (self.format and self.type is DimensionType.LONG):
+        elif (self.granularity, self.min, self.format) != (None, None, None):
             raise DeclarationError(
                 f"dimension '{self.name}'", f"is {self.type} and takes no datetime format, granularity or min"
             )
-        if self.digits is not None and (
-            self.type is not DimensionType.LONG or not isinstance(self.digits, int) or self.digits < 1
-        ):
+        is_count = isinstance(self.digits, int) and not isinstance(self.digits, bool) and 1 <= self.digits <= _DIGITS
+        if self.digits is not None and (self.type is not DimensionType.LONG or not is_count):
             raise DeclarationError(
                 f"dimension '{self.name}'",
                 f"`digits` is {self.digits!r} on a {self.type}",
-                "It is a positive number, and for a LONG only",
+                f"It is a positive number up to {_DIGITS}, and for a LONG only",
+            )
+        if not isinstance(self.insensitive, bool):
+            raise DeclarationError(
+                f"dimension '{self.name}'", f"`insensitive` is {self.insensitive!r}", "True or False"
             )
         if self.insensitive and self.type is not DimensionType.STRING:
             raise DeclarationError(f"dimension '{self.name}'", "`insensitive` is for STRING only")
@@ -122,15 +127,20 @@ class Dimension:
         return moment
 
     def _read_long(self, value: object) -> int:
+        number: int | None = None
         if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value):
-            return int(value)
-        raise InvalidValue(self.name, value, "a whole number or its text")
+            number = value
+        elif isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,200}", value):
+            number = int(value)
+        if number is None or abs(number) > _LARGEST:
+            raise InvalidValue(self.name, value, "a whole number of 64 bits, or its text")
+        return number
 
     def _read_text(self, value: object) -> str:
         if not isinstance(value, str | int) or isinstance(value, bool):
             raise InvalidValue(self.name, value, "text")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise InvalidValue(self.name, value, "text, or a whole number of 64 bits")
         text = str(value)
         if self.transform is not None:
             text = self._transformed(self.transform, text)

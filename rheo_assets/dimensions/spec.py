@@ -68,8 +68,9 @@ class DimensionSpec:
 
     def read(self, values: Sequence[object]) -> Partition:
         """Returns a partition from one value a dimension."""
-        if len(values) != len(self.dimensions):
-            raise InvalidValue(",".join(self.names), tuple(values), f"{len(self.dimensions)} values")
+        if not isinstance(values, list | tuple) or len(values) != len(self.dimensions):
+            wanted = f"a list of {len(self.dimensions)} values, one a dimension"
+            raise InvalidValue(", ".join(self.names), values, wanted)
         return tuple(dimension.read(value) for dimension, value in zip(self.dimensions, values, strict=True))
 
     def render(self, partition: Partition) -> tuple[str, ...]:
@@ -90,29 +91,35 @@ class DimensionSpec:
 
 def _levels(tree: Mapping[str, Any]) -> Iterator[Dimension]:
     level: Mapping[str, Any] | None = tree
+    names: set[str] = set()
     while level:
         if len(level) != 1:
             raise DeclarationError(
-                f"dimension spec {sorted(level)}",
+                f"dimension spec {sorted(map(str, level))}",
                 f"has {len(level)} dimensions on one level",
                 "Nest each further dimension inside the one before it",
             )
         ((name, attributes),) = level.items()
+        if name in names:
+            raise DeclarationError(f"dimension spec {sorted(names)}", f"names {name!r} twice")
+        names.add(name)
         if not isinstance(attributes, Mapping):
             raise DeclarationError(
                 f"dimension '{name}'", f"is declared as {attributes!r}", "Write {'type': DimensionType.STRING}"
             )
         deeper = {key: value for key, value in attributes.items() if isinstance(value, Mapping)}
         own = {key: value for key, value in attributes.items() if key not in deeper}
-        yield _dimension(str(name), own)
+        yield _dimension(name, own)
         level = deeper
 
 
-def _dimension(name: str, attributes: Mapping[str, Any]) -> Dimension:
+def _dimension(name: object, attributes: Mapping[str, Any]) -> Dimension:
+    if not isinstance(name, str):
+        raise DeclarationError(f"dimension {name!r}", "is no name", 'Write {"day": {"type": DimensionType.DATETIME}}')
     unknown = set(attributes) - _ATTRIBUTES
     if unknown:
         raise DeclarationError(
-            f"dimension '{name}'", f"has unknown attributes {sorted(unknown)}", f"Known: {sorted(_ATTRIBUTES)}"
+            f"dimension '{name}'", f"has unknown attributes {sorted(map(str, unknown))}", f"Known: {sorted(_ATTRIBUTES)}"
         )
     if "type" not in attributes:
         raise DeclarationError(f"dimension '{name}'", "has no type", f"One of {[str(t) for t in DimensionType]}")
@@ -121,7 +128,7 @@ def _dimension(name: str, attributes: Mapping[str, Any]) -> Dimension:
     form = attributes.get("format")
     if callable(form) and kind is not DimensionType.STRING:
         raise DeclarationError(f"dimension '{name}'", f"a function as format is for STRING only, this is {kind}")
-    if isinstance(form, str) and kind is DimensionType.STRING:
+    if kind is DimensionType.STRING and form is not None and not callable(form):
         raise DeclarationError(
             f"dimension '{name}'", f"format {form!r} is for DATETIME", "A STRING's is a function such as str.upper"
         )
@@ -133,7 +140,7 @@ def _dimension(name: str, attributes: Mapping[str, Any]) -> Dimension:
         granularity=None if granularity is None else _member(DatetimeGranularity, granularity, name, "granularity"),
         min=attributes.get("min"),
         digits=attributes.get("digits"),
-        insensitive=bool(attributes.get("insensitive", False)),
+        insensitive=attributes.get("insensitive") or False,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rheo_assets.dimensions import DimensionSpec, Value, compared_equal
-from rheo_assets.errors import DeclarationError
+from rheo_assets.errors import DeclarationError, InvalidValue, RheoError
 from rheo_assets.links.rules import EQUALS, OUTPUT, Rule, Rulebook, Variable
 from rheo_assets.signals import DimensionsOf, View
 
@@ -120,6 +121,7 @@ class Compiler:
                     raise DeclarationError(
                         self._subject(link), "a function computes one dimension", "Write one link a dimension"
                     )
+                self._check_arity(function, len(sources), link)
                 self._computed.add((target_alias, target.names[0]))
                 self._rules.append(Rule(self._index[target_alias, target.names[0]], sources, function))
 
@@ -185,8 +187,7 @@ class Compiler:
             return None
         position = self._output_index(target, link)
         if not isinstance(source, DimensionsOf):
-            value = self._variables[position].dimension.read(source if function is EQUALS else function(source))
-            self._constants[position] = value
+            self._constants[position] = self._literal(position, function, source, link)
             return str(target)
         for alias in sorted(self._aliases(source, link), key=self._fixed.__contains__)[:1]:
             sources = tuple(self._index[alias, name] for name in source.names)
@@ -195,8 +196,35 @@ class Compiler:
                     raise DeclarationError(self._subject(link), "EQUALS takes one dimension on each side")
                 self._equate(position, sources[0])
             else:
+                self._check_arity(function, len(sources), link)
                 self._rules.append(Rule(position, sources, function))
         return str(target)
+
+    def _check_arity(self, function: Callable[..., Any], count: int, link: object) -> None:
+        try:
+            inspect.signature(function).bind(*[None] * count)
+        except TypeError as error:
+            problem = f"its function gets {count} value{'s' if count != 1 else ''}, and does not take them ({error})"
+            raise DeclarationError(
+                self._subject(link), problem, "It gets one value a dimension of the source"
+            ) from None
+        except ValueError:  # a builtin that does not say what it takes
+            return
+
+    def _literal(self, position: int, function: Callable[..., Any], source: object, link: object) -> Value:
+        """Returns the value that a literal, or a function of one, gives an output dimension."""
+        try:
+            value = source if function is EQUALS else function(source)
+            return self._variables[position].dimension.read(value)
+        except InvalidValue as error:
+            raise DeclarationError(self._subject(link), str(error)) from None
+        except RheoError:
+            raise  # a recorded function that cannot be opened
+        except Exception as error:
+            problem = f"its function raised {type(error).__name__}: {error} for {source!r}"
+            raise DeclarationError(
+                self._subject(link), problem, "The last of the three is a dimension, or a literal"
+            ) from error
 
     def _add_reverse_link(
         self, target: DimensionsOf, function: Callable[..., Any], source: object, link: Sequence[Any]
@@ -207,6 +235,7 @@ class Compiler:
                 self._subject(link), "a reverse link is (input('d'), f, ('o1', 'o2'))", "Name output dimensions as text"
             )
         sources = tuple(self._output_index(name, link) for name in names)
+        self._check_arity(function, len(sources), link)
         for alias in [alias for alias in self._aliases(target, link) if alias not in self._fixed]:
             # A reverse link serves look-ups only: it may be coarser than the forward link, so it never contradicts it.
             self._rules.append(Rule(self._index[alias, target.names[0]], sources, function, checks=False))

@@ -9,6 +9,8 @@ import os
 import re
 from typing import Final
 
+from rheo_assets.errors import InvalidUri, brief
+
 LONGEST_NAME: Final = 255  # bytes, on every common file system
 
 # One match accepts the common URI; whatever it does not accept is looked at part by part for the message.
@@ -24,7 +26,7 @@ def object_path(uri: str) -> str:
     'lake/orders/NA'
 
     Raises:
-        ValueError: The URI is of another scheme, or a part would not stay where it is written; names the part.
+        InvalidUri: The URI is of another scheme, or a part would not stay where it is written; names the part.
     """
     match = _PLAIN.fullmatch(uri)
     if match is None or len(uri) > LONGEST_NAME // 4:
@@ -40,11 +42,11 @@ def bucket_and_key(uri: str, *, needs_key: bool = False) -> tuple[str, str]:
         needs_key: Whether a bucket alone is refused.
 
     Raises:
-        ValueError: As `object_path`, or there is no key and one is needed.
+        InvalidUri: As `object_path`, or there is no key and one is needed.
     """
     bucket, _, key = object_path(uri).partition("/")
     if needs_key and not key:
-        raise ValueError(f"{uri!r} names a bucket, not an object: add a key, as in {uri.rstrip('/') + '/key'!r}")
+        raise InvalidUri(f"{uri!r} names a bucket, not an object: add a key, as in {uri.rstrip('/') + '/key'!r}")
     return bucket, key
 
 
@@ -52,14 +54,14 @@ def _segments(uri: str) -> list[str]:
     """Splits the URI into bucket and key parts, each checked."""
     scheme = _SCHEME.match(uri)
     if scheme is None:
-        raise ValueError(f"{uri!r} is not an object's URI: write s3://bucket/key")
+        raise InvalidUri(f"{uri!r} is not an object's URI: write s3://bucket/key")
     parts = uri[scheme.end() :].split("/")
     if len(parts) > 1 and parts[-1] == "":
         parts.pop()
     for part in parts:
         fault = fault_of(part)
         if fault:
-            raise ValueError(f"{uri!r} cannot be stored: {part!r} {fault}")
+            raise InvalidUri(f"{brief(repr(uri))} cannot be stored: {brief(repr(part))} {fault}")
     return parts
 
 
