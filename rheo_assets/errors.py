@@ -110,6 +110,10 @@ class Contradiction(RheoError, ValueError):  # noqa: N818
     """Values that a literal, a link or a filter rules out."""
 
 
+class NoData(RheoError, FileNotFoundError):  # noqa: N818
+    """A view of which nothing can be read."""
+
+
 class MissingInput(RheoError, ValueError):  # noqa: N818
     """External data that a recursive execution needs and cannot make."""
 

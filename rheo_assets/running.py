@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import NotActivated
+from rheo_assets.errors import DeclarationError, NotActivated
 from rheo_assets.executions import ComputeRecord
 from rheo_assets.nodes import DataNode
 from rheo_assets.signals import as_view
@@ -131,10 +131,15 @@ class Running:
 
     def tick(self, now: datetime | None) -> None:
         """Takes one turn."""
-        self.active("tick").tick(now)
+        if now is not None and not isinstance(now, datetime):
+            raise DeclarationError(f"tick(now={now!r})", "is no moment", "Give a datetime; a naive one means UTC")
+        aware = now if now is None or now.tzinfo is not None else now.replace(tzinfo=UTC)
+        self.active("tick").tick(aware)
 
     def settle(self, timeout: float | None, progress: bool | None) -> None:
         """Ticks until nothing is running or can run."""
+        if timeout is not None and (not isinstance(timeout, int | float) or isinstance(timeout, bool)):
+            raise DeclarationError(f"settle(timeout={timeout!r})", "is no number of seconds", "E.g. settle(timeout=60)")
         self.active("settle").settle(timeout, progress)
 
     def pause(self, verb: str, is_paused: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rheo_assets import EQUALS, Application, InlinedCompute, PrestoSQL, S3Dataset, SignalIntegrityProtocol, Spark
-from rheo_assets.errors import ExecutionFailed
+from rheo_assets.errors import ExecutionFailed, RheoError
 from rheo_assets.glue_tables import GlueTable
 from rheo_assets.platforms.local.catalog import LocalCatalog
 from rheo_assets.platforms.local.storage import LocalStorage
@@ -326,3 +326,19 @@ def test_a_full_disk_while_files_arrive_loses_none_of_them(app: Application, ful
     full("")
     cycle(app)
     assert ran(app, made) == [f"NA/{FIRST}"]
+
+
+def test_a_verb_that_gets_nonsense_says_what_it_takes(app: Application) -> None:
+    source = S3(app, "source", "region", "day")
+    made = node(app, "made", [source])
+    app.activate()
+    tries: dict[str, Callable[[], Any]] = {
+        "Give a datetime": lambda: app.tick(now="noon"),  # type: ignore[arg-type]
+        "number of seconds": lambda: app.settle(timeout="soon"),  # type: ignore[arg-type]
+        "not a node or a view": lambda: app.execute(made["NA"][FIRST], inputs=7),
+        "has no node 'nope'": lambda: app.process(source["NA"][FIRST], target_route_id="nope"),
+        "has no data": lambda: app.load_data(made["NA"][FIRST]),
+    }
+    for said, attempt in tries.items():
+        with pytest.raises(RheoError, match=said):
+            attempt()

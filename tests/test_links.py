@@ -102,6 +102,28 @@ def test_automatic_links_can_be_switched_off():
         node([x, y.ref], auto_input_dim_linking_enabled=False)
 
 
+def leaves(_):
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda _: 1 / 0, "raised ZeroDivisionError: division by zero"),
+        (lambda _: None, "cannot hold None"),
+        (lambda _: [1], r"cannot hold \[1\]"),
+        (lambda _: "soon", "cannot hold 'soon'"),
+        (leaves, "raised SystemExit: 3"),
+    ],
+)
+def test_a_link_whose_function_gives_nothing_of_use_is_named_with_what_it_got(function, told):
+    x, y = ext("x", day=DAY), ext("y", day=DAY)
+    linkage = node([x, y.ref], [(y("day"), function, x("day"))]).linkage
+    with pytest.raises(Contradiction, match=rf"'n': the link y.day <- f\(x.day\).*{told}") as error:
+        linkage.solve({"x": (day("2021-03-08"),)})
+    assert "datetime.datetime(2021, 3, 8" in str(error.value)
+
+
 def test_an_explicit_link_replaces_the_automatic_one_of_its_pair_only():
     x, y, z = ext("x", day=DAY), ext("y", day=DAY), ext("z", day=DAY)
     linkage = node([x, y.ref, z.ref], [(y("day"), lambda d: d - WEEK_AGO, x("day"))]).linkage

@@ -9,7 +9,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import CapabilityMissing, Contradiction, DeclarationError, InvalidValue, NotConcrete, listed
+from rheo_assets.errors import (
+    CapabilityMissing,
+    Contradiction,
+    DeclarationError,
+    InvalidValue,
+    NoData,
+    NotConcrete,
+    listed,
+)
 from rheo_assets.filters import Exactly, Window
 from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Platform
@@ -30,7 +38,7 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
     Raises:
         CapabilityMissing: pandas is not installed.
         NotConcrete: A dimension is open.
-        FileNotFoundError: There is no data.
+        NoData: There is none.
     """
     try:
         import pandas as pd
@@ -48,7 +56,7 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
             absent.append(signal.describe(partition))
     if not read:
         folder = platform.storage.location(folder_of(platform.storage, signal, tip))
-        raise FileNotFoundError(f"{listed(absent)} has no data at {folder}")
+        raise NoData(f"{listed(absent)} has no data at {folder}")
     if absent:
         _log.warning("load_data(%s) leaves out what is absent: %s", view, listed(absent))
     with TemporaryDirectory(prefix="rheo-load-") as copies:
@@ -80,7 +88,7 @@ def _newest(platform: Platform, signal: DataNode | ExternalData, view: View) -> 
         if view.admits(partition) and (newest is None or partition > newest):
             newest = partition
     if newest is None:
-        raise FileNotFoundError(f"{view} has no data: nothing that fits it is complete at {layout.root}")
+        raise NoData(f"{view} has no data: nothing that fits it is complete at {layout.root}")
     return newest
 
 

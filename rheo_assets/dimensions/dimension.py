@@ -151,7 +151,7 @@ class Dimension:
     def _transformed(self, transform: Callable[[str], str], text: str) -> str:
         try:
             transformed = transform(text)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # it must not end the event loop
             accepted = f"text that its format function takes, which raised {type(error).__name__}: {error}"
             raise InvalidValue(self.name, text, accepted) from error
         if not isinstance(transformed, str):

@@ -119,7 +119,9 @@ def _dimension(name: object, attributes: Mapping[str, Any]) -> Dimension:
     unknown = set(attributes) - _ATTRIBUTES
     if unknown:
         raise DeclarationError(
-            f"dimension '{name}'", f"has unknown attributes {sorted(map(str, unknown))}", f"Known: {sorted(_ATTRIBUTES)}"
+            f"dimension '{name}'",
+            f"has unknown attributes {sorted(map(str, unknown))}",
+            f"Known: {sorted(_ATTRIBUTES)}",
         )
     if "type" not in attributes:
         raise DeclarationError(f"dimension '{name}'", "has no type", f"One of {[str(t) for t in DimensionType]}")

@@ -220,7 +220,7 @@ class Compiler:
             raise DeclarationError(self._subject(link), str(error)) from None
         except RheoError:
             raise  # a recorded function that cannot be opened
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             problem = f"its function raised {type(error).__name__}: {error} for {source!r}"
             raise DeclarationError(
                 self._subject(link), problem, "The last of the three is a dimension, or a literal"

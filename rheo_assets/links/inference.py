@@ -61,17 +61,24 @@ class Inference:
         try:
             if rule.function is None:
                 return target.dimension.convert(arguments[0], self._variables[rule.sources[0]].dimension)
-            return target.dimension.read(rule.function(*arguments))
+            found = rule.function(*arguments)
         except InvalidValue as error:
             raise Contradiction(f"node '{self._node_id}': {target}: {error}") from None
         except RheoError:
             raise  # a recorded function that cannot be opened is no contradiction of values
-        except Exception as error:
-            sources = ", ".join(str(self._variables[source]) for source in rule.sources)
+        except (Exception, SystemExit) as error:  # the function of one node does not end everybody's event loop
             raise Contradiction(
-                f"node '{self._node_id}': the link {target} <- f({sources}) raised {type(error).__name__}: {error} "
+                f"node '{self._node_id}': {self._link(rule)} raised {type(error).__name__}: {error} "
                 f"for {arguments!r}. Links get str, int and naive UTC datetime values"
             ) from error
+        try:
+            return target.dimension.read(found)
+        except InvalidValue as error:
+            raise Contradiction(f"node '{self._node_id}': {self._link(rule)} for {arguments!r}: {error}") from None
+
+    def _link(self, rule: Rule) -> str:
+        sources = ", ".join(str(self._variables[source]) for source in rule.sources)
+        return f"the link {self._variables[rule.target]} <- f({sources})"
 
     def _check(self, rule: Rule, values: Mapping[int, Value]) -> None:
         if not rule.checks:

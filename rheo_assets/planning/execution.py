@@ -67,7 +67,8 @@ def _given_tips(node: DataNode, given: Given | None) -> tuple[dict[str, Partitio
         return {}, []
     if isinstance(given, Mapping):
         return {alias: _named_tip(node, alias, as_view(signal)) for alias, signal in given.items()}, []
-    listed = [as_view(signal) for signal in ([given] if isinstance(given, Signal | View) else given)]
+    is_one = isinstance(given, Signal | View) or not isinstance(given, Iterable)
+    listed = [as_view(signal) for signal in ([given] if is_one else given)]
     for view in listed:
         _check_is_input(node, view)
     return {}, [(view, view.tip("execute(inputs=...)")) for view in listed]

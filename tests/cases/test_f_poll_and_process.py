@@ -441,7 +441,7 @@ def test_a_group_expires_after_its_time_to_live(app: Application) -> None:
     n = node(app, "n", [x, y], pending_node_expiration_ttl_in_secs=3600)
     app.activate()
     event(app, x["2022-01-03"])
-    app.tick(now=datetime.now(UTC) + timedelta(minutes=50))
+    app.tick(now=(datetime.now(UTC) + timedelta(minutes=50)).replace(tzinfo=None))  # naive means UTC
     assert pending(app, n) == 1
     app.tick(now=datetime.now(UTC) + timedelta(minutes=61))
     assert pending(app, n) == 0
