@@ -18,8 +18,10 @@ from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.claims import MAX_ATTEMPTS, SEAT_KEPT_EVERY, Owner, Seats
 from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.journal import Journal
+from rheo_assets.assets.metadata import describe
 from rheo_assets.assets.state import ApplicationState
 from rheo_assets.assets.ticks import record_ticks
+from rheo_assets.dimensions import Partition
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.groups import Key
@@ -27,7 +29,7 @@ from rheo_assets.routing.journal import Trigger
 from rheo_assets.routing.loop import Loop
 from rheo_assets.routing.router import Router
 from rheo_assets.routing.snapshot import Snapshot
-from rheo_assets.runner.execution import Request
+from rheo_assets.runner.execution import Outcome, Request, recorded_success
 
 
 class Driver:
@@ -76,17 +78,25 @@ class Driver:
         """Whether the application is paused."""
         return bool(self.state.fields().get("paused"))
 
+    def end(
+        self, node: DataNode, partition: Partition, identity: str, status: Status, error: str, run_id: str | None = None
+    ) -> None:
+        """Records the end of an execution whose run could not do so itself.
+
+        Where it has written its completion file it has succeeded, whatever became of its run: then this is recorded.
+        """
+        done = recorded_success(node, partition, identity, self.binding.platform)
+        if done is not None:
+            self.journal.succeeded(done, partition, describe(node, Outcome(done), self.binding.platform))
+            return
+        rendered, now = node.spec.render(partition), datetime.now(UTC)
+        execution = Execution(identity, node.id, rendered, str(status), run_id=run_id, error=error, ended=now)
+        self.journal.failed(execution, partition)
+
     def give_up(self, node: DataNode, request: Request) -> None:
         """Ends an execution whose every attempt died with its process."""
-        execution = Execution(
-            request.id,
-            node.id,
-            node.spec.render(request.partition),
-            str(Status.FAILED),
-            error=f"given up: {MAX_ATTEMPTS} processes died while they ran it, or before they began",
-            ended=datetime.now(UTC),
-        )
-        self.journal.failed(execution, request.partition)
+        said = f"given up: {MAX_ATTEMPTS} processes died while they ran it, or before they began"
+        self.end(node, request.partition, request.id, Status.FAILED, said)
 
     def activate(self, now: datetime) -> None:
         """Marks every node as activated; what lies in storage now is known and no event."""
@@ -135,22 +145,11 @@ class Driver:
         if not lost:
             return False
         self.loop.fold()  # a run records its ends before it is over
+        said = "its run is over, and did not say how this execution ended: see the run's log"
         for node_id, partition, other in self.router.unrouted():
             if other.run in lost:
-                rendered = self.binding.topology.data_nodes[node_id].spec.render(partition)
-                said = "its run is over, and did not say how this execution ended: see the run's log"
-                self.journal.failed(
-                    Execution(
-                        other.execution,
-                        node_id,
-                        rendered,
-                        str(Status.FAILED),
-                        run_id=other.run,
-                        error=said,
-                        ended=datetime.now(UTC),
-                    ),
-                    partition,
-                )
+                node = self.binding.topology.data_nodes[node_id]
+                self.end(node, partition, other.execution, Status.FAILED, said, other.run)
         return True
 
     def _is_over(self, run_id: str, owner: str) -> bool:

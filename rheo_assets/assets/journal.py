@@ -179,6 +179,12 @@ class Journal:
         fields = {"kind": "injected", "identity": identity, "route": route}
         self._observe(asset_key(self.topology.application, node_id), fields, self._key(node_id, partition))
 
+    def succeeded(self, execution: Execution, partition: Partition, metadata: Mapping[str, Any]) -> None:
+        """Records that an execution succeeded, where its run could not do so itself; a repeat is no new event."""
+        self.codecs[execution.node].register(self.log.instance, [partition])
+        key = asset_key(self.topology.application, execution.node)
+        self.log.report(dg.AssetMaterialization(key, partition=self._key(execution.node, partition), metadata=metadata))
+
     def failed(self, execution: Execution, partition: Partition) -> None:
         """Records that an execution ended without success, where its run could not do so itself."""
         fields = {"kind": "ended"}

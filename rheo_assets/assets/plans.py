@@ -21,7 +21,7 @@ from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
 from rheo_assets.planning.execution import injected_tips, unmet
 from rheo_assets.planning.plan import Tips
-from rheo_assets.runner.execution import Request
+from rheo_assets.runner.execution import Request, recorded_success
 
 _log = logging.getLogger("rheo_assets")
 
@@ -248,18 +248,27 @@ class Plans:
 
     def _request(self, run: PlanRun, stage: PlannedStage, partition: Partition, walk: _Walk) -> Request | None:
         node, binding = stage.node, self.driver.binding
-        if self._only_fills_gaps(run, node) and binding.readiness.is_ready(node, partition):
-            return None  # somebody else has made it since
-        tips = stage.tips.get(partition) or node.linkage.resolve_output(partition)
+        identity = planned_id(run.id, node, partition)
+        if binding.readiness.is_ready(node, partition):
+            if recorded_success(node, partition, identity, binding.platform) is not None:
+                # Its process died before it could report: the body does only that, whatever has become of the inputs.
+                return Request(identity, partition, self._tips(stage, partition))
+            if self._only_fills_gaps(run, node):
+                return None  # somebody else has made it since
+        tips = self._tips(stage, partition)
         conditions = unmet(node, tips, binding.is_ready, injected_tips(node, tips))
         if conditions.are_met:
-            return Request(planned_id(run.id, node, partition), partition, tips, conditions.nearest)
+            return Request(identity, partition, tips, conditions.nearest)
         error = NotReady(node.id, "/".join(node.spec.render(partition)), conditions.waiting_for(node))
         if node.id == run.target:
             raise error
         _log.warning("%s", error)
         walk.postponed.append((node, partition, tips))
         return None
+
+    @staticmethod
+    def _tips(stage: PlannedStage, partition: Partition) -> Tips:
+        return stage.tips.get(partition) or stage.node.linkage.resolve_output(partition)
 
     def _only_fills_gaps(self, run: PlanRun, node: DataNode) -> bool:
         return node.id != run.target and node.id not in self._topology.descendants(run.target)

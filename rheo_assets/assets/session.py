@@ -96,12 +96,6 @@ class Session:
             return True
         return not claim.owner.is_dead()
 
-    def end(self, node: DataNode, partition: Partition, identity: str, status: Status, error: str) -> None:
-        """Records the end of an execution whose run could not do so itself."""
-        rendered = node.spec.render(partition)
-        execution = Execution(identity, node.id, rendered, str(status), error=error, ended=datetime.now(UTC))
-        self.driver.journal.failed(execution, partition)
-
     def _after_run(self) -> None:
         self.turn()
 
@@ -112,7 +106,7 @@ class Session:
             claim = self.binding.claims.newest(request.id)
             is_ours = claim is None or claim.owner == Owner.this_process()
             if is_ours and request.partition not in ended:
-                self.end(node, request.partition, request.id, Status.FAILED, error)
+                self.driver.end(node, request.partition, request.id, Status.FAILED, error)
 
     # what others left -----------------------------------------------------------------------------------------
 
