@@ -9,6 +9,7 @@ from functools import cached_property
 from threading import Lock
 from typing import Any
 
+from rheo_assets.assets.beats import Beats
 from rheo_assets.assets.claims import Claims
 from rheo_assets.assets.partitions import Codec
 from rheo_assets.compute.targets import Inlined, StoredCallable
@@ -57,7 +58,12 @@ class Binding:
     @cached_property
     def claims(self) -> Claims:
         """Who runs what."""
-        return Claims(self.platform.storage, f"{self.home}/claims")
+        return Claims(self.platform.storage, f"{self.home}/claims", self.beats)
+
+    @cached_property
+    def beats(self) -> Beats:
+        """Who is alive, this process among them."""
+        return Beats(self.platform.storage, f"{self.home}/beats")
 
     @cached_property
     def codecs(self) -> dict[str, Codec]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from typing import Any
 
 import dagster as dg
@@ -12,7 +13,7 @@ import dagster as dg
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.history import History
 from rheo_assets.assets.instance import EventLog
-from rheo_assets.assets.keys import EVENT_ENTRY
+from rheo_assets.assets.keys import EVENT_ENTRY, OWNER_TAG
 from rheo_assets.assets.metadata import describe, execution_entry
 from rheo_assets.assets.resources import configured
 from rheo_assets.assets.unrouted import Unrouted
@@ -20,9 +21,10 @@ from rheo_assets.compute.targets import NoOp
 from rheo_assets.dimensions import Partition
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
-from rheo_assets.runner.execution import Outcome, Request, Surroundings, recorded_success, run_execution
+from rheo_assets.runner.execution import Outcome, Request, Superseded, Surroundings, recorded_success, run_execution
 
 _LOOK_EVERY = 1.0
+_OLD = 86400.0
 
 
 class Body:
@@ -44,6 +46,8 @@ class Body:
         self.platform = configured(binding.platform, node, context.resources)
         self._looked = time.monotonic()
         self._cancelled = False
+        self._taken: list[Request] = []
+        self._lost: list[Request] = []
 
     def run(self) -> Iterator[dg.MaterializeResult[Any]]:
         """Runs everything and yields the result; without one where another driver has some of it.
@@ -51,6 +55,13 @@ class Body:
         Raises:
             dg.Failure: An execution failed; those that succeeded are recorded all the same.
         """
+        try:
+            yield from self._results()
+        finally:
+            for request in self._taken:
+                self.binding.claims.release(request.id)
+
+    def _results(self) -> Iterator[dg.MaterializeResult[Any]]:
         outcomes, skipped = self._outcomes()
         failed = [o for o in outcomes if o.execution.status != Status.COMPLETED]
         done = [o for o in outcomes if o.execution.status == Status.COMPLETED]
@@ -89,7 +100,7 @@ class Body:
         if asked:
             requests = [self._read(item) for item in asked]
             ours = [request for request in requests if self._is_ours(request)]
-            return self._run_all(ours), len(requests) - len(ours)
+            return self._run_all(ours), len(requests) - len(ours) + len(self._lost)
         keys = list(self.context.partition_keys) if self.context.has_partition_key_range else []
         if self.context.has_partition_key:
             keys = [self.context.partition_key]
@@ -97,7 +108,7 @@ class Body:
         log = EventLog(self.context.instance)
         unrouted = Unrouted(self.binding, self.node, self.run_id, log, self.config, self._is_cancelled)
         outcomes = [outcome for batch in unrouted.batches(partitions) for outcome in self._run_all(batch)]
-        return [*outcomes, *map(Outcome, unrouted.failures)], 0
+        return [*outcomes, *map(Outcome, unrouted.failures)], len(self._lost)
 
     def _read(self, item: Mapping[str, Any]) -> Request:
         def tips(texts: Mapping[str, Sequence[str]]) -> dict[str, Partition]:
@@ -107,6 +118,7 @@ class Body:
 
     def _is_ours(self, request: Request) -> bool:
         if self.binding.claims.take(request.id, self.run_id):
+            self._taken.append(request)
             return not self._has_ended(request)
         self.context.log.info(f"{self.node.describe(request.partition)} is left to the driver that has claimed it")
         return False
@@ -114,26 +126,48 @@ class Body:
     def _has_ended(self, request: Request) -> bool:
         """Whether the process that had the claim recorded the end and went, while this run stood in a queue."""
         claim = self.binding.claims.newest(request.id)
-        if claim is None or claim.attempt == 0:
+        if claim is None or (claim.attempt == 0 and not self._is_old):
             return False
         history = History(self.binding, EventLog(self.context.instance))
         return bool(history.ended_as(self.node, {request.partition: request.id}))
+
+    @cached_property
+    def _is_old(self) -> bool:
+        """Whether the run has stood in a queue for so long that the first claim may have been removed."""
+        if OWNER_TAG in self.context.run.tags:
+            return False  # it runs in the process that made it
+        record = self.context.instance.get_run_record_by_id(self.run_id)
+        return record is None or time.time() - record.create_timestamp.timestamp() > _OLD
 
     # running --------------------------------------------------------------------------------------------------
 
     def _run_all(self, requests: Sequence[Request]) -> list[Outcome]:
         is_trivial = all(isinstance(target, NoOp) for target in self.node.targets)
         if len(requests) < 2 or is_trivial or self.platform.concurrency < 2:
-            return [self._run(request) for request in requests]
+            return [outcome for request in requests if (outcome := self._run(request)) is not None]
         with ThreadPoolExecutor(self.platform.concurrency) as pool:
             try:
-                return list(pool.map(self._run, requests))
+                return [outcome for outcome in pool.map(self._run, requests) if outcome is not None]
             except BaseException:  # the run is interrupted: what runs elsewhere is stopped, too
                 self._cancelled = True
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _run(self, request: Request) -> Outcome:
+    def _run(self, request: Request) -> Outcome | None:
+        """Runs one execution; None where another process has taken it over meanwhile: how it ends is said there."""
+        outcome = self._execute(request)
+        if outcome is not None and outcome.execution.status != Status.COMPLETED and self._is_superseded(request):
+            outcome = None
+        if outcome is None:
+            self._lost.append(request)
+            text = self.node.describe(request.partition)
+            self.context.log.warning(f"{text} is left: this process was taken for dead while it was silent")
+        return outcome
+
+    def _is_superseded(self, request: Request) -> bool:
+        return self.binding.claims.is_superseded(request.id)
+
+    def _execute(self, request: Request) -> Outcome | None:
         earlier = recorded_success(self.node, request.partition, request.id, self.platform)
         if earlier is not None:
             return Outcome(earlier)
@@ -143,9 +177,12 @@ class Body:
             self._is_cancelled,
             self.binding.callable_path,
             self.run_id,
+            partial(self._is_superseded, request),
         )
         try:
             return run_execution(self.node, request, around)
+        except Superseded:
+            return None
         except Exception as error:  # ours, or the disk's: the execution ends all the same
             self.context.log.exception(f"{self.node.describe(request.partition)} could not be run")
             rendered, text = self.node.spec.render(request.partition), f"{type(error).__name__}: {error}"

@@ -6,6 +6,8 @@ outbox until it has ended, so a driver that dies at any point loses nothing; cla
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -15,10 +17,12 @@ import dagster as dg
 
 from rheo_assets.assets.arrivals import Watcher
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import MAX_ATTEMPTS, SEAT_KEPT_EVERY, Owner, Seats
+from rheo_assets.assets.claims import MAX_ATTEMPTS
 from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.journal import Journal
 from rheo_assets.assets.metadata import describe
+from rheo_assets.assets.owners import Owner
+from rheo_assets.assets.seats import SEAT_LOOKED_AT_EVERY, Seats
 from rheo_assets.assets.state import ApplicationState
 from rheo_assets.assets.ticks import record_ticks
 from rheo_assets.dimensions import Partition
@@ -30,6 +34,9 @@ from rheo_assets.routing.loop import Loop
 from rheo_assets.routing.router import Router
 from rheo_assets.routing.snapshot import Snapshot
 from rheo_assets.runner.execution import Outcome, Request, recorded_success
+
+_log = logging.getLogger("rheo_assets")
+_CLEANED_EVERY = 3600.0
 
 
 class Driver:
@@ -47,8 +54,9 @@ class Driver:
         self.state = ApplicationState(binding)
         self.lock = RLock()
         self._watchers = {node.id: Watcher(binding, node) for node in binding.topology.external_data.values()}
-        self.asked: dict[str, tuple[int, float]] = {}
-        self._seats = Seats(binding.platform.storage, f"{binding.home}/drivers")
+        self.asked: dict[str, tuple[int, int, float]] = {}
+        self._cleaned = -math.inf
+        self._seats = Seats(binding.platform.storage, f"{binding.home}/drivers", binding.beats)
         self._sit()
 
     def _sit(self) -> None:
@@ -64,8 +72,8 @@ class Driver:
     def _is_seated(self) -> bool:
         """Whether the driver keeps its seat; one without a seat looks for one now and then."""
         if self.seat is not None:
-            return self._seats.keep(self.seat)
-        return time.monotonic() - self._sat < SEAT_KEPT_EVERY
+            return self._seats.keeps(self.seat)
+        return time.monotonic() - self._sat < SEAT_LOOKED_AT_EVERY
 
     @property
     def router(self) -> Router:
@@ -133,10 +141,20 @@ class Driver:
         with self.lock:
             if not self._is_seated():
                 self._sit()
+            self._clean()
             outbox = self.loop.turn(moment, [key for watcher in self._watchers.values() for key in watcher.gone()])
             for watcher in self._watchers.values():
                 watcher.forget_gone()
             return outbox
+
+    def _clean(self) -> None:
+        """Removes a few of the objects that nobody asks for any more, now and then."""
+        if time.monotonic() - self._cleaned >= _CLEANED_EVERY:
+            self._cleaned = time.monotonic()
+            try:
+                self.binding.claims.clean(self.binding.beats.clean())
+            except OSError as error:
+                _log.warning("old claims are not removed: %s", error)
 
     def _end_lost(self) -> bool:
         """Ends the executions that nobody routed and whose run is over without saying so."""
@@ -149,12 +167,22 @@ class Driver:
         for node_id, partition, other in self.router.unrouted():
             if other.run in lost:
                 node = self.binding.topology.data_nodes[node_id]
+                # From here on it publishes nothing, should it only have been asleep.
+                self.binding.claims.take(other.execution, "lost")
                 self.end(node, partition, other.execution, Status.FAILED, said, other.run)
+                self.binding.claims.release(other.execution)
+                self.bury(other.run)
         return True
 
     def _is_over(self, run_id: str, owner: str) -> bool:
         run = self.instance.get_run_by_id(run_id)
-        return run is None or run.is_finished or Owner.of_text(owner).is_dead()
+        return run is None or run.is_finished or self.binding.beats.is_dead(Owner.of_text(owner))
+
+    def bury(self, run_id: str) -> None:
+        """Ends the run of a dead process, which Dagster takes for running."""
+        run = self.instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            self.instance.report_run_failed(run, "Its process is gone; what it had not finished runs again.")
 
     def fold(self) -> None:
         """Takes in every entry that has been recorded since."""

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import Owner
 from rheo_assets.assets.daemon import serves
+from rheo_assets.assets.owners import Owner
 from rheo_assets.assets.plan_runs import PlanRun
 from rheo_assets.assets.plans import raise_failed
 from rheo_assets.assets.progress import Counts, Progress
@@ -61,7 +61,7 @@ def execute(
 def _owner(session: Session, plan: Plan) -> Owner | None:
     """Returns who carries a plan out: this process or, None, the daemon."""
     if not session.is_passive():
-        return Owner.this_process()
+        return session.binding.beats.living()
     nodes = [session.binding.topology.data_nodes[stage.node] for stage in plan.stages]
     if serves(session.binding, session.driver.log, nodes):
         return None
@@ -70,7 +70,7 @@ def _owner(session: Session, plan: Plan) -> Owner | None:
         "executed in this process. Reload the code location to let the daemon do it",
         plan.target.node,
     )
-    return Owner.this_process()
+    return session.binding.beats.living()
 
 
 def _hold(session: Session, run: PlanRun, node: DataNode, partition: Partition) -> bool:

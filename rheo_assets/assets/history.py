@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +11,6 @@ import dagster as dg
 from dagster import DagsterRun, EventLogRecord, RunRecord, RunsFilter
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import Owner
 from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.keys import (
     APPLICATION_TAG,
@@ -21,6 +21,7 @@ from rheo_assets.assets.keys import (
     RANGE_START_TAG,
     asset_key,
 )
+from rheo_assets.assets.owners import Owner
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
 from rheo_assets.executions import Execution, Status
@@ -31,6 +32,7 @@ from rheo_assets.planning.reading import recorded_tips
 _Readers = dict[tuple[str, Partition], Tips]
 _PARTITION_TAG = "dagster/partition"
 _KEYS_A_QUERY = 500
+_LATELY = 900.0
 _ACTIVE = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -131,6 +133,21 @@ class History:
             if partition is None or running == partition
         ]
 
+    def about_to_begin(self, node: DataNode) -> set[str]:
+        """Returns the executions for which there is a run that may still claim them.
+
+        A run claims what it was asked for as soon as it begins; one that has begun long ago and did not is dead.
+        """
+        long_ago = time.time() - _LATELY
+        return {
+            identity
+            for record in self._active_runs()
+            if record.dagster_run.status in NOT_BEGUN
+            or (record.start_time or record.update_timestamp.timestamp()) > long_ago
+            if self._partitions_of(record.dagster_run, node)
+            for identity in _routed_ids(record.dagster_run).values()
+        }
+
     def active_runs(self, node: DataNode, partition: Partition) -> list[DagsterRun]:
         """Returns the runs that are executing a partition."""
         return [
@@ -141,13 +158,18 @@ class History:
 
     def _active_runs(self) -> list[RunRecord]:
         records = self.log.instance.get_run_records(RunsFilter(statuses=_ACTIVE), ascending=True)
-        return [record for record in records if not _is_orphan(record.dagster_run)]
+        return [record for record in records if not self._is_orphan(record.dagster_run)]
 
     def orphans(self) -> list[DagsterRun]:
         """Returns the runs of this application whose process is dead."""
         tags = {APPLICATION_TAG: self.binding.application}
         records = self.log.instance.get_run_records(RunsFilter(statuses=_ACTIVE, tags=tags))
-        return [record.dagster_run for record in records if _is_orphan(record.dagster_run)]
+        return [record.dagster_run for record in records if self._is_orphan(record.dagster_run)]
+
+    def _is_orphan(self, run: DagsterRun) -> bool:
+        owner = run.tags.get(OWNER_TAG)
+        is_ours = run.tags.get(APPLICATION_TAG) == self.binding.application  # of others it is not asked
+        return owner is not None and is_ours and self.binding.beats.is_dead(Owner.of_text(owner))
 
     def _partitions_of(self, run: DagsterRun, node: DataNode) -> Sequence[Partition]:
         if run.tags.get(NODE_TAG) is not None:
@@ -167,11 +189,6 @@ class History:
         except (ValueError, InvalidValue):
             pass
         return ()
-
-
-def _is_orphan(run: DagsterRun) -> bool:
-    owner = run.tags.get(OWNER_TAG)
-    return owner is not None and Owner.of_text(owner).is_dead()
 
 
 def _execution(record: EventLogRecord) -> Execution | None:

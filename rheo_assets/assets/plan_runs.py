@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from rheo_assets.assets.claims import Owner
+from rheo_assets.assets.owners import Owner
 from rheo_assets.dimensions import Partition
 from rheo_assets.nodes import DataNode
 from rheo_assets.planning.plan import Plan
@@ -59,11 +59,6 @@ class PlanRun:
     def position(self) -> int:
         """The position of the target's stage; past the end where the target is no longer declared."""
         return next((n for n, stage in enumerate(self.stages) if stage.node.id == self.target), len(self.stages))
-
-    @property
-    def is_left(self) -> bool:
-        """Whether no live process of its own carries it out."""
-        return self.owner is None or self.owner.is_dead()
 
     def to_json(self) -> str:
         """Returns the plan as JSON, with its owner."""

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from rheo_assets.assets.claims import Owner
 from rheo_assets.assets.driver import Driver
 from rheo_assets.assets.history import History
 from rheo_assets.assets.plan_runs import PlannedStage, PlanRun, planned_id
@@ -71,6 +70,7 @@ class Plans:
         self.history = history
         self._topology = driver.binding.topology
         self._storage = driver.binding.platform.storage
+        self._beats = driver.binding.beats
         self._prefix = f"{driver.binding.home}/plans"
         self._walks: dict[str, _Walk] = {}
 
@@ -78,21 +78,42 @@ class Plans:
 
     def start(self, run: PlanRun) -> None:
         """Records a plan and holds its partitions."""
-        self._storage.write(f"{self._prefix}/{run.id}.json", run.to_json().encode())
+        self._write(run)
         with self.driver.lock:
             self.driver.journal.open_plan(run.id, run.holds())
             self.driver.fold()
 
     def adopt(self, run: PlanRun) -> PlanRun:
         """Takes a plan over that nobody carries out any more; returns it with this process as its owner."""
-        if not run.is_left:
+        if not self._is_left(run):
             return run
-        adopted = replace(run, owner=Owner.this_process())
-        self._storage.write(f"{self._prefix}/{run.id}.json", adopted.to_json().encode())
+        adopted = replace(run, owner=self._beats.living())
+        self._write(adopted)
         return adopted
+
+    def _write(self, run: PlanRun) -> None:
+        self._storage.write(f"{self._prefix}/{run.id}.json", run.to_json().encode())
+        if run.owner == self._beats.owner:
+            self._beats.heart.hold(run.id)
+
+    def _is_left(self, run: PlanRun) -> bool:
+        """Returns whether no live process of its own carries a plan out."""
+        if run.owner == self._beats.owner:
+            return not self._beats.heart.holds(run.id)
+        return run.owner is None or self._beats.is_dead(run.owner)
+
+    def leave(self, run: PlanRun) -> None:
+        """Stops carrying a plan out in this process; the next turn of a driver goes on with it."""
+        self._beats.heart.let_go(run.id)
 
     def finish(self, run: PlanRun) -> None:
         """Lets the partitions go; what could not start yet waits as a trigger group from now on."""
+        try:
+            self._finish(run)
+        finally:
+            self.leave(run)
+
+    def _finish(self, run: PlanRun) -> None:
         with self.driver.lock:
             self.driver.turn()  # what the plan's own outputs pushed is absorbed while the plan still holds it
             self.driver.journal.close_plan(run.id)
@@ -115,7 +136,7 @@ class Plans:
         for name in self._storage.children(self._prefix):
             if name.endswith(".json"):
                 run = self._read(name)
-                if run is not None and run.is_left:
+                if run is not None and self._is_left(run):
                     found.append(run)
         return found
 

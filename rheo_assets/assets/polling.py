@@ -40,7 +40,10 @@ def kill(session: Session, node: DataNode, partition: Partition) -> bool:
         # Who has the claim begins it: with the claim here, nobody does any more, whatever its run is up to.
         if is_claimable and session.binding.claims.take(execution.id, "killed"):
             session.runs.withdraw(execution.id)
-            session.driver.end(node, partition, execution.id, Status.KILLED, "killed before it began")
+            try:
+                session.driver.end(node, partition, execution.id, Status.KILLED, "killed before it began")
+            finally:
+                session.binding.claims.release(execution.id)
     return bool(active)
 
 

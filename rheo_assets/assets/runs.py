@@ -15,7 +15,6 @@ import dagster as dg
 
 from rheo_assets.assets.assets import node_asset
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import Owner
 from rheo_assets.assets.keys import (
     APPLICATION_TAG,
     NODE_TAG,
@@ -200,7 +199,7 @@ class LocalRuns:
             run_id=str(uuid.uuid4()),
             partition_key=keys[0] if len(keys) == 1 and codec.is_partitioned else None,
             run_config={"ops": {op_name(node): {"config": request_config(node, requests)}}, **_QUIET},
-            tags={**run_tags(codec, partitions), OWNER_TAG: Owner.this_process().text()},
+            tags={**run_tags(codec, partitions), OWNER_TAG: self.binding.beats.living().text()},
             raise_on_error=False,
         )
         return None if result.success else _reason(result)

@@ -173,16 +173,16 @@ def _node_requests(
 ) -> Iterator[dg.RunRequest]:
     codec = binding.codecs[node.id]
     attempts = _Attempts(driver, node)
-    startable: dict[Partition, tuple[Request, int]] = {}
+    startable: dict[Partition, tuple[Request, str]] = {}
     for request in wanted:
-        attempt = attempts.next(request)
-        if attempt is not None:
-            startable[request.partition] = (request, attempt)
+        mark = attempts.next(request)
+        if mark is not None:
+            startable[request.partition] = (request, mark)
     codec.register(driver.instance, list(startable))
     for partitions in codec.runs_of(list(startable)):
         batch = [startable[partition] for partition in partitions]
         requests = [request for request, _ in batch]
-        marks = [f"{request.id}.{attempt}" for request, attempt in batch]
+        marks = [mark for _, mark in batch]
         attempts.asked(requests)
         yield dg.RunRequest(
             run_key=marks[0] if len(marks) == 1 else f"{marks[0]}+{len(marks)}:{marks[-1]}",
@@ -199,33 +199,42 @@ class _Attempts:
     def __init__(self, driver: Driver, node: DataNode) -> None:
         self._driver = driver
         self._node = node
+        self._claims = driver.binding.claims
 
-    def next(self, request: Request) -> int | None:
-        """Returns the number of the attempt that is due, None when one is under way."""
-        claim = self._driver.binding.claims.newest(request.id)
+    def next(self, request: Request) -> str | None:
+        """Returns the name of the run that is due, None when one is under way.
+
+        Dagster starts no two runs of one name. So it has the number of the attempt, which the claims tell, and how
+        often a run was asked for since: one may end before it claims anything.
+        """
+        claim = self._claims.newest(request.id)
         if claim is not None:
-            run = self._driver.instance.get_run_by_id(str(claim.fields["run_id"]))
-            is_over = claim.owner.is_dead() or (run is not None and run.is_finished)
-            return self._or_give_up(request, claim.attempt + 1) if is_over else None
+            if not self._claims.is_over(request.id, claim):
+                return None
+            self._driver.bury(str(claim.fields["run_id"]))
         if request.id in self._with_a_run:
             return None
-        # Without a run and a claim: it failed before its body began, or its request was lost with the tick.
-        asked, at = self._driver.asked.get(request.id, (0, -math.inf))
-        return self._or_give_up(request, asked) if time.monotonic() - at >= _ARRIVALS_EVERY else None
+        attempt = 0 if claim is None else claim.attempt + 1
+        asked, at = self._asked(request, attempt)
+        if time.monotonic() - at < _ARRIVALS_EVERY:
+            return None  # its run is not there yet, or its request was lost with the tick
+        if attempt + asked >= MAX_ATTEMPTS:
+            self._driver.give_up(self._node, request)
+            return None
+        self._driver.asked[request.id] = (attempt, asked, at)
+        return f"{request.id}.{attempt}.{asked}" if asked else f"{request.id}.{attempt}"
+
+    def _asked(self, request: Request, attempt: int) -> tuple[int, float]:
+        """Returns how often and when a run was last asked for since the last claim."""
+        before, asked, at = self._driver.asked.get(request.id, (attempt, 0, -math.inf))
+        return (asked, at) if before == attempt else (0, -math.inf)
 
     @cached_property
     def _with_a_run(self) -> set[str]:
-        history = History(self._driver.binding, self._driver.log)
-        return {execution.id for execution in history.active(self._node)}
-
-    def _or_give_up(self, request: Request, attempt: int) -> int | None:
-        if attempt < MAX_ATTEMPTS:
-            return attempt
-        self._driver.give_up(self._node, request)
-        return None
+        return History(self._driver.binding, self._driver.log).about_to_begin(self._node)
 
     def asked(self, requests: Iterable[Request]) -> None:
         """Takes note of what has been asked for."""
         for request in requests:
-            count, _ = self._driver.asked.get(request.id, (0, 0.0))
-            self._driver.asked[request.id] = (count + 1, time.monotonic())
+            attempt, asked, _ = self._driver.asked[request.id]
+            self._driver.asked[request.id] = (attempt, asked + 1, time.monotonic())

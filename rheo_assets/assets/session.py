@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import MAX_ATTEMPTS, Owner
+from rheo_assets.assets.claims import MAX_ATTEMPTS
 from rheo_assets.assets.daemon import daemon_drives
 from rheo_assets.assets.driver import Driver
 from rheo_assets.assets.history import History
@@ -91,10 +91,14 @@ class Session:
         claim = self.binding.claims.newest(request.id)
         if claim is None:
             return False
-        if claim.owner.is_dead() and claim.attempt + 1 >= MAX_ATTEMPTS:
-            self.driver.give_up(node, request)
+        if not self.binding.claims.is_over(request.id, claim):
             return True
-        return not claim.owner.is_dead()
+        if claim.owner != self.binding.beats.owner:
+            self.driver.bury(str(claim.fields["run_id"]))
+        if claim.attempt + 1 < MAX_ATTEMPTS:
+            return False
+        self.driver.give_up(node, request)
+        return True
 
     def _after_run(self) -> None:
         self.turn()
@@ -104,7 +108,7 @@ class Session:
         ended = self.history.ended_as(node, {request.partition: request.id for request in requests})
         for request in requests:
             claim = self.binding.claims.newest(request.id)
-            is_ours = claim is None or claim.owner == Owner.this_process()
+            is_ours = claim is None or claim.owner == self.binding.beats.owner
             if is_ours and request.partition not in ended:
                 self.driver.end(node, request.partition, request.id, Status.FAILED, error)
 
@@ -115,12 +119,14 @@ class Session:
         if not self._resumed:
             self._resumed = True
             for run in self.history.orphans():
-                self.instance.report_run_failed(run, "Its process is gone; what it had not finished runs again.")
+                self.driver.bury(run.run_id)
         if self.is_passive():
             return
-        for plan in self.plans.left():
+        with self.driver.lock:  # one thread of this process takes them over
+            left = [self.plans.adopt(plan) for plan in self.plans.left()]
+        for plan in left:
             _log.warning("nobody carries out plan %s any more: it is carried on here", plan.id)
-            self.conclude(self.plans.adopt(plan))
+            self.conclude(plan)
 
     # plans ----------------------------------------------------------------------------------------------------
 
@@ -152,12 +158,15 @@ class Session:
 
         def carry_on() -> None:
             try:
-                while (step := self.advance(run)) is not None:
-                    self.rest(step)
-            except RheoError as error:
-                _log.warning("%s", error)
-            finally:
+                try:
+                    while (step := self.advance(run)) is not None:
+                        self.rest(step)
+                except RheoError as error:
+                    _log.warning("%s", error)
                 self.close(run)
+            except BaseException:  # the disk is full, the database is locked: the next turn goes on with it
+                self.plans.leave(run)
+                raise
 
         self.runs.background(carry_on)
 

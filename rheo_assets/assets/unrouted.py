@@ -10,7 +10,6 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import Owner
 from rheo_assets.assets.history import History
 from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.journal import Journal
@@ -140,7 +139,7 @@ class Unrouted:
 
     def _begin(self, requests: Sequence[Request]) -> None:
         ids = {request.partition: request.id for request in requests}
-        self._journal.began(self._node.id, self._run_id, Owner.this_process().text(), ids)
+        self._journal.began(self._node.id, self._run_id, self._binding.beats.living().text(), ids)
 
     def _give_up(self, unready: Sequence[tuple[Asked, str]]) -> None:
         for asked, reason in unready:

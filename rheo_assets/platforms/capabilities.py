@@ -41,6 +41,9 @@ class Storage(Protocol):
     def version(self, uri: str) -> str | None:
         """Returns the identity of the object's present content, or None when there is no such object."""
 
+    def modified(self, uri: str) -> float | None:
+        """Returns when the object was written by the store's own clock, epoch seconds; None when there is none."""
+
     def has_objects(self, uri: str) -> bool:
         """Returns whether any object lies below the prefix (hidden files such as `.crc` do not count)."""
 
@@ -66,6 +69,9 @@ class Storage(Protocol):
 
     def delete(self, uri: str) -> None:
         """Deletes the object, or everything below the prefix; nothing there is no error."""
+
+    def expire(self, uri: str, before: float) -> None:
+        """Deletes the objects right below the prefix that were written before a time of the store's own clock."""
 
     def replacement(self, uri: str, writer: str) -> Replacement:
         """Returns a context in which the next content of everything below the prefix is written.

@@ -56,6 +56,7 @@ class Surroundings:
         cancelled: Whether the execution is to end.
         callable_path: Returns where a callable's blob lies: a local path, or on AWS its URI.
         run_id: The Dagster run, for the record.
+        is_superseded: Whether this process has been taken for dead, and the execution from it.
         pause: Waits between retries, seconds.
     """
 
@@ -64,7 +65,12 @@ class Surroundings:
     cancelled: Callable[[], bool]
     callable_path: Callable[[DataNode, int], str]
     run_id: str | None = None
+    is_superseded: Callable[[], bool] = lambda: False
     pause: Callable[[float], None] = time.sleep
+
+
+class Superseded(Exception):  # noqa: N818  # it is no error
+    """Another process has taken the execution over: this one must not touch the partition any more."""
 
 
 def run_execution(node: DataNode, request: Request, around: Surroundings) -> Outcome:
@@ -72,15 +78,20 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
 
     A target that fails does not stop the later ones. Nothing is raised for a failed target: the outcome says so. The
     partition then holds what it held before, without its completion file.
+
+    Raises:
+        Superseded: Another process has taken the execution over, while this one was asleep or cut off.
     """
     storage = around.platform.storage
     folder = node.layout.uri(node.spec, request.partition)
     inputs = resolve_inputs(node, request, Readiness(storage))
+    _check_ours(around)
     for name in node.protocol.files:
         storage.delete(f"{folder}/{name}")
     if all(isinstance(target, NoOp) for target in node.targets):  # nothing is written: what people put there stays
         outcome = _run_targets(node, request, inputs, folder, around)
         if outcome.execution.status == Status.COMPLETED:
+            _check_ours(around)
             storage.write(f"{folder}/{completion_file(node)}", _success(outcome))
         return outcome
     with storage.replacement(folder, request.id) as fresh:
@@ -88,8 +99,15 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
         if outcome.execution.status == Status.COMPLETED:
             for name in node.protocol.files:  # user code cannot announce itself
                 storage.delete(f"{fresh.uri}/{name}")
+            _check_ours(around)
             fresh.publish(completion_file(node), _success(outcome))
     return outcome
+
+
+def _check_ours(around: Surroundings) -> None:
+    """Keeps a process that was silent for too long from what another one does in its stead."""
+    if around.is_superseded():
+        raise Superseded
 
 
 def _success(outcome: Outcome) -> bytes:

@@ -7,12 +7,16 @@ from datetime import datetime
 from pathlib import Path
 
 from rheo_assets import Application
+from rheo_assets.assets.beats import Beats
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import SEAT_KEPT_EVERY, Owner
 from rheo_assets.assets.driver import Driver
 from rheo_assets.assets.instance import open_instance
+from rheo_assets.assets.owners import Owner
+from rheo_assets.assets.seats import SEAT_LOOKED_AT_EVERY
 from rheo_assets.routing.snapshot import SEATS
 from tests.cases.topologies import S3, node
+
+ELSEWHERE = Owner("elsewhere", 1, "1")
 
 
 def test_a_driver_that_lost_its_seat_takes_another_and_knows_what_waits(root: Path, app: Application) -> None:
@@ -25,10 +29,10 @@ def test_a_driver_that_lost_its_seat_takes_another_and_knows_what_waits(root: Pa
         driver.turn()
         seat = driver.seat
         assert seat is not None
-        stranger = json.dumps({"owner": Owner("elsewhere", 1, "1").text(), "at": seat.kept})
+        stranger = json.dumps({"owner": Beats(app.platform.storage, "s3://rheo-app/beats", ELSEWHERE).living().text()})
         folder = root / "s3/rheo-app/drivers"
         (folder / str(seat.number) / str(seat.attempt + 1)).write_text(stranger)
-        seat.kept -= SEAT_KEPT_EVERY
+        seat.looked -= SEAT_LOOKED_AT_EVERY
         driver.turn()
         assert driver.seat is not None
         assert driver.seat.number != seat.number
@@ -41,7 +45,7 @@ def test_a_driver_that_found_no_seat_takes_the_first_that_is_free(root: Path, ap
     node(app, "made", [S3(app, "x", "day")])
     app.activate()
     folder = root / "s3/rheo-app/drivers"
-    stranger = json.dumps({"owner": Owner("elsewhere", 1, "1").text(), "at": datetime.now().timestamp()})
+    stranger = json.dumps({"owner": Beats(app.platform.storage, "s3://rheo-app/beats", ELSEWHERE).living().text()})
     for number in range(SEATS):
         (folder / str(number)).mkdir(parents=True, exist_ok=True)
         (folder / str(number) / "99").write_text(stranger)
@@ -51,7 +55,7 @@ def test_a_driver_that_found_no_seat_takes_the_first_that_is_free(root: Path, ap
         (folder / "5" / "99").unlink()
         driver.turn()
         assert driver.seat is None  # it does not look all the time
-        driver._sat -= SEAT_KEPT_EVERY
+        driver._sat -= SEAT_LOOKED_AT_EVERY
         driver.turn()
         assert driver.seat is not None
         assert driver.seat.number == 5

@@ -7,10 +7,11 @@ import time
 import dagster as dg
 import pytest
 
-from rheo_assets.assets.claims import SEAT_EXPIRY, SEAT_KEPT_EVERY, Claims, Owner, Seats
+from rheo_assets.assets.beats import Beats
 from rheo_assets.assets.instance import EventLog
-from rheo_assets.errors import StateError
-from tests.faults.world import Storage
+from rheo_assets.assets.owners import Owner
+from rheo_assets.assets.seats import Seats
+from tests.faults.world import PacedHeart, Storage
 
 
 @pytest.fixture
@@ -53,14 +54,17 @@ def test_a_page_never_passes_over_what_is_stored_while_it_is_read(instance):
 
 
 def test_two_drivers_of_one_process_and_another_process_sit_apart():
-    objects: dict[str, tuple[bytes, int]] = {}
-    storage = Storage(objects, lambda: None)
-    here, there = Owner("sim", 1, "1"), Owner("sim", 2, "1")
+    storage = Storage({}, lambda: None)
     dead: list[Owner] = []
 
-    def seats(owner: Owner) -> Seats:
-        return Seats(storage, "s3://seats/app", owner, lambda found: found in dead)
+    class OfOneMachine(Beats):
+        def is_dead(self, owner: Owner) -> bool:
+            return owner in dead
 
+    def seats(owner: Owner) -> Seats:
+        return Seats(storage, "s3://seats/app", OfOneMachine(storage, "s3://seats/beats", owner, PacedHeart()))
+
+    here, there = Owner("sim", 1, "1"), Owner("sim", 2, "1")
     first, second, third = seats(here).take(), seats(here).take(), seats(there).take()
     assert [seat.number for seat in (first, second, third) if seat] == [0, 1, 2]
     dead.append(there)
@@ -107,41 +111,3 @@ def test_sqlite_needs_no_settling_and_old_events_wait_for_nobody(instance):
     started = time.monotonic()
     assert log.after(0) == [old]
     assert time.monotonic() - started < 10
-
-
-def test_a_seat_of_another_host_is_free_once_nobody_has_kept_it_for_long():
-    objects: dict[str, tuple[bytes, int]] = {}
-    storage = Storage(objects, lambda: None)
-    clock = [1000.0]
-
-    def seats(host: str) -> Seats:
-        return Seats(storage, "s3://seats/app", Owner(host, 1, "1"), lambda _: False, lambda: clock[0])
-
-    here, there = seats("here"), seats("there")
-    lost = there.take()
-    assert lost is not None
-    for _ in range(20):  # kept: it stays its own, however long
-        clock[0] += SEAT_KEPT_EVERY
-        assert there.keep(lost)
-    first = here.take()
-    assert first is not None
-    assert (lost.number, first.number) == (0, 1)
-    clock[0] += SEAT_EXPIRY + 1
-    assert here.keep(first)
-    second = here.take()
-    assert second is not None
-    assert second.number == 0
-    assert not there.keep(lost)  # it wakes up, and has to take another one
-    again = there.take()
-    assert again is not None
-    assert again.number == 2
-
-
-def test_a_damaged_seat_is_free_and_a_damaged_claim_is_told():
-    objects: dict[str, tuple[bytes, int]] = {"s3://app/drivers/0/3": (b"{", 0), "s3://app/claims/ab/abc.0": (b"{", 0)}
-    storage = Storage(objects, lambda: None)
-    seat = Seats(storage, "s3://app/drivers", Owner("sim", 1, "1")).take()
-    assert seat is not None
-    assert (seat.number, seat.attempt) == (0, 4)
-    with pytest.raises(StateError, match=r"claims/ab/abc\.0 is damaged.*Delete it"):
-        Claims(storage, "s3://app/claims").take("abc", "run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rheo_assets.assets.beats import SILENCE
 from rheo_assets.routing.journal import Event
 from rheo_assets.routing.router import Router
 from tests.faults.world import APP, DAYS, REGIONS, World, wanted
@@ -19,17 +20,23 @@ def story(seed: int) -> World:
     random.shuffle(files)
     ticks = list(DAYS)
     drivers = random.choice([1, 2, 2, 3])
+    sleepiness = random.choice([0.0, 0.05])
     mortality = random.choice([0.002, 0.01, 0.03])
     for _ in range(random.choice([150, 300, 500])):
         if files and random.random() < 0.06:
             world.land(*files.pop())
         if ticks and random.random() < 0.02:
             world.ticked.append(ticks.pop(0))
-        world.now += random.choice([0, 0, 0, 1, 6])
+        world.pass_time(random.choice([0, 0, 0, 1, 6]))
+        if len(world.machines) > 1 and random.random() < 0.03:
+            world.pass_time(SILENCE + 100)
         alive = world.alive()
         if len(alive) < drivers:
             alive.append(world.start())
         process = random.choice(alive)
+        if process.is_asleep or random.random() < sleepiness:
+            process.is_asleep = random.random() < 0.9
+            continue
         if random.random() < mortality:
             world.kill(process)
         else:

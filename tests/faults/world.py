@@ -17,7 +17,10 @@ from typing import Any
 from zlib import crc32
 
 from rheo_assets.assets.arrivals import Watcher
-from rheo_assets.assets.claims import Claims, Owner, Seats
+from rheo_assets.assets.beats import SILENCE, Beats, Heart
+from rheo_assets.assets.claims import Claims
+from rheo_assets.assets.owners import Owner
+from rheo_assets.assets.seats import Seats
 from rheo_assets.compute.targets import NOOPCompute
 from rheo_assets.datasets import SUCCESS, S3Dataset
 from rheo_assets.declaration import data_node, external_node, timer_node
@@ -44,13 +47,27 @@ def shut_gate() -> Any:
     return gate
 
 
+class PacedHeart(Heart):
+    """A heart that beats as the world's time goes by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: list[Beats] = []
+
+    def add(self, beats: Beats) -> None:
+        self.all.append(beats)
+
+
 class Process(threading.Thread):
     """A driver's process: moves one port call at a time."""
 
     def __init__(self, world: World, name: str) -> None:
         super().__init__(daemon=True)
+        self.heart = PacedHeart()
         self.world = world
-        self.owner = Owner("sim", world.next_pid(), name)
+        self.owner = Owner(world.random.choice(world.machines), world.next_pid(), name)
+        self.is_asleep = False
+        self.was_taken_for_dead = False
         self.may_move = shut_gate()
         self.is_dead = False
         self.is_done = False
@@ -80,8 +97,22 @@ class Process(threading.Thread):
 class Storage:
     """Objects by URI, as one process sees them; every process sees the same ones."""
 
-    def __init__(self, objects: dict[str, tuple[bytes, int]], point: Callable[[], None]) -> None:
-        self.objects, self.point = objects, point
+    def __init__(
+        self,
+        objects: dict[str, tuple[bytes, int]],
+        point: Callable[[], None],
+        times: dict[str, float] | None = None,
+        now: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.objects, self.point, self.now = objects, point, now
+        self.times = {} if times is None else times
+
+    def modified(self, uri: str) -> float | None:
+        return self.times.get(uri)
+
+    def expire(self, uri: str, before: float) -> None:
+        for name in [name for name, at in self.times.items() if name.startswith(f"{uri}/") and at < before]:
+            self.delete(name)
 
     def version(self, uri: str) -> str | None:
         found = self.objects.get(uri)
@@ -109,6 +140,7 @@ class Storage:
     def write(self, uri: str, content: bytes) -> None:
         self.point()
         self.objects[uri] = (content, len(content) + 1000 * len(self.objects))
+        self.times[uri] = self.now()
         self.point()
 
     def create(self, uri: str, content: bytes) -> bool:
@@ -116,6 +148,7 @@ class Storage:
         is_first = uri not in self.objects
         if is_first:
             self.objects[uri] = (content, 0)
+            self.times[uri] = self.now()
         self.point()
         return is_first
 
@@ -123,6 +156,7 @@ class Storage:
         self.point()
         for name in [name for name in self.objects if name == uri or name.startswith(f"{uri}/")]:
             del self.objects[name]
+            self.times.pop(name, None)
 
     def location(self, uri: str) -> str:
         return uri
@@ -182,17 +216,31 @@ class Journal:
         self._store(lambda position: Turn(position, at, tuple(ready), tuple(gone)))
 
 
+class MachineBeats(Beats):
+    """Beats of a process of one of the world's machines; the world beats for all that are awake."""
+
+    def __init__(self, world: World, storage: Storage, process: Process) -> None:
+        super().__init__(storage, f"{world.home}/beats", process.owner, process.heart)
+        self.world = world
+
+    def is_dead(self, owner: Owner) -> bool:
+        if owner.host == self.owner.host:
+            return self.world.is_dead(owner)
+        return self._is_silent_since_long(owner)
+
+
 class Driver:
     """What a session or the daemon does, on the world's ports."""
 
     def __init__(self, process: Process) -> None:
         self.world = world = process.world
         self.process = process
-        self.storage = Storage(world.objects, process.point)
+        self.storage = Storage(world.objects, process.point, world.times, lambda: world.now)
         self.readiness = Readiness(self.storage)
         self.journal = Journal(world, process.point)
-        self.seat = Seats(self.storage, f"{world.home}/drivers", process.owner, world.is_dead).take()
-        self.claims = Claims(self.storage, f"{world.home}/claims", process.owner, world.is_dead)
+        beats = MachineBeats(world, self.storage, process)
+        self.seat = Seats(self.storage, f"{world.home}/drivers", beats).take()
+        self.claims = Claims(self.storage, f"{world.home}/claims", beats)
         binding = SimpleNamespace(
             platform=SimpleNamespace(storage=self.storage), readiness=self.readiness, home=world.home
         )
@@ -235,14 +283,20 @@ class Driver:
         if is_recorded:
             self.journal.arrived(node.id, trigger.partition, identity)
             return
-        self.storage.delete(success)
+        if self.claims.is_superseded(identity):
+            return
+        self.world.objects.pop(success, None)
         with self.world.running(identity, self.process.owner):
             self.process.point()  # user code
+        if self.claims.is_superseded(identity):  # this process was asleep for long
+            return
         if self.world.fails(node.id, trigger.partition):
             self.journal.failed(trigger)
             self.world.failures[identity] += 1
             return
         self.storage.point()
+        if self.claims.is_superseded(identity):  # what follows at once: the window that remains
+            return
         self.world.objects[success] = (json.dumps({"id": identity}).encode(), 1)
         self.world.completions[identity] += 1
         self.process.point()
@@ -256,6 +310,8 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
+        self.machines = self.random.choice([("one",), ("one", "other")])
+        self.times: dict[str, float] = {}
         self.topology = topology()
         self.objects: dict[str, tuple[bytes, int]] = {}
         self.rows: dict[str, str] = {}
@@ -283,6 +339,11 @@ class World:
 
     def is_dead(self, owner: Owner) -> bool:
         return all(process.owner != owner or process.is_done for process in self.processes)
+
+    def is_lost(self, owner: Owner) -> bool:
+        """Whether a process is dead, or was silent for so long that others may take it for dead."""
+        taken = any(process.owner == owner and process.was_taken_for_dead for process in self.processes)
+        return taken or self.is_dead(owner)
 
     def fails(self, node: str, partition: Partition) -> bool:
         return crc32(f"{self._salt}|{node}|{partition}".encode()) % 12 == 0
@@ -316,6 +377,15 @@ class World:
         if process.error is not None:
             raise process.error
 
+    def pass_time(self, seconds: float) -> None:
+        """Lets time go by; whoever is awake says so."""
+        self.now += seconds
+        for process in self.alive():
+            if not process.is_asleep:
+                self.times.update({beats._uri(beats.owner): self.now for beats in process.heart.all})
+            elif seconds > SILENCE:
+                process.was_taken_for_dead = True
+
     def kill(self, process: Process) -> None:
         self.kills += 1
         process.is_dead = True
@@ -334,10 +404,11 @@ class World:
         while calm < 400:
             before = len(self.log)
             self.idle = -1
+            self.pass_time(1)
             self.move(process)
             calm = 0 if len(self.log) != before else calm + (self.idle >= 0)
             if self.idle >= 0:
-                self.now += 100
+                self.pass_time(100)
                 calm += 40
         self.kill(process)
 
@@ -350,7 +421,7 @@ class _Running:
 
     def __enter__(self) -> None:
         others = self.world.live.setdefault(self.identity, set())
-        assert all(self.world.is_dead(owner) for owner in others), "two processes run one execution"
+        assert all(self.world.is_lost(owner) for owner in others), "two processes run one execution"
         assert not self.world.has_ended(self.identity), "an execution that has ended runs again"
         others.add(self.owner)
 

@@ -71,6 +71,13 @@ class S3Storage:
         bucket, key = bucket_and_key(uri)
         return self._version(bucket, key) if key else None
 
+    def modified(self, uri: str) -> float | None:
+        """Returns when the object was written by S3's clock, which tells whole seconds; None when there is none."""
+        bucket, key = bucket_and_key(uri, needs_key=True)
+        with self.asking(uri, "s3:GetObject and s3:ListBucket"):
+            head = self._head(bucket, key)
+        return None if head is None else float(head["LastModified"].timestamp())
+
     def has_objects(self, uri: str) -> bool:
         """Returns whether any data object lies below the prefix; stops at the first page that has one.
 
@@ -171,6 +178,13 @@ class S3Storage:
         """Yields every object whose key starts with the text, as `ListObjectsV2` describes it."""
         for page in self._pages(bucket, prefix):
             yield from page.get("Contents", ())
+
+    def expire(self, uri: str, before: float) -> None:
+        """Deletes the objects right below the prefix that were written before a time of S3's clock."""
+        bucket, key = bucket_and_key(uri, needs_key=True)
+        pages = self._pages(bucket, f"{key}/", Delimiter="/")
+        found = (each for page in pages for each in page.get("Contents", ()))
+        self.delete_keys(bucket, (each["Key"] for each in found if each["LastModified"].timestamp() < before))
 
     def replacement(self, uri: str, writer: str) -> S3Replacement:
         """Returns a context in which the next content of the prefix is written aside, until it is published.

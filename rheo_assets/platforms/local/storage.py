@@ -77,6 +77,14 @@ class LocalStorage:
             return None
         return None if stat.S_ISDIR(found.st_mode) else identity(found)
 
+    def modified(self, uri: str) -> float | None:
+        """Returns when the object was written by the clock of the disk; None when there is none."""
+        try:
+            found = os.stat(self._seen(uri))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return None if stat.S_ISDIR(found.st_mode) else found.st_mtime
+
     def has_objects(self, uri: str) -> bool:
         """Returns whether any data object lies below the prefix; stops at the first one.
 
@@ -178,6 +186,16 @@ class LocalStorage:
             path.rename(aside)
             shutil.rmtree(aside)
         except (FileNotFoundError, NotADirectoryError):
+            return
+
+    def expire(self, uri: str, before: float) -> None:
+        """Deletes the objects right below the prefix that were written before a time; temporary files, too."""
+        try:
+            with os.scandir(self._checked(uri)) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < before:
+                        Path(entry.path).unlink(missing_ok=True)
+        except FileNotFoundError:
             return
 
     def replacement(self, uri: str, writer: str) -> LocalReplacement:
