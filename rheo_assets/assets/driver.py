@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import RLock
 
@@ -56,14 +57,19 @@ class Driver:
         self._watchers = {node.id: Watcher(binding, node) for node in binding.topology.external_data.values()}
         self.asked: dict[str, tuple[int, int, float]] = {}
         self._cleaned = -math.inf
+        self._is_torn = False
         self._seats = Seats(binding.platform.storage, f"{binding.home}/drivers", binding.beats)
         self._sit()
 
     def _sit(self) -> None:
-        """Takes a seat, and starts from what the furthest driver has saved."""
-        topology = self.binding.topology
+        """Takes a seat."""
         self.seat = self._seats.take()
         self._sat = time.monotonic()
+        self._load()
+
+    def _load(self) -> None:
+        """Starts from what the furthest driver has saved."""
+        topology = self.binding.topology
         number = self.seat.number if self.seat is not None else None
         self.journal = Journal(self.log, topology, self.binding.since)
         snapshot = Snapshot(topology, self.log, number)
@@ -142,7 +148,9 @@ class Driver:
             if not self._is_seated():
                 self._sit()
             self._clean()
-            outbox = self.loop.turn(moment, [key for watcher in self._watchers.values() for key in watcher.gone()])
+            gone = [key for watcher in self._watchers.values() for key in watcher.gone()]
+            with self._whole() as loop:
+                outbox = loop.turn(moment, gone)
             for watcher in self._watchers.values():
                 watcher.forget_gone()
             return outbox
@@ -186,8 +194,18 @@ class Driver:
 
     def fold(self) -> None:
         """Takes in every entry that has been recorded since."""
+        with self._whole() as loop:
+            loop.fold()
+
+    @contextmanager
+    def _whole(self) -> Iterator[Loop]:
+        """Lets nobody go on with a fold that was cut in two, by Ctrl-C or a locked database, and so lacks events."""
         with self.lock:
-            self.loop.fold()
+            if self._is_torn:
+                self._load()
+            self._is_torn = True
+            yield self.loop
+            self._is_torn = False
 
     def _is_ready(self, key: Key) -> bool:
         node_id, partition = key

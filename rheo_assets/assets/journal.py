@@ -140,11 +140,12 @@ class Journal:
         for node_id, partitions in unknown.items():
             codec = self.codecs[node_id]
             keys = [codec.encode(partition) for partition in partitions] if codec.is_partitioned else None
-            for partition in partitions:
-                self._seen[node_id, partition] = set()
             first = min(partitions.values())
             key = asset_key(self.topology.application, node_id)
-            for record in self.log.of_asset(key, keys, before=first):
+            records = self.log.of_asset(key, keys, before=first)
+            for partition in partitions:
+                self._seen[node_id, partition] = set()
+            for record in records:
                 entry = self._entry(record)
                 if isinstance(entry, Event):
                     self._seen.setdefault((entry.node, entry.partition), set()).add(entry.identity)
