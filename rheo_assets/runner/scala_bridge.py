@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 _SOURCES = ("Compiler.scala", "Snippets.scala")
+_HELD = "rheo.bridge"  # the JVM's property that says which bridge it holds: it keeps the classes that it has loaded
 
 
 def bridge(spark: Any, folder: Path) -> Any:
@@ -29,6 +30,9 @@ def bridge(spark: Any, folder: Path) -> Any:
     Raises:
         RuntimeError: The JVM cannot compile or load it; says what it wants.
     """
+    system = java_class(spark, "java.lang.System")
+    if system.getProperty(_HELD) == bridge_digest():
+        return snippets(spark)
     version = f"{spark.version}-{scala_version(spark)}"
     jar = folder / "scala" / f"bridge-{version}-{bridge_digest()}.jar"
     if not jar.exists():
@@ -43,6 +47,7 @@ def bridge(spark: Any, folder: Path) -> Any:
         raise RuntimeError(
             f"Scala needs a JVM that spark-submit started; this one has a class loader {kind}"
         ) from error
+    system.setProperty(_HELD, bridge_digest())
     return snippets(spark)
 
 

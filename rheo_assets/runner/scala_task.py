@@ -119,6 +119,7 @@ def _compiled(task: Task, spark: Any, helper: Any, jars: list[str], cache: Path)
     name = f"rheo.node_{digest}"
     jar = cache / "scala" / f"snippet-{digest}.jar"
     if not jar.exists():
+        jar.parent.mkdir(parents=True, exist_ok=True)
         names = "\n".join(_name(alias, is_text=is_text) for alias, is_text in kinds)
         wrong = str(helper.compile(task.code, _FRAME.format(package=name, names=names), jars, str(jar)))
         if wrong:
