@@ -1,6 +1,6 @@
 """The driver process of a double's Spark job: attaches to the JVM that is up, and runs the script as a service would.
 
-Started by `host.py` with `python -I`, and without this checkout: what the script imports comes from the package that
+Started by `host.py` as a fork of `warm.py`, without this checkout: what the script imports comes from the package that
 was uploaded, or the job fails.
 """
 
@@ -8,7 +8,6 @@ import json
 import os
 import runpy
 import sys
-from pathlib import Path
 from typing import Any
 
 
@@ -38,20 +37,11 @@ def attached(root: str, group: str) -> Any:
 
 
 def main() -> None:
-    given = json.loads(sys.stdin.read())
-    sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in getattr(finder, "__module__", "")]
-    sys.path[:] = [*given["python"], *(path for path in sys.path if not Path(path, "rheo_assets").is_dir())]
-    code = 0
-    try:
-        attached(given["root"], given["group"])
-        sys.argv = [given["script"], *given["arguments"]]
-        runpy.run_path(given["script"], run_name="__main__")
-    except BaseException as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    given = json.loads(sys.argv[1])
+    sys.path[:0] = given["python"]
+    attached(given["root"], given["group"])
+    sys.argv = [given["script"], *given["arguments"]]
+    runpy.run_path(given["script"], run_name="__main__")
 
 
 if __name__ == "__main__":

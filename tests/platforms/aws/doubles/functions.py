@@ -7,35 +7,22 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 import threading
+import uuid
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from moto.awslambda.models import LambdaBackend
 from moto.awslambda.responses import LambdaResponse
 
 from rheo_assets.platforms.aws.function_job import STARTED_FILE
 from tests.platforms.aws.doubles.faults import Faults
+from tests.platforms.aws.doubles.warm import Started, forks
 from tests.platforms.aws.doubles.world import World
 
-_START = """
-import json, sys
-folder, site, handler, event, seconds = sys.argv[1:]
-sys.path[:] = [folder, *(path for path in sys.path if "site-packages" not in path and path), site]
-module, _, name = handler.rpartition(".")
-class Context:
-    def get_remaining_time_in_millis(self):
-        return float(seconds) * 1000
-import importlib
-answer = getattr(importlib.import_module(module), name)(json.loads(event), Context())
-print("ANSWER", json.dumps(answer))
-"""
+DRIVER = Path(__file__).with_name("function_driver.py")
 
 
 class LambdaDouble(Faults):
@@ -65,7 +52,7 @@ class LambdaDouble(Faults):
         self.deliveries = 1
         self.hold = threading.Event()
         self.hold.set()
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes: list[Started] = []
         self.threads: list[threading.Thread] = []
         self.outcome: tuple[str, str] | None = None
         self._ran: list[str] = []
@@ -103,17 +90,13 @@ class LambdaDouble(Faults):
         with self._lock:
             if not folder.exists():
                 zipfile.ZipFile(io.BytesIO(function.code_bytes)).extractall(folder)
-        site = str(Path(boto3.__file__).parents[1])  # boto3 is part of Lambda's runtime
-        process = subprocess.Popen(
-            [sys.executable, "-c", _START, str(folder), site, function.handler, text, str(self.seconds)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={"PATH": os.environ["PATH"], **self._world.environment},
-            cwd=folder,
-        )
+        work = self._scratch / "work" / uuid.uuid4().hex
+        work.mkdir(parents=True)
+        given = {"package": str(folder), "handler": function.handler, "event": text, "seconds": self.seconds}
+        process = forks("boto3").start(DRIVER, [json.dumps(given)], work, self._world.environment)
         self.processes.append(process)
-        output, _ = process.communicate()
+        process.wait()
+        output = (work / "output").read_text()
         told = next((line for line in output.splitlines() if line.startswith("ANSWER ")), None)
         answer = json.loads(told.removeprefix("ANSWER ")) if told else output
         self.answers.append(answer)

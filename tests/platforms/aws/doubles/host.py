@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -20,8 +19,10 @@ from typing import Any
 
 from rheo_assets.platforms.local.spark import SparkEngine
 from rheo_assets.runner.task import Task, TaskOutput
+from tests.platforms.aws.doubles.warm import Started, forks
 
 DRIVER = Path(__file__).with_name("driver.py")
+_IMPORTED = ("pyspark.sql.functions", "pyspark.sql.types", "pyspark.java_gateway")
 _FRESH = 15.0  # seconds: a worker that nobody asks for a minute ends
 _SETTLED = 0.3  # seconds without a change: then a file is whole
 _ASK = """
@@ -109,7 +110,7 @@ class HostedJob:
         self._ended = ended
         self._root = host.scratch / uuid.uuid4().hex
         self._known: dict[Path, State] = {}
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Started | None = None
         self.thread = threading.Thread(target=self._run, name="double-job", daemon=True)
         self.thread.start()
 
@@ -148,36 +149,21 @@ class HostedJob:
         self._mirror()
         port, secret = self._host.gateway()
         environment = {
-            **os.environ,
             **self._host.environment,
             "PYSPARK_GATEWAY_PORT": port,
             "PYSPARK_GATEWAY_SECRET": secret,
             "PYSPARK_PYTHON": sys.executable,
-            "TZ": "UTC",
         }
         if self.is_stopped:
             self.code = -9
             return
-        with (self._root / "output").open("w+") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", str(DRIVER)],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                text=True,
-                env=environment,
-                cwd=self._root,
-            )
-            assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps(given))
-            self._process.stdin.close()
-            while (code := self._process.poll()) is None:
-                self._upload_messages()
-                time.sleep(0.1)
-            if not self.is_stopped:
-                self._upload()
-            output.seek(0)
-            self.output = output.read()
+        warm = forks(*_IMPORTED)
+        self._process = warm.start(DRIVER, [json.dumps(given)], self._root, environment)
+        while (code := self._process.wait(0.1)) is None:
+            self._upload_messages()
+        if not self.is_stopped:
+            self._upload()
+        self.output = (self._root / "output").read_text()
         self.code = code
 
     def _mirror(self) -> None:
