@@ -16,7 +16,8 @@ from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.keys import EVENT_ENTRY, OWNER_TAG
 from rheo_assets.assets.metadata import describe, execution_entry
 from rheo_assets.assets.resources import configured
-from rheo_assets.assets.unrouted import Unrouted
+from rheo_assets.assets.retries import Retry
+from rheo_assets.assets.unrouted import Asked, Unrouted
 from rheo_assets.compute.targets import NoOp
 from rheo_assets.dimensions import Partition
 from rheo_assets.executions import Execution, Status
@@ -95,20 +96,39 @@ class Body:
     # what is asked for ----------------------------------------------------------------------------------------
 
     def _outcomes(self) -> tuple[list[Outcome], int]:
-        """Runs everything; returns what came of it, and how much was left to other drivers."""
-        asked = self.config.get("executions")
-        if asked:
-            requests = [self._read(item) for item in asked]
-            ours = [request for request in requests if self._is_ours(request)]
-            return self._run_all(ours), len(requests) - len(ours) + len(self._lost)
+        """Runs everything; returns what came of it, and how much was left out: others have it, or have made it."""
+        log = EventLog(self.context.instance)
+        history = History(self.binding, log)
+        retry = Retry(self.node, self.context.run, history)
+        unrouted = Unrouted(self.binding, self.node, self.run_id, log, self.config, self._is_cancelled)
+        routed = [self._read(item) for item in self.config.get("executions") or ()]
+        if routed:
+            ended = retry.ended({request.partition: request.id for request in routed})
+            mine = [r for r in routed if r.partition not in ended and self._is_ours(r, history)]
+            asked = [
+                Asked(r.partition, r.tips, had_events=True)
+                for r in routed
+                if r.partition in ended and retry.is_wanted(ended[r.partition])
+            ]
+            wanted = len(routed)
+        else:
+            partitions = self._partitions()
+            mine, asked, wanted = [], unrouted.resolve(partitions), len(partitions)
+        made = retry.succeeded([each.partition for each in asked])
+        asked = [each for each in asked if each.partition not in made]
+        for partition in made:
+            self.context.log.info(f"{self.node.describe(partition)} has been made by the run that this one retries")
+        outcomes = self._run_all(mine)
+        for batch in unrouted.batches(asked):
+            outcomes += self._run_all(batch)
+        outcomes += map(Outcome, unrouted.failures)
+        return outcomes, wanted - len(outcomes)
+
+    def _partitions(self) -> list[Partition]:
         keys = list(self.context.partition_keys) if self.context.has_partition_key_range else []
         if self.context.has_partition_key:
             keys = [self.context.partition_key]
-        partitions = [self.codec.decode(str(key)) for key in keys] if self.codec.is_partitioned else [()]
-        log = EventLog(self.context.instance)
-        unrouted = Unrouted(self.binding, self.node, self.run_id, log, self.config, self._is_cancelled)
-        outcomes = [outcome for batch in unrouted.batches(partitions) for outcome in self._run_all(batch)]
-        return [*outcomes, *map(Outcome, unrouted.failures)], len(self._lost)
+        return [self.codec.decode(str(key)) for key in keys] if self.codec.is_partitioned else [()]
 
     def _read(self, item: Mapping[str, Any]) -> Request:
         def tips(texts: Mapping[str, Sequence[str]]) -> dict[str, Partition]:
@@ -116,25 +136,29 @@ class Body:
 
         return Request(item["id"], self.node.spec.read(item["partition"]), tips(item["tips"]), tips(item["nearest"]))
 
-    def _is_ours(self, request: Request) -> bool:
-        if self.binding.claims.take(request.id, self.run_id):
-            self._taken.append(request)
-            return not self._has_ended(request)
-        self.context.log.info(f"{self.node.describe(request.partition)} is left to the driver that has claimed it")
-        return False
+    def _is_ours(self, request: Request, history: History) -> bool:
+        name = self.node.describe(request.partition)
+        if not self.binding.claims.take(request.id, self.run_id):
+            self.context.log.info(f"{name} is left to the driver that has claimed it")
+            return False
+        self._taken.append(request)
+        if self._has_ended(request, history):
+            self.context.log.info(f"{name} has been executed by a driver that is gone")
+            return False
+        return True
 
-    def _has_ended(self, request: Request) -> bool:
+    def _has_ended(self, request: Request, history: History) -> bool:
         """Whether the process that had the claim recorded the end and went, while this run stood in a queue."""
         claim = self.binding.claims.newest(request.id)
         if claim is None or (claim.attempt == 0 and not self._is_old):
             return False
-        history = History(self.binding, EventLog(self.context.instance))
         return bool(history.ended_as(self.node, {request.partition: request.id}))
 
     @cached_property
     def _is_old(self) -> bool:
         """Whether the run has stood in a queue for so long that the first claim may have been removed."""
-        if OWNER_TAG in self.context.run.tags:
+        run = self.context.run
+        if OWNER_TAG in run.tags and run.parent_run_id is None:  # a retry has its parent's tags
             return False  # it runs in the process that made it
         record = self.context.instance.get_run_record_by_id(self.run_id)
         return record is None or time.time() - record.create_timestamp.timestamp() > _OLD

@@ -167,7 +167,7 @@ class History:
         return [record.dagster_run for record in records if self._is_orphan(record.dagster_run)]
 
     def _is_orphan(self, run: DagsterRun) -> bool:
-        owner = run.tags.get(OWNER_TAG)
+        owner = run.tags.get(OWNER_TAG) if run.parent_run_id is None else None  # a retry has its parent's tags
         is_ours = run.tags.get(APPLICATION_TAG) == self.binding.application  # of others it is not asked
         return owner is not None and is_ours and self.binding.beats.is_dead(Owner.of_text(owner))
 
@@ -219,8 +219,10 @@ def _running(node: DataNode, partition: Partition, record: RunRecord) -> Executi
 
 
 def _routed_ids(run: DagsterRun) -> dict[tuple[str, ...], str]:
-    """Returns the ids of the executions that the router or a plan asked a run for, by partition."""
+    """Returns the ids of the executions that the router or a plan asked a run for, by partition; a retry's are new."""
     found: dict[tuple[str, ...], str] = {}
+    if run.parent_run_id is not None:
+        return found
     config: Mapping[str, Any] = run.run_config
     for op in config.get("ops", {}).values():
         for item in op.get("config", {}).get("executions", ()):

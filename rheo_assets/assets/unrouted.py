@@ -17,7 +17,7 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction, RheoError, Undetermined, listed
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
-from rheo_assets.planning.execution import unmet
+from rheo_assets.planning.execution import injected_tips, unmet
 from rheo_assets.planning.plan import Tips
 from rheo_assets.runner.execution import Request
 
@@ -27,10 +27,17 @@ _LONGEST = 3600.0
 
 @dataclass(frozen=True)
 class Asked:
-    """A partition that was asked for, and the tips of its inputs."""
+    """A partition that was asked for, and the tips of its inputs.
+
+    Attributes:
+        partition: The output partition.
+        tips: The tip of each input.
+        had_events: Whether the events of these tips have come, so that they count as ready.
+    """
 
     partition: Partition
     tips: Tips
+    had_events: bool = False
 
 
 class Unrouted:
@@ -68,9 +75,13 @@ class Unrouted:
         self._seconds = float(config.get("wait_timeout_seconds", _LONGEST))
         self._is_cancelled = is_cancelled
 
-    def batches(self, partitions: Sequence[Partition]) -> Iterator[list[Request]]:
+    def resolve(self, partitions: Sequence[Partition]) -> list[Asked]:
+        """Returns partitions with the tips that they tell; those that tell none are failures."""
+        return [asked for partition in partitions if (asked := self._resolve(partition)) is not None]
+
+    def batches(self, asked_for: Sequence[Asked]) -> Iterator[list[Request]]:
         """Yields what can run, as it comes to be ready; everything at once where the run does not wait."""
-        waiting = [asked for partition in partitions if (asked := self._resolve(partition)) is not None]
+        waiting = list(asked_for)
         deadline = time.monotonic() + self._seconds
         while waiting:
             ready, unready = self._split(waiting)
@@ -106,7 +117,8 @@ class Unrouted:
         others = self._others()
         ready, unready = [], []
         for asked in waiting:
-            found = unmet(self._node, asked.tips, self._binding.is_ready)
+            given = injected_tips(self._node, asked.tips) if asked.had_events else frozenset()
+            found = unmet(self._node, asked.tips, self._binding.is_ready, given)
             if asked.partition in others:
                 run = others[asked.partition]
                 unready.append((asked, f"the end of run {run}, which executes it (terminate that run if it is dead)"))
@@ -160,4 +172,9 @@ class Unrouted:
         )
 
     def _id(self, partition: Partition) -> str:
-        return str(uuid5(NAMESPACE_URL, f"rheo:{self._run_id}|{self._node.id}|{partition!r}"))
+        return unrouted_id(self._run_id, self._node, partition)
+
+
+def unrouted_id(run_id: str, node: DataNode, partition: Partition) -> str:
+    """Returns the id of the execution of a partition that a run was asked for."""
+    return str(uuid5(NAMESPACE_URL, f"rheo:{run_id}|{node.id}|{partition!r}"))
