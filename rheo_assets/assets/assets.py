@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -49,15 +50,16 @@ def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> 
 
     with disable_dagster_warnings():  # backfill policies and code references are marked beta
         definition = (codec or binding.codecs[node.id]).definition
+        edges = list(_edges(binding, node)) if codec is None else []
         asset: dg.AssetsDefinition = dg.asset(
             key=asset_key(node.application, node.id),
-            deps=list(_dependencies(binding, node)) if codec is None else None,
+            deps=[edge.dependency for edge in edges] or None,
             partitions_def=definition,
             backfill_policy=dg.BackfillPolicy.single_run() if definition is not None else None,
             config_schema=CONFIG,
             required_resource_keys={resource_key(engine) for engine in engines_of(node, binding.platform)},
             output_required=False,
-            **_shown(node),
+            **_shown(node, sorted(alias for edge in edges if not edge.exact for alias in edge.aliases)),
         )(materialise)
         return asset
 
@@ -83,20 +85,26 @@ def router_spec(application: str) -> dg.AssetSpec:
     )
 
 
-def _dependencies(binding: Binding, node: DataNode) -> Iterator[dg.AssetDep]:
-    views: dict[str, list[View]] = {}
-    for view in node.inputs.values():
-        views.setdefault(view.node.id, []).append(view)
-    for parent, used in views.items():
-        edge = lineage(used, binding.codecs[node.id], binding.codecs[parent])
-        yield dg.AssetDep(asset_key(node.application, parent), partition_mapping=edge.mapping)
+@dataclass(frozen=True)
+class _Edge:
+    """What a node reads of one parent: by which aliases, and whether Dagster's drawing is what really is read."""
+
+    aliases: tuple[str, ...]
+    dependency: dg.AssetDep
+    exact: bool
 
 
-def _approximate(binding_node: DataNode) -> list[str]:
-    return sorted(alias for alias, view in binding_node.inputs.items() if view.is_nearest)
+def _edges(binding: Binding, node: DataNode) -> Iterator[_Edge]:
+    used: dict[str, dict[str, View]] = {}
+    for alias, view in node.inputs.items():
+        used.setdefault(view.node.id, {})[alias] = view
+    for parent, views in used.items():
+        drawn = lineage(list(views.values()), binding.codecs[node.id], binding.codecs[parent])
+        dependency = dg.AssetDep(asset_key(node.application, parent), partition_mapping=drawn.mapping)
+        yield _Edge(tuple(views), dependency, drawn.exact)
 
 
-def _shown(node: Signal) -> dict[str, Any]:
+def _shown(node: Signal, approximate: Sequence[str] = ()) -> dict[str, Any]:
     """Returns what the UI shows of a node: description, group, owners, tags, kinds, a link to its code."""
     said = dict(getattr(node, "metadata", {}) or {})
     source = said.pop("_source", None)
@@ -117,8 +125,9 @@ def _shown(node: Signal) -> dict[str, Any]:
             metadata["engine"] = ", ".join(engines)
         if code:
             metadata["code"] = dg.MetadataValue.md("\n\n".join(f"```\n{target.code.strip()}\n```" for target in code))
-        if nearest := _approximate(node):
-            metadata["approximate lineage"] = f"the nearest ready partition is read: {', '.join(nearest)}"
+        if approximate:
+            names = ", ".join(f"`{alias}`" for alias in approximate)
+            metadata["approximate lineage"] = dg.MetadataValue.md(f"{names}: each materialisation says what it read")
     if source is not None:
         reference = dg.LocalFileCodeReference(file_path=source[0], line_number=source[1], label=node.id)
         metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(code_references=[reference])

@@ -29,35 +29,55 @@ _APPROXIMATE = Lineage(dg.AllPartitionMapping(), False)
 
 
 def lineage(views: list[View], downstream: Codec, upstream: Codec) -> Lineage:
-    """Returns the edge from a node to one of its parents; several views of one parent are one edge."""
+    """Returns the edge from a node to one of its parents; several views of one parent are one edge that covers all."""
     if upstream.definition is None or downstream.definition is None:
         return Lineage(None, True)
     with disable_dagster_warnings():  # mappings of two dimensions and of windows are marked beta
-        edges = [_edge(view, downstream, upstream) for view in views]
-        if len(edges) == 1 or all(edge == edges[0] for edge in edges[1:]):
-            return edges[0]
-        return _covering(views, downstream, upstream)
+        return _edge(_Reads(views, upstream), downstream, upstream)
 
 
-def _edge(view: View, downstream: Codec, upstream: Codec) -> Lineage:
-    window = _window(view, upstream)
-    exact = not view.is_nearest and not any(
-        w is not None and not w.is_tip
-        for d, w in zip(view.node.spec, view.windows(), strict=True)
-        if d is not upstream.time
-    )
-    same_shape = downstream.definition == upstream.definition
-    if same_shape and window is None and not _pin(view, upstream):
-        return Lineage(dg.IdentityPartitionMapping(), exact)
-    time = _time_mapping(window, upstream, downstream)
-    if isinstance(upstream.definition, dg.MultiPartitionsDefinition):
-        if isinstance(downstream.definition, dg.MultiPartitionsDefinition):
-            return _multi_to_multi(view, downstream, upstream, time, exact)
-        return _one_dimension(view, downstream, upstream, exact)
+class _Reads:
+    """What several views read of one parent, in the two dimensions that Dagster has.
+
+    Attributes:
+        offsets: The first and last offset in time; None where all read the tip only.
+        pinned: The composite keys that literals pin in all views.
+        is_open: Whether no view pins any.
+        exact: Whether this is what each of the views reads.
+    """
+
+    def __init__(self, views: list[View], upstream: Codec) -> None:
+        windows = [_window(view, upstream) for view in views]
+        pins = [_pin(view, upstream) for view in views]
+        found = [offset for window in windows for offset in (window.offsets() if window else (0,))]
+        self.offsets = (min(found), max(found)) if any(windows) else None
+        self.is_open = all(pin is None for pin in pins)
+        is_pinned = all(pin is not None for pin in pins)
+        self.pinned = list(dict.fromkeys(key for pin in pins for key in pin or ())) if is_pinned else []
+        self.exact = (
+            not any(view.is_nearest or _ranges_elsewhere(view, upstream) for view in views)
+            and all(window == windows[0] for window in windows)
+            and (self.is_open or is_pinned)
+        )
+
+
+def _ranges_elsewhere(view: View, upstream: Codec) -> bool:
+    dimensions = zip(view.node.spec, view.windows(), strict=True)
+    return any(w is not None and not w.is_tip for d, w in dimensions if d is not upstream.time)
+
+
+def _edge(reads: _Reads, downstream: Codec, upstream: Codec) -> Lineage:
+    if downstream.definition == upstream.definition and reads.offsets is None and reads.is_open:
+        return Lineage(dg.IdentityPartitionMapping(), reads.exact)
+    time = _time_mapping(reads, upstream, downstream)
+    here = isinstance(downstream.definition, dg.MultiPartitionsDefinition)
+    there = isinstance(upstream.definition, dg.MultiPartitionsDefinition)
+    if here and there:
+        return _multi_to_multi(reads, downstream, upstream, time)
+    if here or there:
+        return _one_dimension(reads, downstream, upstream)
     if upstream.time is not None and isinstance(downstream.definition, dg.TimeWindowPartitionsDefinition):
-        return Lineage(time, exact)
-    if isinstance(downstream.definition, dg.MultiPartitionsDefinition):
-        return _one_dimension(view, downstream, upstream, exact)
+        return Lineage(time, reads.exact)
     return _APPROXIMATE
 
 
@@ -68,33 +88,32 @@ def _window(view: View, upstream: Codec) -> Window | None:
     return None
 
 
-def _time_mapping(window: Window | None, upstream: Codec, downstream: Codec) -> dg.PartitionMapping:
+def _time_mapping(reads: _Reads, upstream: Codec, downstream: Codec) -> dg.PartitionMapping:
     same = upstream.time and downstream.time and upstream.time.granularity == downstream.time.granularity
-    if window is None or not same:
+    if reads.offsets is None or not same:
         return dg.TimeWindowPartitionMapping()
-    offsets = window.offsets()
+    first, last = reads.offsets
     return dg.TimeWindowPartitionMapping(
-        start_offset=min(offsets), end_offset=max(offsets), allow_nonexistent_upstream_partitions=True
+        start_offset=first, end_offset=last, allow_nonexistent_upstream_partitions=True
     )
 
 
 def _pin(view: View, upstream: Codec) -> list[str] | None:
     """Returns the composite keys that a view's literals pin, None where they are open or all that are declared."""
     keys = upstream.composites(view.narrowed)
-    return None if keys is None or keys == upstream.composites(view.node.filter) else list(keys)
+    return None if not keys or keys == upstream.composites(view.node.filter) else list(keys)
 
 
-def _multi_to_multi(view: View, downstream: Codec, upstream: Codec, time: dg.PartitionMapping, exact: bool) -> Lineage:
+def _multi_to_multi(reads: _Reads, downstream: Codec, upstream: Codec, time: dg.PartitionMapping) -> Lineage:
     mappings: dict[str, dg.DimensionPartitionMapping] = {}
     assert upstream.time is not None
+    exact = reads.exact
     if downstream.time is not None:
         mappings[upstream.time.name] = dg.DimensionPartitionMapping(downstream.time.name, time)
-    pinned = _pin(view, upstream)
-    names = {d.name for d in upstream.others}
-    if pinned is not None:
-        mapping: dg.PartitionMapping = dg.SpecificPartitionsPartitionMapping(pinned)
+    if reads.pinned:
+        mapping: dg.PartitionMapping = dg.SpecificPartitionsPartitionMapping(reads.pinned)
         mappings[upstream.composite_name] = dg.DimensionPartitionMapping(downstream.composite_name, mapping)
-    elif names == {d.name for d in downstream.others}:
+    elif reads.is_open and {d.name for d in upstream.others} == {d.name for d in downstream.others}:
         mapping = dg.IdentityPartitionMapping()
         mappings[upstream.composite_name] = dg.DimensionPartitionMapping(downstream.composite_name, mapping)
     else:
@@ -102,27 +121,23 @@ def _multi_to_multi(view: View, downstream: Codec, upstream: Codec, time: dg.Par
     return Lineage(dg.MultiPartitionMapping(mappings), exact) if mappings else _APPROXIMATE
 
 
-def _one_dimension(view: View, downstream: Codec, upstream: Codec, exact: bool) -> Lineage:
-    if _window(view, upstream) is not None or _pin(view, upstream):
+def _one_dimension(reads: _Reads, downstream: Codec, upstream: Codec) -> Lineage:
+    """Returns the edge between one and two dimensions: the same key of the one that both have.
+
+    Dagster can draw neither a range nor a literal there. Too few days are better than all: a backfill that takes
+    what follows with it would make the whole history.
+    """
+    shared = _shared(downstream, upstream)
+    if shared is None:
         return _APPROXIMATE
-    if upstream.time and downstream.time and upstream.time.granularity == downstream.time.granularity:
-        name = (
-            upstream.time.name
-            if isinstance(upstream.definition, dg.MultiPartitionsDefinition)
-            else downstream.time.name
-        )
-        return Lineage(dg.MultiToSingleDimensionPartitionMapping(name), exact)
-    return _APPROXIMATE
+    exact = reads.exact and reads.offsets is None and reads.is_open
+    return Lineage(dg.MultiToSingleDimensionPartitionMapping(shared), exact)
 
 
-def _covering(views: list[View], downstream: Codec, upstream: Codec) -> Lineage:
-    windows = [_window(view, upstream) for view in views]
-    offsets = [offset for window in windows for offset in (window.offsets() if window else (0,))]
-    if isinstance(upstream.definition, dg.TimeWindowPartitionsDefinition) and isinstance(
-        downstream.definition, dg.TimeWindowPartitionsDefinition
-    ):
-        mapping = dg.TimeWindowPartitionMapping(
-            start_offset=min(offsets), end_offset=max(offsets), allow_nonexistent_upstream_partitions=True
-        )
-        return Lineage(mapping, False)
-    return _APPROXIMATE
+def _shared(downstream: Codec, upstream: Codec) -> str | None:
+    """Returns the dimension of the wider one that is the other's only one."""
+    wide, narrow = (upstream, downstream) if upstream.time and upstream.others else (downstream, upstream)
+    assert wide.time is not None
+    if narrow.time is not None:
+        return wide.time.name if wide.time.granularity == narrow.time.granularity else None
+    return wide.composite_name if wide.composite_definition == narrow.definition else None

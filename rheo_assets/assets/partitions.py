@@ -169,11 +169,16 @@ class Codec:
             start = self.time.granularity.truncate(self.time.min or self.since)  # type: ignore[union-attr]
             cron = _CRON[self.time.granularity]  # type: ignore[index]
             dimensions[self.time.name] = _time_definition(start, cron, self.end_offset)
-        if self.others:
-            dimensions[self.composite_name] = _composite_definition(self._declared_composites, self.dynamic_name)
+        if self.composite_definition is not None:
+            dimensions[self.composite_name] = self.composite_definition
         if len(dimensions) == 2:
             return _multi_definition(tuple(dimensions.items()))
         return next(iter(dimensions.values()), None)
+
+    @cached_property
+    def composite_definition(self) -> dg.PartitionsDefinition | None:
+        """The definition of the composite alone; None where there is none."""
+        return _composite_definition(self._declared_composites, self.dynamic_name) if self.others else None
 
     def register(self, instance: dg.DagsterInstance, partitions: Sequence[Partition]) -> None:
         """Adds the dynamic keys of partitions that are about to be recorded or run."""
