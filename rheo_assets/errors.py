@@ -46,8 +46,9 @@ class DeclarationError(RheoError, ValueError):
 class InvalidValue(RheoError, ValueError):  # noqa: N818  # reads as the user would say it
     """A value that its dimension cannot hold."""
 
-    def __init__(self, dimension: str, value: object, accepted: str) -> None:
-        super().__init__(f"dimension '{dimension}' cannot hold {brief(repr(value))}: it takes {accepted}")
+    def __init__(self, dimension: str, value: object, accepted: str, where: str = "") -> None:
+        self.sentence = f"dimension '{dimension}' cannot hold {brief(repr(value))}: it takes {accepted}"
+        super().__init__(f"{brief(where)}: {self.sentence}" if where else self.sentence)
         self.dimension = dimension
         self.value = value
         self.accepted = accepted

@@ -84,7 +84,10 @@ def read_constraint(dimension: Dimension, spelling: object, where: str) -> Const
         except ValueError:
             raise DeclarationError(where, f"{spelling!r} is no relative filter", "Write e.g. '_:-30'") from None
         return _window(dimension, slice(None, count), where)
-    return Exactly(dimension.read(spelling))
+    try:
+        return Exactly(dimension.read(spelling))
+    except InvalidValue as error:
+        raise InvalidValue(error.dimension, error.value, error.accepted, where) from None
 
 
 def _window(dimension: Dimension, spelling: slice, where: str) -> Window:
@@ -223,6 +226,6 @@ def _branches(dimensions: tuple[Dimension, ...], tree: Mapping[Any, Any], where:
         try:
             constraint = read_constraint(first, spelling, where)
         except InvalidValue as error:
-            raise DeclarationError(where, str(error)) from None
+            raise DeclarationError(where, error.sentence) from None
         for tail in _branches(rest, deeper or {}, where):
             yield (constraint, *tail)

@@ -90,7 +90,8 @@ LINE = b'{"x": 1}\n'
         (lambda a: landed(a, {None: STRING}), ["'o'", "None", "no name"]),
         (lambda a: landed(a, {"d": {**STRING, "format": 7}}), ["'o'", "'d'", "7", "str.upper"]),
         (lambda a: landed(a, {"d": {**STRING, "insensitive": "yes"}}), ["'o'", "'d'", "'yes'", "True or False"]),
-        (lambda a: landed(a, {"d": {"type": "LONG"}})["9" * 40], ["'d'", "9999", "64 bits"]),
+        (lambda a: landed(a, {"d": {"type": "LONG"}})["9" * 40], ["o: ", "'d'", "9999", "64 bits"]),
+        (lambda a: orders(a)["NA"]["soon"], ["orders[NA]", "'day'", "'soon'", "ISO"]),
         (lambda a: landed(a, {"d": DAY})[: -(10**9)], ["'d'", "-1,000,000,000", "1,000,000"]),
         (
             lambda _: S3Dataset("1", "lake", "o", dataset_format="csv", header="yes"),
