@@ -285,3 +285,19 @@ def test_a_folder_that_reads_as_a_folded_value_is_found(storage: Storage) -> Non
     assert folder_of(storage, node, day) == f"{LAKE}/org=SE/2024/01/02"
     storage.write(f"{LAKE}/org=se/2024/01/02/part", b"1")
     assert folder_of(storage, node, day) == f"{LAKE}/org=se/2024/01/02"
+
+
+def test_the_storage_dates_what_is_written_by_its_own_clock_and_expires_what_is_older(storage: Storage) -> None:
+    write(storage, DAY, "old")
+    write(storage, f"{DAY}/below", "old")
+    written = storage.modified(f"{DAY}/old")
+    assert written is not None
+    assert storage.modified(f"{DAY}/other") is None
+    storage.expire(DAY, written - 1)
+    storage.expire("s3://lake/nothing", written)
+    assert list(storage.children(DAY)) == ["below", "old"]
+    while (again := storage.modified(f"{DAY}/new") or written) < written + 1:  # S3 tells whole seconds
+        write(storage, DAY, "new")
+    storage.expire(DAY, again)
+    assert list(storage.children(DAY)) == ["below", "new"]
+    assert list(storage.children(f"{DAY}/below")) == ["old"]
