@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rheo_assets import Application, InlinedCompute, LocalPlatform, PrestoSQL, Spark, SparkSQL
+from rheo_assets import Application, InlinedCompute, LocalPlatform, PrestoSQL, Spark, SparkSQL, scala_script
 from rheo_assets.compute.targets import Inlined
 from rheo_assets.nodes import DataNode
 from rheo_assets.platforms.local.presto.engine import PrestoEngine
@@ -93,6 +93,12 @@ SMALL_AND_BIG = [
         Spark("output = spark.range(1)"),
         Spark(f"from pyspark.sql.functions import rand\noutput = spark.range({BIG}).select(rand())"),
         id="pyspark",
+        marks=pytest.mark.spark,
+    ),
+    pytest.param(
+        Spark(scala_script("spark.range(1).toDF")),
+        Spark(scala_script(f"spark.range({BIG}).select(rand())")),
+        id="scala",
         marks=pytest.mark.spark,
     ),
 ]

@@ -5,7 +5,6 @@ was uploaded, or the job fails.
 """
 
 import json
-import os
 import runpy
 import sys
 from typing import Any
@@ -36,8 +35,22 @@ def attached(root: str, group: str) -> Any:
     return rooted(spark)
 
 
+def clear(group: str) -> None:
+    """Ends what a killed driver left running: a service ends the whole JVM, and this one goes on."""
+    from pyspark.java_gateway import launch_gateway
+
+    jvm = launch_gateway().jvm
+    jvm.org.apache.spark.SparkContext.getOrCreate().cancelJobGroup(group)
+    for thread in jvm.Thread.getAllStackTraces().keySet():
+        if thread.getName() == f"rheo snippet {group}":
+            thread.interrupt()
+
+
 def main() -> None:
     given = json.loads(sys.argv[1])
+    if given["is_over"]:
+        clear(given["group"])
+        return
     sys.path[:0] = given["python"]
     attached(given["root"], given["group"])
     sys.argv = [given["script"], *given["arguments"]]

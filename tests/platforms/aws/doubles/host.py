@@ -145,6 +145,7 @@ class HostedJob:
             "arguments": arguments,
             "root": str(self._root),
             "group": self._root.name,
+            "is_over": False,
         }
         self._mirror()
         port, secret = self._host.gateway()
@@ -161,7 +162,9 @@ class HostedJob:
         self._process = warm.start(DRIVER, [json.dumps(given)], self._root, environment)
         while (code := self._process.wait(0.1)) is None:
             self._upload_messages()
-        if not self.is_stopped:
+        if self.is_stopped:
+            warm.start(DRIVER, [json.dumps({**given, "is_over": True})], self._root, environment).wait()
+        else:
             self._upload()
         self.output = (self._root / "output").read_text()
         self.code = code

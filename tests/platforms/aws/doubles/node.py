@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from rheo_assets.runner.blobs import dump_callable
@@ -36,40 +41,76 @@ def sleep(inputs: Any, output: Any, params: Any) -> None:
     time.sleep(120)
 
 
-COPY = {
+Code = Mapping[str, Any]  # by language
+
+COPY: Code = {
     "INLINED": copy,
     "PYTHON": "output = orders.select('id').orderBy('id')",
     "SPARK_SQL": "select id from orders order by id",
     "PRESTO_SQL": "select id from orders order by id",
     "SCALA": 'orders.select("id").orderBy("id")',
 }
-WRONG = {
+WRONG: Code = {
     "INLINED": fail,
     "PYTHON": "total = 1\nraise ValueError('no such total')",
     "SPARK_SQL": "select nothing_of_that_name from orders",
     "PRESTO_SQL": "select nothing_of_that_name from orders",
     "SCALA": "val total = 1\norders.select(nothing_of_that_name)",
 }
-SLEEP = {
+SLEEP: Code = {
     "INLINED": sleep,
     "PYTHON": "import time\nprint('asleep', flush=True)\ntime.sleep(120)\noutput = orders",
+    "SPARK_SQL": "select java_method('java.lang.Thread', 'sleep', 120000L) as slept from orders",
     "PRESTO_SQL": "select sum(x * y % 7) as n from orders, unnest(sequence(1, 2000000)) as a(x), "
     "unnest(sequence(1, 2000000)) as b(y)",
+    "SCALA": 'println("asleep")\nThread.sleep(120000)\norders',
 }
-SECONDS = {"PYTHON": 4.0}  # that a job may take which takes for ever; 1 otherwise
-COLUMNS = {"INLINED": (None, [])}  # the rows and columns that are told of a result; a callable's is just files
-SILENT = {"PRESTO_SQL"}  # code that says nothing while it runs
+SILENT = {"SPARK_SQL", "PRESTO_SQL"}  # code that says nothing while it runs
 
 
 class Node:
-    """A node under test on one engine."""
+    """A node under test on one engine, in one language."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, lang: str) -> None:
         self.bench = bench
+        self.lang = lang
         self.log: list[str] = []
 
     def land(self, day: int, *ids: int) -> None:
-        land(self.bench.storage, f"s3://lake/orders/2024-01-{day:02}", *({"id": each} for each in ids))
+        """Lands one partition of orders: parquet; a callable of the standard library only gets json."""
+        folder = f"s3://lake/orders/2024-01-{day:02}"
+        if self.lang == "INLINED":
+            land(self.bench.storage, folder, *({"id": each} for each in ids))
+            return
+        content = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.table({"id": pyarrow.array(ids, pyarrow.int64())}), content)
+        self.bench.storage.write(f"{folder}/part-0.parquet", content.getvalue())
+
+    def orders(self, *days: int, missing: tuple[int, ...] = ()) -> TaskInput:
+        """Returns the input: partitions of these days, tip first."""
+        path = "s3://lake/orders/2024-01-{:02}"
+        return TaskInput(
+            "orders",
+            tuple(path.format(day) for day in days),
+            tuple(path.format(day) for day in missing),
+            format="json" if self.lang == "INLINED" else "parquet",
+            partitions=tuple((f"2024-01-{day:02}",) for day in days),
+        )
+
+    def task(self, code: Code, *inputs: TaskInput, token: str = "e1-0-0", **more: Any) -> Task:
+        written = code[self.lang]
+        text = written if isinstance(written, str) else self.bench.keep(dump_callable(written, "copy"))
+        return Task(
+            "copy",
+            self.lang,
+            text,
+            inputs,
+            TaskOutput(OUT),
+            {"day": "2024-01-30"},
+            application=APPLICATION,
+            token=token,
+            **more,
+        )
 
     def run(self, task: Task, cancelled: Callable[[], bool] = NEVER) -> TaskResult:
         return self.bench.fresh().run(task, self.log.append, cancelled)
@@ -80,19 +121,34 @@ class Node:
         assert "'copy'" in caught.value.message
         return caught.value
 
-    def task(self, lang: str, code: Any, *inputs: TaskInput, token: str = "e1-0-0", **more: Any) -> Task:
-        text = code if isinstance(code, str) else self.bench.keep(dump_callable(code, "copy"))
-        dimensions = {"day": "2024-01-30"}
-        return Task(
-            "copy", lang, text, inputs, TaskOutput(OUT), dimensions, application=APPLICATION, token=token, **more
-        )
+    def dies_after_the_start(self, task: Task) -> None:
+        """Runs the task in a process that dies before it has recorded the job that it started."""
+
+        def record(_: str) -> None:
+            if self.has_started:
+                raise Crash
+
+        with pytest.raises(Crash):
+            self.bench.fresh(DyingStorage(self)).run(task, record, NEVER)
+
+    def together(self, task: Task, drivers: int) -> set[int | None]:
+        """Runs the task in several drivers that begin at once; returns the numbers of rows that they are told."""
+        barrier = threading.Barrier(drivers)
+
+        def drive(_: int) -> int | None:
+            engine = self.bench.fresh()
+            barrier.wait()
+            return engine.run(task, self.log.append, NEVER).rows
+
+        with ThreadPoolExecutor(drivers) as pool:
+            return set(pool.map(drive, range(drivers)))
 
     def rows(self) -> list[dict[str, Any]]:
         return rows(self.bench.storage, OUT)
 
-    def once_asleep(self, lang: str) -> Callable[[], bool]:
+    def once_asleep(self) -> Callable[[], bool]:
         since = time.monotonic()
-        return lambda: "asleep" in self.log or (lang in SILENT and time.monotonic() - since > 0.5)
+        return lambda: "asleep" in self.log or (self.lang in SILENT and time.monotonic() - since > 1)
 
     @property
     def has_started(self) -> bool:
@@ -118,14 +174,3 @@ class DyingStorage:
         if name in {"create", "write"} and self._node.has_started:
             raise Crash
         return getattr(self._node.bench.storage, name)
-
-
-def orders(*days: int, missing: tuple[int, ...] = ()) -> TaskInput:
-    path = "s3://lake/orders/2024-01-{:02}"
-    return TaskInput(
-        "orders",
-        tuple(path.format(day) for day in days),
-        tuple(path.format(day) for day in missing),
-        format="json",
-        partitions=tuple((f"2024-01-{day:02}",) for day in days),
-    )
