@@ -548,7 +548,7 @@ def levels(draw: st.DrawFn) -> tuple[dict[str, Any], list[st.SearchStrategy[Any]
             literals: st.SearchStrategy[Any] = texts
         elif kind == "LONG":
             level.update(draw(st.sampled_from([{}, {"digits": 3}])))
-            literals = st.integers() | windows
+            literals = st.integers(-(2**62), 2**62) | windows
         else:
             granularities = ["YEAR", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND"]
             level.update(draw(st.sampled_from([{"format": "%d.%m.%Y"}, *({"granularity": g} for g in granularities)])))
