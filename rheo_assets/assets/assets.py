@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from dagster._utils.warnings import disable_dagster_warnings
 
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.body import Body
-from rheo_assets.assets.keys import asset_key, dagster_name, router_key
+from rheo_assets.assets.keys import asset_key, dagster_name, op_name, router_key
 from rheo_assets.assets.mappings import lineage
 from rheo_assets.assets.partitions import Codec
 from rheo_assets.assets.resources import engines_of, resource_key
@@ -33,35 +33,66 @@ _CONFIG_FIELDS = {
         int, is_required=False, description="How long to wait; 3600 unless said otherwise."
     ),
 }
-CONFIG = dg.Field(_CONFIG_FIELDS)  # one object for all nodes, read by Dagster once
+# One object each for all nodes: Dagster reads what it is given anew for every asset.
+_CONFIG = dg.Field(_CONFIG_FIELDS)
+_PARENT = dg.In(dg.Nothing)
+_RESULT = dg.Out(dg.Any, is_required=False)
+_ONE_RUN = dg.BackfillPolicy.single_run()
 
 
 def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> dg.AssetsDefinition:
     """Returns the asset of a data node.
+
+    It is made of an op and a spec, as `@dg.asset` would make it: that reads the signature of each function a dozen
+    times, and all of ours have the same one.
 
     Args:
         binding: The application.
         node: The node.
         codec: Another codec than the binding's: the asset then stands alone, without its parents.
     """
+    key = asset_key(node.application, node.id)
+    with disable_dagster_warnings():  # backfill policies, code references and most mappings are marked beta
+        edges = list(_edges(binding, node)) if codec is None else []
+        spec = dg.AssetSpec(
+            key,
+            deps=[edge.dependency for edge in edges] or None,
+            partitions_def=(codec or binding.codecs[node.id]).definition,
+            **_shown(node, sorted(alias for edge in edges if not edge.exact for alias in edge.aliases)),
+        )
+        parents = _input_names(spec.deps)
+        op = dg.OpDefinition(
+            _compute(binding, node),
+            name=op_name(node.application, node.id),
+            ins=dict.fromkeys(parents, _PARENT),
+            outs={"result": _RESULT},
+            description=spec.description,
+            config_schema=_CONFIG,
+            required_resource_keys={resource_key(engine) for engine in engines_of(node, binding.platform)},
+        )
+        return dg.AssetsDefinition(
+            keys_by_input_name=parents,
+            keys_by_output_name={"result": key},
+            node_def=op,
+            specs=[spec],
+            backfill_policy=_ONE_RUN if spec.partitions_def is not None else None,
+        )
 
-    def materialise(context):  # type: ignore[no-untyped-def]  # Dagster reads no postponed annotations
+
+def _compute(binding: Binding, node: DataNode) -> Callable[..., Any]:
+    def materialise(context, _):  # type: ignore[no-untyped-def]  # Dagster reads no postponed annotations
         yield from Body(binding, node, context).run()
 
-    with disable_dagster_warnings():  # backfill policies and code references are marked beta
-        definition = (codec or binding.codecs[node.id]).definition
-        edges = list(_edges(binding, node)) if codec is None else []
-        asset: dg.AssetsDefinition = dg.asset(
-            key=asset_key(node.application, node.id),
-            deps=[edge.dependency for edge in edges] or None,
-            partitions_def=definition,
-            backfill_policy=dg.BackfillPolicy.single_run() if definition is not None else None,
-            config_schema=CONFIG,
-            required_resource_keys={resource_key(engine) for engine in engines_of(node, binding.platform)},
-            output_required=False,
-            **_shown(node, sorted(alias for edge in edges if not edge.exact for alias in edge.aliases)),
-        )(materialise)
-        return asset
+    return materialise
+
+
+def _input_names(parents: Iterable[dg.AssetDep]) -> dict[str, dg.AssetKey]:
+    """Returns the parents by the names of the op's inputs, which allow fewer letters than ids do."""
+    names: dict[str, dg.AssetKey] = {}
+    for parent in parents:
+        name = dagster_name(*parent.asset_key.path)
+        names[name if name not in names else f"{name}_{len(names)}"] = parent.asset_key
+    return names
 
 
 def external_spec(binding: Binding, node: Signal) -> dg.AssetSpec:

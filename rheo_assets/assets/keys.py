@@ -32,6 +32,11 @@ def dagster_name(*parts: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", "__".join(parts))
 
 
+def op_name(application: str, node_id: str) -> str:
+    """Returns the name of the op of a node's asset."""
+    return dagster_name(application, node_id)
+
+
 def node_of(key: dg.AssetKey, application: str) -> str | None:
     """Returns the node id of an asset key of the application, or None for another's."""
     path = key.path

@@ -22,6 +22,7 @@ from rheo_assets.assets.keys import (
     PARTITIONS_TAG,
     RANGE_END_TAG,
     RANGE_START_TAG,
+    op_name,
 )
 from rheo_assets.assets.partitions import Codec
 from rheo_assets.assets.resources import engine_resources
@@ -51,11 +52,6 @@ def request_config(node: DataNode, requests: Sequence[Request]) -> dict[str, Any
             for request in requests
         ]
     }
-
-
-def op_name(node: DataNode) -> str:
-    """Returns the name of the op that Dagster makes of a node's asset."""
-    return "__".join(part.replace("-", "_") for part in (node.application, node.id))
 
 
 def run_tags(codec: Codec, partitions: Sequence[Partition]) -> dict[str, str]:
@@ -198,7 +194,10 @@ class LocalRuns:
             instance=self.instance,
             run_id=str(uuid.uuid4()),
             partition_key=keys[0] if len(keys) == 1 and codec.is_partitioned else None,
-            run_config={"ops": {op_name(node): {"config": request_config(node, requests)}}, **_QUIET},
+            run_config={
+                "ops": {op_name(node.application, node.id): {"config": request_config(node, requests)}},
+                **_QUIET,
+            },
             tags={**run_tags(codec, partitions), OWNER_TAG: self.binding.beats.living().text()},
             raise_on_error=False,
         )

@@ -18,9 +18,9 @@ from rheo_assets.assets.daemon import note_served, router_sensor_name
 from rheo_assets.assets.declared import check_capabilities, record
 from rheo_assets.assets.driver import Driver
 from rheo_assets.assets.history import History
-from rheo_assets.assets.keys import TRIGGER_TAG, asset_key, dagster_name
+from rheo_assets.assets.keys import TRIGGER_TAG, asset_key, dagster_name, op_name
 from rheo_assets.assets.plans import Plans
-from rheo_assets.assets.runs import op_name, request_config, run_tags
+from rheo_assets.assets.runs import request_config, run_tags
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import RheoError
 from rheo_assets.nodes import DataNode
@@ -188,7 +188,7 @@ def _node_requests(
             run_key=marks[0] if len(marks) == 1 else f"{marks[0]}+{len(marks)}:{marks[-1]}",
             partition_key=codec.encode(partitions[0]) if len(partitions) == 1 and codec.is_partitioned else None,
             asset_selection=[asset_key(node.application, node.id)],
-            run_config={"ops": {op_name(node): {"config": request_config(node, requests)}}},
+            run_config={"ops": {op_name(node.application, node.id): {"config": request_config(node, requests)}}},
             tags={**run_tags(codec, partitions), TRIGGER_TAG: requests[0].id},
         )
 
