@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress, count
 from operator import is_not
 
@@ -21,6 +21,7 @@ from rheo_assets.whereabouts import folder_of
 
 Found = tuple[tuple[str, ...], str]  # what storage finds: a path in parts, and a version
 _log = logging.getLogger("rheo_assets")
+_PAGE = 100  # so many arrivals are recorded before they count as known, and a look may end
 
 
 class Watcher:
@@ -46,19 +47,34 @@ class Watcher:
         if self._known.versions is None:
             self._known.start({_path(item): item[1] for item in self._find()})
 
-    def look(self, journal: Journal) -> None:
-        """Records every arrival since the last look as an event, and takes note of files that are gone."""
+    def look(self, journal: Journal, is_enough: Callable[[], bool] = lambda: False) -> bool:
+        """Records every arrival since the last look as an event, and takes note of files that are gone.
+
+        Args:
+            journal: Where they are recorded.
+            is_enough: Asked after each page of arrivals whether the look is to end; the next one goes on.
+
+        Returns:
+            Whether nothing is left for the next look.
+        """
         self._refresh()
         if self._known.versions is None:
             self.remember()
-            return
+            return True
         found = self._find()
         changed = self._differences(found, self._known.versions)
-        for path in sorted(changed):
-            self._record(journal, path, changed[path])
-        is_known = not changed or self._known.change(changed)
-        # Where another driver was faster the next look repeats this one, which identities make harmless.
-        self._found = found if is_known else None
+        paths = sorted(changed)
+        self._found = None  # whatever ends this look, the next one compares with everything that lies there
+        for start in range(0, len(paths), _PAGE):
+            if start and is_enough():
+                return False
+            page = {path: changed[path] for path in paths[start : start + _PAGE]}
+            for path, version in page.items():
+                self._record(journal, path, version)
+            if not self._known.change(page):
+                return False  # another driver was faster: the next look repeats this page, which identities allow
+        self._found = found
+        return True
 
     def gone(self) -> list[Key]:
         """Returns the partitions whose completion files are gone, until `forget_gone`: a turn has to record them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import RLock
@@ -56,6 +56,7 @@ class Driver:
         self.lock = RLock()
         self._watchers = {node.id: Watcher(binding, node) for node in binding.topology.external_data.values()}
         self.asked: dict[str, tuple[int, int, float]] = {}
+        self._left: set[str] = set()
         self._cleaned = -math.inf
         self._is_torn = False
         self._seats = Seats(binding.platform.storage, f"{binding.home}/drivers", binding.beats)
@@ -130,19 +131,40 @@ class Driver:
                 self.loop.start_at(self.log.last_position())
                 self.loop.is_new = False
 
-    def notice(self, now: datetime, nodes: Iterable[str] | None = None) -> None:
-        """Records arrivals and ticks as events."""
-        with self.lock:
-            wanted = set(nodes) if nodes is not None else None
-            for watcher in self._watchers.values():
-                if wanted is None or watcher.node.id in wanted:
-                    watcher.look(self.journal)
-            for timer in self.binding.topology.timers.values():
-                if wanted is None or timer.id in wanted:
-                    record_ticks(timer, self.journal, self.state, now)
+    def notice(
+        self, now: datetime, nodes: Iterable[str] | None = None, is_enough: Callable[[], bool] = lambda: False
+    ) -> list[str]:
+        """Records arrivals and ticks as events.
 
-    def turn(self, now: datetime | None = None) -> list[Trigger]:
-        """Folds what is recorded, looks for what is waited for, closes the turn, and returns the outbox."""
+        Args:
+            now: Up to when ticks are due.
+            nodes: The datasets and timers to look at; all otherwise.
+            is_enough: Asked now and then whether to end; each source gets at least a little.
+
+        Returns:
+            The ids of the sources that have more: the next call goes on, the others first.
+        """
+        with self.lock:
+            timers = self.binding.topology.timers
+            wanted = list(nodes) if nodes is not None else [*self._watchers, *timers]
+            left = []
+            for node_id in sorted(wanted, key=self._left.__contains__):
+                if node_id in timers:
+                    is_done = record_ticks(timers[node_id], self.journal, self.state, now, is_enough)
+                else:
+                    is_done = self._watchers[node_id].look(self.journal, is_enough)
+                if not is_done:
+                    left.append(node_id)
+            self._left = {node_id for node_id in self._left if node_id not in wanted} | set(left)
+            return left
+
+    def turn(self, now: datetime | None = None, is_enough: Callable[[], bool] = lambda: False) -> list[Trigger]:
+        """Folds what is recorded, looks for what is waited for, closes the turn, and returns the outbox.
+
+        Args:
+            now: The driver's clock.
+            is_enough: Asked now and then whether to end; the next turn goes on.
+        """
         moment = (now or datetime.now(UTC)).timestamp()
         with self.lock:
             if not self._is_seated():
@@ -150,7 +172,9 @@ class Driver:
             self._clean()
             gone = [key for watcher in self._watchers.values() for key in watcher.gone()]
             with self._whole() as loop:
-                outbox = loop.turn(moment, gone)
+                outbox = loop.turn(moment, gone, is_enough)
+            if loop.is_behind:
+                return outbox
             for watcher in self._watchers.values():
                 watcher.forget_gone()
             return outbox

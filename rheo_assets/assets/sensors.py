@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from itertools import chain
 
 import dagster as dg
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import MAX_ATTEMPTS
 from rheo_assets.assets.daemon import note_served, router_sensor_name
 from rheo_assets.assets.declared import check_capabilities, record
 from rheo_assets.assets.driver import Driver
 from rheo_assets.assets.history import History
-from rheo_assets.assets.keys import TRIGGER_TAG, asset_key, dagster_name, op_name
+from rheo_assets.assets.keys import asset_key, dagster_name
 from rheo_assets.assets.plans import Plans
-from rheo_assets.assets.runs import request_config, run_tags
-from rheo_assets.dimensions import Partition
-from rheo_assets.errors import RheoError
-from rheo_assets.nodes import DataNode
-from rheo_assets.routing.journal import Trigger
-from rheo_assets.runner.execution import Request
+from rheo_assets.assets.requests import emitted, planned, run_requests
+from rheo_assets.errors import listed
 
-_log = logging.getLogger("rheo_assets")
 _ARRIVALS_EVERY = 30
 _ROUTER_EVERY = 5
-_TIME_BOX = 20.0
+_ROUTER_BOX = 20.0
+_NOTICE_BOX = 10.0  # the router waits for both of those who notice, and Dagster gives it 60 s
 
 
 class DaemonDriver:
@@ -78,8 +70,8 @@ def _noticing_sensor(
     def look(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         driver = shared.on(context.instance)
         before = driver.log.last_position()
-        driver.notice(datetime.now(UTC), nodes)
-        return dg.SkipReason(_noticed(driver, before, len(nodes), kind))
+        left = driver.notice(datetime.now(UTC), nodes, time_box(_NOTICE_BOX))
+        return dg.SkipReason(_noticed(driver, before, len(nodes), kind, left))
 
     return dg.SensorDefinition(
         name=dagster_name(binding.application, kind),
@@ -90,10 +82,18 @@ def _noticing_sensor(
     )
 
 
-def _noticed(driver: Driver, before: int, watched: int, kind: str) -> str:
+def _noticed(driver: Driver, before: int, watched: int, kind: str, left: Sequence[str]) -> str:
+    if left:
+        return f"recorded new {kind}; the next tick records what is left at {listed(left)}"
     if driver.log.last_position() == before:
         return f"no new {kind} at {watched} sources"
     return f"recorded new {kind}"
+
+
+def time_box(seconds: float) -> Callable[[], bool]:
+    """Returns a function that tells whether a tick has taken that long since now: what is left is for the next one."""
+    deadline = time.monotonic() + seconds
+    return lambda: time.monotonic() > deadline
 
 
 def _router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinition:
@@ -101,12 +101,13 @@ def _router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinitio
 
     def route(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         driver = shared.on(context.instance)
-        outbox = driver.turn(datetime.now(UTC))
+        is_enough = time_box(_ROUTER_BOX)
+        outbox = driver.turn(datetime.now(UTC), is_enough)
         is_paused = driver.is_paused()
-        wanted = _planned(shared.plans(driver))  # asked for by hand: also while the application is paused
+        wanted = planned(shared.plans(driver))  # asked for by hand: also while the application is paused
         if not is_paused:
-            wanted = chain(wanted, _emitted(binding, outbox))
-        requests = list(_within(_TIME_BOX, _run_requests(binding, driver, wanted)))
+            wanted = chain(wanted, emitted(binding, outbox))
+        requests = list(_until(is_enough, run_requests(binding, driver, wanted, is_enough)))
         if not requests:
             return dg.SkipReason("the application is paused" if is_paused else _idle(driver, len(outbox)))
         return dg.SensorResult(run_requests=requests)
@@ -122,119 +123,14 @@ def _router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinitio
     )
 
 
-def _within(seconds: float, requests: Iterator[dg.RunRequest]) -> Iterator[dg.RunRequest]:
+def _until(is_enough: Callable[[], bool], requests: Iterator[dg.RunRequest]) -> Iterator[dg.RunRequest]:
     """Ends a tick in time: what is left stays in the outbox for the next one."""
-    deadline = time.monotonic() + seconds
     for request in requests:
         yield request
-        if time.monotonic() > deadline:
+        if is_enough():
             return
 
 
 def _idle(driver: Driver, running: int) -> str:
     groups = sum(len(driver.router.groups(node_id).groups) for node_id in driver.router.active)
     return f"nothing to start: {running} executions in flight, {groups} trigger groups waiting"
-
-
-def _emitted(binding: Binding, outbox: Sequence[Trigger]) -> Iterator[tuple[DataNode, list[Request]]]:
-    """Yields what the router has asked for, by node."""
-    by_node: dict[str, list[Request]] = {}
-    for trigger in outbox:
-        identity = trigger.execution_id(binding.application)
-        request = Request(identity, trigger.partition, trigger.tips, trigger.nearest)
-        by_node.setdefault(trigger.node, []).append(request)
-    for node_id, requests in by_node.items():
-        yield binding.topology.data_nodes[node_id], requests
-
-
-def _planned(plans: Plans) -> Iterator[tuple[DataNode, list[Request]]]:
-    """Yields what the plans ask for that nobody else carries out, and closes those that are over."""
-    for run in plans.left():
-        try:
-            step = plans.step(run)
-        except RheoError as error:  # its caller, if it still waits, is told the same
-            _log.warning("%s", error)
-            step = None
-        if step is None:
-            plans.finish(run)
-        else:
-            yield step.stage.node, list(step.requests)
-
-
-def _run_requests(
-    binding: Binding, driver: Driver, wanted: Iterable[tuple[DataNode, list[Request]]]
-) -> Iterator[dg.RunRequest]:
-    for node, requests in wanted:
-        yield from _node_requests(binding, driver, node, requests)
-
-
-def _node_requests(
-    binding: Binding, driver: Driver, node: DataNode, wanted: Sequence[Request]
-) -> Iterator[dg.RunRequest]:
-    codec = binding.codecs[node.id]
-    attempts = _Attempts(driver, node)
-    startable: dict[Partition, tuple[Request, str]] = {}
-    for request in wanted:
-        mark = attempts.next(request)
-        if mark is not None:
-            startable[request.partition] = (request, mark)
-    codec.register(driver.instance, list(startable))
-    for partitions in codec.runs_of(list(startable)):
-        batch = [startable[partition] for partition in partitions]
-        requests = [request for request, _ in batch]
-        marks = [mark for _, mark in batch]
-        attempts.asked(requests)
-        yield dg.RunRequest(
-            run_key=marks[0] if len(marks) == 1 else f"{marks[0]}+{len(marks)}:{marks[-1]}",
-            partition_key=codec.encode(partitions[0]) if len(partitions) == 1 and codec.is_partitioned else None,
-            asset_selection=[asset_key(node.application, node.id)],
-            run_config={"ops": {op_name(node.application, node.id): {"config": request_config(node, requests)}}},
-            tags={**run_tags(codec, partitions), TRIGGER_TAG: requests[0].id},
-        )
-
-
-class _Attempts:
-    """Which executions need a run now: those without one, and those whose run is dead."""
-
-    def __init__(self, driver: Driver, node: DataNode) -> None:
-        self._driver = driver
-        self._node = node
-        self._claims = driver.binding.claims
-
-    def next(self, request: Request) -> str | None:
-        """Returns the name of the run that is due, None when one is under way.
-
-        Dagster starts no two runs of one name. So it has the number of the attempt, which the claims tell, and how
-        often a run was asked for since: one may end before it claims anything.
-        """
-        claim = self._claims.newest(request.id)
-        if claim is not None:
-            if not self._claims.is_over(request.id, claim):
-                return None
-            self._driver.bury(str(claim.fields["run_id"]))
-        if request.id in self._with_a_run:
-            return None
-        attempt = 0 if claim is None else claim.attempt + 1
-        asked, at = self._asked(request, attempt)
-        if time.monotonic() - at < _ARRIVALS_EVERY:
-            return None  # its run is not there yet, or its request was lost with the tick
-        if attempt + asked >= MAX_ATTEMPTS:
-            self._driver.give_up(self._node, request)
-            return None
-        self._driver.asked[request.id] = (attempt, asked, at)
-        return f"{request.id}.{attempt}.{asked}" if asked else f"{request.id}.{attempt}"
-
-    def _asked(self, request: Request, attempt: int) -> tuple[int, float]:
-        """Returns how often and when a run was last asked for since the last claim."""
-        before, asked, at = self._driver.asked.get(request.id, (attempt, 0, -math.inf))
-        return (asked, at) if before == attempt else (0, -math.inf)
-
-    @cached_property
-    def _with_a_run(self) -> set[str]:
-        return History(self._driver.binding, self._driver.log).about_to_begin(self._node)
-
-    def asked(self, requests: Iterable[Request]) -> None:
-        """Takes note of what has been asked for."""
-        for request in requests:
-            attempt, asked, _ = self._driver.asked[request.id]
-            self._driver.asked[request.id] = (attempt, asked + 1, time.monotonic())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -17,23 +18,32 @@ _PAGE = 500
 _PREFIX = "tick:"
 
 
-def record_ticks(timer: Timer, journal: Journal, state: ApplicationState, now: datetime) -> int:
-    """Records the ticks of a timer that are due, oldest first, and returns their number.
+def record_ticks(
+    timer: Timer,
+    journal: Journal,
+    state: ApplicationState,
+    now: datetime,
+    is_enough: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Records the ticks of a timer that are due, oldest first, and returns whether that was all of them.
+
+    At most 500 are recorded, and none any more once it is enough; the next call goes on after the last one.
 
     A rate fires one full period after the first activation and keeps that phase; neither kind fires at activation.
     """
     anchor = state.first_activation(timer.id)
     if anchor is None:
-        return 0
+        return True
     after = max(_last_tick(timer, journal) or anchor, anchor)
-    count = 0
-    for moment in islice(timer.schedule.ticks(anchor=anchor, after=after, until=now), _PAGE):
+    due = timer.schedule.ticks(anchor=anchor, after=after, until=now)
+    for moment in islice(due, _PAGE):
         dimension = timer.spec.dimensions[0]
         value = dimension.shift(dimension.read(utc_naive(moment)), timer.shift)
         text = moment.astimezone(UTC).isoformat()
         journal.arrived(timer.id, (value,), f"{_PREFIX}{timer.id}:{text}", {"scheduled": text})
-        count += 1
-    return count
+        if is_enough():
+            break
+    return next(due, None) is None
 
 
 def _last_tick(timer: Timer, journal: Journal) -> datetime | None:

@@ -41,11 +41,13 @@ class JoinKeys:
     """The join keys of one node.
 
     Two inputs can only meet in one group if their keys are equal. The key has a component for every class of
-    EQUALS-linked dimensions that reaches each event input, also through a function of one input's dimensions.
+    EQUALS-linked dimensions that reaches each event input, also through a function of one input's dimensions. The only
+    event input meets nothing but a repeat of itself, so that its key is the partition.
     """
 
     def __init__(self, node: DataNode) -> None:
         plain = [alias for alias, view in node.inputs.items() if view.needs_event]
+        self._only = node.inputs[plain[0]].node.spec if len(plain) == 1 else None
         self._extractors: dict[str, tuple[_Extractor, ...]] = dict.fromkeys(plain, ())
         for members in _classes(node.linkage, plain):
             chosen = _extractors(node, members, plain)
@@ -55,6 +57,8 @@ class JoinKeys:
 
     def key(self, alias: str, partition: Partition) -> tuple[object, ...]:
         """Returns the join key of an input's tip."""
+        if self._only is not None:
+            return self._only.comparable(partition)
         return tuple(extract(partition) for extract in self._extractors[alias])
 
 

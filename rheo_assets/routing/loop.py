@@ -42,6 +42,9 @@ class Loop:
         is_ready: Whether storage holds a partition complete.
         end_lost: Records the ends of executions that nobody routed and whose run died without a word; returns whether
             there were any.
+
+    Attributes:
+        is_behind: Whether the last fold ended before the end of the journal.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Loop:
         self.topology = topology
         self.router = snapshot.load()
         self.is_new = snapshot.is_new
+        self.is_behind = False
         self._entries = entries
         self._snapshot = snapshot
         self._is_ready = is_ready
@@ -69,17 +73,24 @@ class Loop:
         self.router.cursor = position
         self.save()
 
-    def turn(self, now: float, gone: Iterable[Key] = ()) -> list[Trigger]:
+    def turn(
+        self, now: float, gone: Iterable[Key] = (), is_enough: Callable[[], bool] = lambda: False
+    ) -> list[Trigger]:
         """Folds what is recorded, looks for what is waited for, closes the turn, and returns the outbox.
 
         Args:
             now: The driver's clock, epoch seconds.
             gone: Partitions that were complete and are no longer.
+            is_enough: Asked now and then whether to end. What has not been folded in then is left for the next turn,
+                and this one is not closed; what has not been looked for is due at the next one.
         """
-        self.fold()
+        self.fold(is_enough)
+        if self.is_behind:
+            self.save()
+            return self.router.outbox()
         if self.router.occupied and self._end_lost():
             self.fold()
-        ready = self._look(now)
+        ready = self._look(now, is_enough)
         missing = list(gone)
         if self.router.runnable or ready or missing or self.router.expires_by(now):
             self._entries.turn(now, ready, missing)
@@ -87,8 +98,9 @@ class Loop:
         self.save()
         return self.router.outbox()
 
-    def fold(self) -> None:
-        """Takes in every entry that has been recorded since."""
+    def fold(self, is_enough: Callable[[], bool] = lambda: False) -> None:
+        """Takes in every entry that has been recorded since, a page at a time until it is enough."""
+        self.is_behind = False
         while True:
             entries = self._entries.read(self.router.cursor)
             for entry in entries:
@@ -96,20 +108,26 @@ class Loop:
             if self._entries.skipped_to <= self.router.cursor and not entries:
                 return
             self.router.cursor = max(self.router.cursor, self._entries.skipped_to)
+            if is_enough():
+                self.is_behind = True
+                return
 
     def save(self) -> None:
         """Saves what has changed."""
         self._snapshot.save(self.router)
 
-    def _look(self, now: float) -> list[Key]:
+    def _look(self, now: float, is_enough: Callable[[], bool]) -> list[Key]:
         """Returns what is ready of what is due to be looked for: at once, then later and later, up to ten minutes."""
         ready = []
         for key in self.router.take_fresh():
             self._pauses[key] = _FIRST_RECHECK
+            if is_enough():
+                self._schedule(key, now)
+                continue
             if self._is_ready(key):
                 ready.append(key)
             self._schedule(key, now + _FIRST_RECHECK)
-        while self._due and self._due[0][0] <= now:
+        while self._due and self._due[0][0] <= now and not is_enough():
             _, number, key = heapq.heappop(self._due)
             if self._last_look.get(key) != number:
                 continue  # an event made it fresh, and it was scheduled anew

@@ -16,7 +16,7 @@ from rheo_assets.assets.claims import MAX_ATTEMPTS, Claims
 from rheo_assets.assets.driver import Driver
 from rheo_assets.assets.instance import open_instance
 from rheo_assets.assets.owners import Owner
-from rheo_assets.assets.sensors import _emitted, _run_requests
+from rheo_assets.assets.requests import emitted, run_requests
 from tests.cases.topologies import S3, node
 
 DAY = "2024-03-01"
@@ -38,8 +38,8 @@ class Daemon:
         return self.asks_at_once()
 
     def asks_at_once(self) -> list[str]:
-        wanted = _emitted(self.binding, self.driver.turn())
-        return [str(request.run_key) for request in _run_requests(self.binding, self.driver, wanted)]
+        wanted = emitted(self.binding, self.driver.turn())
+        return [str(request.run_key) for request in run_requests(self.binding, self.driver, wanted, lambda: False)]
 
     def claim_and_die(self, run_id: str) -> None:
         """Is a run's process that takes the claim, and is gone."""
