@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 from rheo_assets.compute.engines import EngineKind
+from rheo_assets.compute.targets import Batch, Target
 from rheo_assets.compute.vocabulary import Lang
 from rheo_assets.compute.wrappers import as_targets
 from rheo_assets.datasets import SUCCESS, DataFormat, Layout, S3Dataset, SignalIntegrityProtocol, check_options
@@ -176,6 +177,7 @@ def data_node(
     targets = as_targets(compute_targets, where, kinds)
     if data_format is DataFormat.CSV and any(getattr(target, "lang", "") == Lang.PRESTO_SQL for target in targets):
         options = _without_header(options, where)
+    _check_arguments(targets, spec, views, where)
     layout = Layout(f"s3://{bucket}/internal_data/{node_id}", ("{}",) * len(spec))
     return DataNode(
         node_id,
@@ -202,6 +204,17 @@ def _without_header(options: Mapping[str, Any], where: str) -> dict[str, Any]:
             where, "asks Presto SQL for csv with a header, which Athena cannot write", "Leave out header=, or use Spark"
         )
     return {**options, "header": False}
+
+
+def _check_arguments(targets: Sequence[Target], spec: DimensionSpec, views: Mapping[str, Any], where: str) -> None:
+    """Refuses arguments of SQL whose `{name}` would show something else."""
+    for target in targets:
+        if isinstance(target, Batch) and target.lang in {Lang.SPARK_SQL, Lang.PRESTO_SQL}:
+            for kind, names in (("dimension", spec.names), ("input", views)):
+                if taken := sorted(set(target.args) & set(names)):
+                    raise DeclarationError(
+                        where, f"has both an argument and {kind} {taken[0]!r}", "Give the argument another name"
+                    )
 
 
 def _check_names(where: str, metadata: Mapping[str, Any]) -> None:

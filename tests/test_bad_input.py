@@ -12,8 +12,18 @@ from typing import Any
 
 import pytest
 
-from rheo_assets import EQUALS, Application, InlinedCompute, PrestoSQL, S3Dataset, SignalIntegrityProtocol, Spark
-from rheo_assets.errors import ExecutionFailed, RheoError
+from rheo_assets import (
+    EQUALS,
+    Application,
+    BatchCompute,
+    InlinedCompute,
+    PrestoSQL,
+    S3Dataset,
+    SignalIntegrityProtocol,
+    Spark,
+    scala_script,
+)
+from rheo_assets.errors import CapabilityMissing, ExecutionFailed, RheoError
 from rheo_assets.glue_tables import GlueTable
 from rheo_assets.platforms.local.catalog import LocalCatalog
 from rheo_assets.platforms.local.storage import LocalStorage
@@ -150,6 +160,15 @@ def test_what_was_refused_is_not_declared(app: Application) -> None:
     with pytest.raises(ValueError, match="'n'"):
         node(app, "n", [source.ref])
     node(app, "n", [source])
+
+
+def test_a_library_of_this_machine_that_is_not_there_is_refused_at_activation(app, tmp_path):
+    jar = tmp_path / "features.jar"
+    totals(app, BatchCompute(scala_script("orders", external_library_paths=[str(jar)])))
+    with pytest.raises(CapabilityMissing, match=r"library '.*/features\.jar' of 'totals' is not there\. Build it"):
+        app.activate()
+    jar.touch()
+    app.activate()
 
 
 # names --------------------------------------------------------------------------------------------------------

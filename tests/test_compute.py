@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import rheo_assets as flow
 from rheo_assets.compute.engines import PREFERENCE, read_kinds
+from rheo_assets.compute.targets import Batch
 from rheo_assets.compute.wrappers import as_targets
 from rheo_assets.errors import DeclarationError
 
@@ -106,12 +108,66 @@ def test_csv_of_presto_sql_has_no_header_because_athena_writes_none() -> None:
         ({"InstanceConfig": 3}, "InstanceConfig is 3"),
         ({"InstanceConfig": {"InstanceCount": -1}}, "InstanceCount is a whole number"),
         ({"RuntimeConfig": "7.5"}, "release label"),
+        ({"MaxCapacity": float("inf")}, "A number of DPUs"),
+        ({"Timeout": "30"}, "Timeout is '30'. A number of minutes"),
+        ({"Timeout": float("nan")}, "A number of minutes"),
+        ({"InstanceConfig": {}}, "A dict with InstanceCount and InstanceType"),
+        ({"InstanceConfig": {"InstanceType": "large"}}, "a type of EC2"),
+        ({"RuntimeConfig": "emr-7.5.0; true"}, "release label"),
+        ({"RuntimeConfig": "emr-"}, "release label"),
         ({"SparkCliArgs": "--conf a=b"}, "A list of texts"),
+        ({"SparkCliArgs": ["other.py"]}, "'other.py' follows no option"),
+        ({"SparkCliArgs": ["--verbose", "--conf"]}, "--conf has no value"),
+        ({"SparkCliArgs": ["--py-files", "a.zip"]}, "Leave out --py-files. Give external_library_paths"),
+        ({"SparkCliArgs": ["--class=Main"]}, "Leave out --class"),
+        ({"retry_count": True}, "retry_count is True"),
+        ({"glueVersion": "5.0"}, "has no hint 'glueVersion'. Write GlueVersion"),
+        ({"timeout": 5}, "has no hint 'timeout'. Write Timeout"),
+        ({"WorkerTyp": "G.1X"}, "Write WorkerType"),
+        ({"external_library_paths": ["a.jar"]}, "Give it to scala_script"),
+        ({"permissions": []}, "Write extra_permissions"),
     ],
 )
 def test_hints_that_no_engine_takes_are_refused(hints: dict[str, Any], told: str) -> None:
     with pytest.raises(DeclarationError, match=told):
         flow.BatchCompute("output = x", **hints)
+
+
+def test_hints_that_make_sense_are_taken() -> None:
+    words = ["--conf", "a=b c", "--verbose", "--driver-memory=4g", "--conf", "-x=-y"]
+    for hints in (
+        {"SparkCliArgs": words},
+        {"RuntimeConfig": "emr-spark-8.0-preview"},
+        {"InstanceConfig": {"InstanceType": "u7i-12tb.224xlarge"}},
+        {"GlueVersion": 5.0},
+        {"MaxCapacity": 2.5},
+        {"Timeout": 0.5},
+    ):
+        assert dict(flow.BatchCompute("output = x", **hints).hints) == hints
+
+
+def test_a_hint_that_is_none_is_none() -> None:
+    target = flow.Spark("output = x", MaxCapacity=None, WorkerType="G.1X", InstanceConfig=None)
+    assert dict(target.hints) == {"WorkerType": "G.1X"}
+    assert engine_of(target) == "glue"
+
+
+def test_arguments_reach_every_engine_as_json_holds_them() -> None:
+    app = flow.Application("app")
+    node = app.create_data("n", compute_targets=[flow.Spark("output = x", since=date(2021, 1, 1), days={2, 1})])
+    (target,) = node.targets
+    assert isinstance(target, Batch)
+    assert target.args == {"since": "2021-01-01", "days": [1, 2]}
+    with pytest.raises(ValueError, match="node 'm': argument who is b'x', a bytes, which cannot be recorded"):
+        app.create_data("m", compute_targets=[flow.Spark("output = x", who=b"x")])
+
+
+def test_an_argument_that_sql_would_not_find_is_refused() -> None:
+    app = flow.Application("app")
+    spec = {"day": {"type": "DATETIME"}}
+    with pytest.raises(ValueError, match="node 'n': has both an argument and dimension 'day'"):
+        app.create_data("n", output_dimension_spec=spec, compute_targets=[flow.SparkSQL("select '{day}'", day="x")])
+    app.create_data("n", output_dimension_spec=spec, compute_targets=[flow.Spark("output = args['day']", day="x")])
 
 
 def test_keyword_arguments_that_are_no_hints_reach_the_code() -> None:
@@ -128,9 +184,51 @@ def test_permissions_are_statements() -> None:
         flow.InlinedCompute(lambda i, o, p: None, permissions=["s3:GetObject"])  # type: ignore[list-item]
 
 
-def test_requirements_of_a_function_are_pinned() -> None:
-    with pytest.raises(ValueError, match="'requests' has no version"):
-        flow.InlinedCompute(lambda i, o, p: None, requirements=["requests"])
+@pytest.mark.parametrize("wrong", [3, "GetObject", flow.Permission("*", "s3:*")])
+def test_permissions_that_are_no_list_of_them_are_refused_in_words(wrong: Any) -> None:
+    if isinstance(wrong, flow.Permission):
+        assert flow.BatchCompute("output = x", extra_permissions=wrong).permissions == (wrong,)
+        return
+    with pytest.raises(ValueError, match="Give Permission"):
+        flow.BatchCompute("output = x", extra_permissions=wrong)
+    with pytest.raises(ValueError, match="action is 3" if wrong == 3 else "names no service"):
+        flow.Permission("*", wrong)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "told"),
+    [
+        ("requests", "is not a package with its version. Pin it"),
+        ("requests>=2", "Pin it"),
+        ("requests==2.*", "Pin it"),
+        ("requests==", "Pin it"),
+        ("--index-url=http://elsewhere/==1", "Pin it"),
+        ("-r other.txt==1", "Pin it"),
+        ("requests @ http://elsewhere/requests==1.whl", "Pin it"),
+        ("git+https://elsewhere/requests.git==1", "Pin it"),
+        ("./requests==1", "Pin it"),
+        ("requests==2.32.3 --hash=sha256:0", "Pin it"),
+        ("requests==2.32.3\nother", "Pin it"),
+        ("requests==2.32.3; true", "Pin it"),
+        ("Flask_Cors==1", "requires Flask_Cors twice"),
+    ],
+)
+def test_requirements_of_a_function_are_packages_with_versions_and_nothing_else(requirement: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        flow.InlinedCompute(lambda i, o, p: None, requirements=["flask-cors==2", requirement])
+
+
+def test_requirements_are_a_list() -> None:
+    with pytest.raises(ValueError, match=r"requirements is 'requests==1'\. Give a list"):
+        flow.InlinedCompute(lambda i, o, p: None, requirements="requests==1")
+    taken = ["requests[socks]==2.32.3", "pandas == 2.2.0rc1", "torch==2.1.0+cpu"]
+    assert flow.InlinedCompute(lambda i, o, p: None, requirements=taken).requirements == tuple(taken)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, "5", None, True, float("nan"), float("inf")])
+def test_the_seconds_of_a_function_are_a_number(timeout: Any) -> None:
+    with pytest.raises(ValueError, match="A number of seconds above 0"):
+        flow.InlinedCompute(lambda i, o, p: None, timeout=timeout)
 
 
 # code ---------------------------------------------------------------------------------------------------------
@@ -154,6 +252,41 @@ def test_a_scala_module_is_a_call_of_compiled_code() -> None:
     assert target.libraries == (jar,)
     with pytest.raises(ValueError, match="is not a name in Scala"):
         flow.scala_module("com.example; System.exit(1)")
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (3, "external_library_paths is 3. Give a list"),
+        ({"a.jar": 1}, "Give a list"),
+        (["features.zip"], "'features.zip' is none of .jar"),
+        (["s3:/jars/a.jar"], "cannot be fetched. As in 's3://bucket/code.jar'"),
+        (["https://elsewhere/a.jar"], "cannot be fetched"),
+        ([None], "external library None"),
+    ],
+)
+def test_libraries_that_cannot_be_meant_are_refused(paths: Any, told: str) -> None:
+    with pytest.raises(DeclarationError, match=told):
+        flow.scala_script("x", external_library_paths=paths)
+
+
+def test_a_library_of_this_machine_is_the_same_file_in_every_folder(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert flow.scala_script("x", external_library_paths="a.jar").libraries == (str(tmp_path / "a.jar"),)
+
+
+@pytest.mark.parametrize(
+    ("code", "lang", "told"),
+    [
+        ("output = 1\noutput = (", "PYTHON", "its code is not Python: .* in line 2"),
+        ("output = '\0'", "PYTHON", "its code is not Python"),
+        (";;", "SPARK_SQL", "has no statement"),
+        ("-- select 1", "PRESTO_SQL", "has no statement"),
+    ],
+)
+def test_code_that_fails_wherever_it_runs_is_refused(code: str, lang: str, told: str) -> None:
+    with pytest.raises(DeclarationError, match=told):
+        flow.BatchCompute(code, lang)
 
 
 def test_a_scala_script_may_name_the_object_that_is_called() -> None:
@@ -190,5 +323,7 @@ def test_an_sql_module_is_a_file_of_a_package(package: str) -> None:
         flow.sql_module(package, "dayly.sql")
     with pytest.raises(ValueError, match="is a path"):
         flow.sql_module(package, "../secrets.sql")
+    with pytest.raises(ValueError, match="None is a path or no text"):
+        flow.sql_module(package, None)  # type: ignore[arg-type]  # what is tested
     with pytest.raises(ValueError, match="there is no package"):
         flow.sql_module("no_such_package", "daily.sql")

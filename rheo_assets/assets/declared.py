@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rheo_assets.assets.authors import check_author
@@ -14,7 +15,7 @@ from rheo_assets.assets.instance import open_instance
 from rheo_assets.assets.session import Session
 from rheo_assets.assets.state import declaration_uri, read_json
 from rheo_assets.compute.engines import title_of
-from rheo_assets.compute.targets import Batch, Inlined
+from rheo_assets.compute.targets import Batch, Inlined, Target
 from rheo_assets.errors import CapabilityMissing, StateError, listed
 from rheo_assets.platforms.capabilities import Engine, Platform
 from rheo_assets.recording import dump_topology, fingerprint, load_topology
@@ -86,6 +87,7 @@ def check_capabilities(topology: Topology, platform: Platform) -> list[str]:
         for target in node.targets:
             if isinstance(target, Batch | Inlined):
                 engine = platform.engine(target)
+                _check_libraries(target, node.id)
                 needed.setdefault(id(engine), (engine, f"{target.title} of '{node.id}'"))
                 served.setdefault(_described(target, engine), {})[node.id] = None
     for engine, who in needed.values():
@@ -96,6 +98,13 @@ def check_capabilities(topology: Topology, platform: Platform) -> list[str]:
         except (ImportError, RuntimeError) as error:
             raise CapabilityMissing(f"{who} cannot run here: {error}") from error
     return [f"{topology.application}: {name} runs {listed(nodes)}" for name, nodes in served.items()]
+
+
+def _check_libraries(target: Target, node: str) -> None:
+    """Looks for the libraries that lie on this machine; those elsewhere may come later."""
+    for path in getattr(target, "libraries", ()):
+        if "://" not in path and not Path(path).is_file():
+            raise CapabilityMissing(f"library {path!r} of '{node}' is not there. Build it, or correct the path")
 
 
 def _described(target: Batch | Inlined, engine: Engine) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Final
 
 from rheo_assets.compute.vocabulary import Lang
 from rheo_assets.errors import DeclarationError, did_you_mean
+from rheo_assets.runner.statements import split_statements
 
 _SCALA_NAME = re.compile(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*")
+_ENDINGS: Final[Mapping[Lang, tuple[str, ...]]] = {Lang.SCALA: (".jar",), Lang.PYTHON: (".zip", ".whl", ".egg")}
+_URI = re.compile(r"(s3|s3a|hdfs|file)://[^\s]*[^/\s]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,25 @@ class Code:
     text: str
     lang: Lang | None = None
     libraries: tuple[str, ...] = ()
+
+
+def check_source(text: object, lang: str, where: str) -> None:
+    """Refuses what fails wherever it runs: Python that does not parse, SQL without a statement.
+
+    Raises:
+        DeclarationError: Says in which line.
+    """
+    if not isinstance(text, str) or not text.strip():
+        return  # `Batch` says it
+    if lang == Lang.PYTHON:
+        try:
+            compile(text, "code", "exec", ast.PyCF_ONLY_AST)
+        except (SyntaxError, ValueError) as error:
+            line = getattr(error, "lineno", None)
+            told = f"its code is not Python: {getattr(error, 'msg', error)}{f' in line {line}' if line else ''}"
+            raise DeclarationError(where, told, "See the code as `python` reads it") from None
+    elif lang in {Lang.SPARK_SQL, Lang.PRESTO_SQL} and not split_statements(text):
+        raise DeclarationError(where, f"its SQL {text!r} has no statement", "Give the SELECT that is to be written")
 
 
 def scala_script(
@@ -51,7 +75,7 @@ def scala_script(
     if method is not None and entity is None:
         raise DeclarationError(where, f"has a method {method!r} and no entity", "Name the object that has it")
     text = code if entity is None else f"{code}\n{_call(where, entity, method or 'main')}"
-    return Code(text, Lang.SCALA, _libraries(external_library_paths, where))
+    return Code(text, Lang.SCALA, _libraries(external_library_paths, Lang.SCALA, where))
 
 
 def scala_module(
@@ -76,7 +100,9 @@ def scala_module(
     """
     where = "scala_module"
     target = class_path if entity is None else f"{class_path}.{entity}"
-    return Code(_call(where, target, method or "main"), Lang.SCALA, _libraries(external_library_paths, where))
+    return Code(
+        _call(where, target, method or "main"), Lang.SCALA, _libraries(external_library_paths, Lang.SCALA, where)
+    )
 
 
 def python_module(module_path: str, external_library_paths: Sequence[str] | None = None) -> Code:
@@ -93,7 +119,8 @@ def python_module(module_path: str, external_library_paths: Sequence[str] | None
     spec = _found(module_path, where)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise DeclarationError(where, "is not a module with Python source", "Give the dotted name of a .py file")
-    return Code(Path(spec.origin).read_text(encoding="utf-8"), Lang.PYTHON, _libraries(external_library_paths, where))
+    text = Path(spec.origin).read_text(encoding="utf-8")
+    return Code(text, Lang.PYTHON, _libraries(external_library_paths, Lang.PYTHON, where))
 
 
 def sql_module(module_root: str, file_name: str) -> Code:
@@ -107,8 +134,8 @@ def sql_module(module_root: str, file_name: str) -> Code:
         DeclarationError: There is no such package or file; names near misses.
     """
     where = f"sql_module({module_root!r}, {file_name!r})"
-    if Path(file_name).name != file_name:
-        raise DeclarationError(where, f"{file_name!r} is a path", "Name a file of the package itself")
+    if not isinstance(file_name, str) or Path(file_name).name != file_name:
+        raise DeclarationError(where, f"{file_name!r} is a path or no text", "Name a file of the package itself")
     spec = _found(module_root, where)
     folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec is not None else []
     if not folders:
@@ -135,9 +162,22 @@ def _call(where: str, target: str, method: str) -> str:
     return f"{target}.{method}(spark, inputs, dimensions, args)"
 
 
-def _libraries(paths: Iterable[str] | None, where: str) -> tuple[str, ...]:
-    listed = () if paths is None else (paths,) if isinstance(paths, str) else tuple(paths)
-    for path in listed:
-        if not isinstance(path, str) or not path.strip():
-            raise DeclarationError(where, f"external library {path!r}", "Give URIs or paths as text")
-    return listed
+def _libraries(paths: Sequence[str] | str | None, lang: Lang, where: str) -> tuple[str, ...]:
+    """Returns the libraries: URIs as they are, paths of this machine as they read from any folder."""
+    listed = () if paths is None else (paths,) if isinstance(paths, str) else paths
+    if not isinstance(listed, list | tuple):
+        raise DeclarationError(where, f"external_library_paths is {paths!r}", "Give a list of URIs or paths")
+    return tuple(_library(path, lang, where) for path in listed)
+
+
+def _library(path: object, lang: Lang, where: str) -> str:
+    if not isinstance(path, str) or not path.strip():
+        raise DeclarationError(where, f"external library {path!r}", "Give URIs or paths as text")
+    if Path(path).suffix.lower() not in _ENDINGS[lang]:
+        endings = ", ".join(_ENDINGS[lang])
+        raise DeclarationError(where, f"external library {path!r} is none of {endings}", f"{lang} code takes these")
+    if _URI.fullmatch(path):
+        return path
+    if re.match(r"\w+:", path):
+        raise DeclarationError(where, f"external library {path!r} cannot be fetched", "As in 's3://bucket/code.jar'")
+    return str(Path(path).absolute())

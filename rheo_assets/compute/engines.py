@@ -153,12 +153,15 @@ def served(target: Target, kinds: Iterable[EngineKind], where: str) -> Target:
     """
     if not isinstance(target, Batch | Inlined):
         return target
-    asked = tuple(kinds)
+    kinds = asked = tuple(kinds)
     if target.engine:
-        asked = tuple(kind for kind in asked if kind.name == target.engine)
+        asked = tuple(kind for kind in kinds if kind.name == target.engine)
         if not asked:
+            names = [kind.name for kind in kinds]
             raise DeclarationError(
-                where, f"{target.title} asks for the engine {target.engine!r}, which the application does not have"
+                where,
+                f"{target.title} asks for the engine {target.engine!r}, which the application does not have "
+                f"(it has {', '.join(names)}).{did_you_mean(str(target.engine), names)}",
             )
     refusals = []
     for kind in asked:

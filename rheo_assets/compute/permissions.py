@@ -26,7 +26,7 @@ class Permission:
 
     def __init__(self, resource: Iterable[str] | str, action: Iterable[str] | str) -> None:
         for name, said in (("resource", resource), ("action", action)):
-            words = (said,) if isinstance(said, str) else tuple(said)
+            words = (said,) if isinstance(said, str) else tuple(said) if isinstance(said, Iterable) else ()
             if not words or not all(isinstance(word, str) and word for word in words):
                 raise DeclarationError("Permission", f"{name} is {said!r}", "A text or a list of texts")
             object.__setattr__(self, name, words)
@@ -41,7 +41,8 @@ def read_permissions(said: Iterable[Permission] | None, where: str) -> tuple[Per
     Raises:
         DeclarationError: Something else is among them.
     """
-    permissions = () if said is None else tuple(said)
+    given = () if said is None else said
+    permissions = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
     for permission in permissions:
         if not isinstance(permission, Permission):
             raise DeclarationError(where, f"permission {permission!r}", "Give Permission(resource=[…], action=[…])")

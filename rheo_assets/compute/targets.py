@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,7 +24,7 @@ class Target:
     retry_count: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.retry_count, int) or self.retry_count < 0:
+        if not isinstance(self.retry_count, int) or isinstance(self.retry_count, bool) or self.retry_count < 0:
             raise DeclarationError(self.title, f"retry_count is {self.retry_count!r}", "A whole number from 0")
 
     @property
@@ -130,7 +131,11 @@ class Inlined(Target):
 
     def __post_init__(self) -> None:
         Target.__post_init__(self)
-        if isinstance(self.timeout, bool) or not isinstance(self.timeout, int | float) or not self.timeout > 0:
+        if (
+            isinstance(self.timeout, bool)
+            or not isinstance(self.timeout, int | float)
+            or not 0 < self.timeout < math.inf
+        ):
             raise DeclarationError(self.title, f"timeout is {self.timeout!r}", "A number of seconds above 0")
 
     @property

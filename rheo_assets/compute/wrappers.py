@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from rheo_assets.compute.code import Code
+from rheo_assets.compute.code import Code, check_source
 from rheo_assets.compute.engines import INLINED, EngineKind, known_kinds, served
-from rheo_assets.compute.hints import HINTS
+from rheo_assets.compute.hints import read_hints
 from rheo_assets.compute.permissions import Permission, read_permissions
+from rheo_assets.compute.plain import plain
+from rheo_assets.compute.requirements import read_requirements
 from rheo_assets.compute.targets import LAMBDA_SECONDS, Batch, Inlined, Target
 from rheo_assets.compute.vocabulary import ABI, Lang
 from rheo_assets.errors import DeclarationError, did_you_mean
@@ -39,7 +42,8 @@ def BatchCompute(  # noqa: N802  # RheocerOS's name
             as `args`.
 
     Raises:
-        DeclarationError: A hint that contradicts another, an unknown language, or one that is not the code's.
+        DeclarationError: A hint that contradicts another, an unknown language, or one that is not the code's; code
+            that is not Python, or SQL without a statement.
     """
     source = code if isinstance(code, Code) else Code(code)
     language = _language(lang, source)
@@ -47,14 +51,16 @@ def BatchCompute(  # noqa: N802  # RheocerOS's name
     if str(abi) not in {str(member) for member in ABI}:
         raise DeclarationError(where, f"abi is {abi!r}", f"One of {[str(member) for member in ABI]}")
     text = textwrap.dedent(source.text).strip("\n") if isinstance(source.text, str) else source.text
+    check_source(text, language, where)
+    known, args = read_hints(hints, where)
     return Batch(
         text,
         language,
-        {name: value for name, value in hints.items() if name in HINTS},
-        {name: value for name, value in hints.items() if name not in HINTS},
+        known,
+        args,
         source.libraries,
         read_permissions(extra_permissions, where),
-        engine,
+        engine or "",
         retry_count=retry_count,
     )
 
@@ -126,15 +132,12 @@ def InlinedCompute(  # noqa: N802
         ) from None
     except ValueError:
         pass  # a builtin without a signature
-    for requirement in requirements or ():
-        if not isinstance(requirement, str) or "==" not in requirement:
-            raise DeclarationError(where, f"requirement {requirement!r} has no version", "Pin it: 'package==1.2.3'")
     return Inlined(
         callable,
         timeout,
         read_permissions(permissions, where),
-        tuple(requirements or ()),
-        engine,
+        read_requirements(requirements, where),
+        engine or "",
         retry_count=retry_count,
     )
 
@@ -166,4 +169,13 @@ def as_targets(declared: object, where: str, kinds: Iterable[EngineKind] | None 
                 "Wrap code in BatchCompute, a function in InlinedCompute",
             )
     choice = known_kinds() if kinds is None else tuple(kinds)
-    return tuple(served(target, choice, where) for target in targets)
+    return tuple(served(_plain(target, where), choice, where) for target in targets)
+
+
+def _plain(target: Target, where: str) -> Target:
+    """Returns the target with hints and arguments as JSON holds them: so they are recorded, and reach every engine."""
+    if not isinstance(target, Batch):
+        return target
+    hints = {name: plain(value, where, f"hint {name}") for name, value in target.hints.items()}
+    args = {name: plain(value, where, f"argument {name}") for name, value in target.args.items()}
+    return replace(target, hints=hints, args=args)

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+from rheo_assets.compute.plain import plain
 from rheo_assets.errors import DeclarationError
 from rheo_assets.recording.functions import Load, Store, dump_function, load_function
-from rheo_assets.recording.plain import plain
 from rheo_assets.signals import DimensionsOf, View
 
 

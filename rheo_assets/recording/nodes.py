@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rheo_assets.compute.plain import plain
 from rheo_assets.datasets import Layout, S3Dataset, SignalIntegrityProtocol
 from rheo_assets.declaration import data_node, external_node, projection_node, timer_node
 from rheo_assets.errors import DeclarationError, StateError
@@ -15,7 +16,6 @@ from rheo_assets.nodes import DataNode, ExternalData, Projection, Timer
 from rheo_assets.recording.document import check_version, header, unreadable
 from rheo_assets.recording.functions import Load, Store
 from rheo_assets.recording.links import dump_link, load_link
-from rheo_assets.recording.plain import plain
 from rheo_assets.recording.specs import dump_filter, dump_spec, dump_view, load_filter, load_spec, load_view
 from rheo_assets.recording.targets import dump_target, load_target
 from rheo_assets.runner.blobs import UnusableCallable

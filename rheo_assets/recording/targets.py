@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rheo_assets.compute.permissions import Permission
+from rheo_assets.compute.plain import plain
 from rheo_assets.compute.targets import Batch, Inlined, NoOp, NOOPCompute, StoredCallable, Target
 from rheo_assets.compute.vocabulary import Lang
 from rheo_assets.errors import DeclarationError, StateError
 from rheo_assets.recording.functions import Store, dump_blob
-from rheo_assets.recording.plain import plain
 
 
 def dump_target(target: Target, node_id: str, store: Store) -> dict[str, Any]:
@@ -35,8 +35,8 @@ def dump_target(target: Target, node_id: str, store: Store) -> dict[str, Any]:
             "target": "batch",
             "lang": str(target.lang),
             "code": plain(target.code, where, "code"),
-            "hints": {name: plain(value, where, f"hint {name}") for name, value in target.hints.items()},
-            "args": {name: plain(value, where, f"argument {name}") for name, value in target.args.items()},
+            "hints": dict(target.hints),
+            "args": dict(target.args),
             "libraries": list(target.libraries),
             **_common(target),
         }

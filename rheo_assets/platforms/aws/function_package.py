@@ -40,7 +40,7 @@ def _installed(requirements: tuple[str, ...]) -> dict[str, bytes]:
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         wanted = ["--platform", _LAMBDA_PLATFORM, "--python-version", python, "--only-binary=:all:", "--target", folder]
         quiet = ["--quiet", "--disable-pip-version-check", "--no-compile", "--no-input"]
-        command = [sys.executable, "-m", "pip", "install", *quiet, *wanted, *requirements]
+        command = [sys.executable, "-m", "pip", "install", *quiet, *wanted, "--", *requirements]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_WITHIN, check=False)
         if done.returncode:
             told = next((line for line in done.stderr.splitlines() if "ERROR" in line), done.stderr.strip()[-300:])

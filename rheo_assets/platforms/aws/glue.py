@@ -30,6 +30,7 @@ _PAGE: Final = 200
 _PAGES: Final = 25
 _FEW: Final = 4  # runs of one job that are cheaper to ask for one by one
 _TRIES: Final = 5
+_LEAST_WORKERS: Final = 2  # one is the driver
 
 _PHASES: Final = {
     "STARTING": Phase.WAITING,
@@ -88,8 +89,9 @@ class GlueJobs(SparkJobs):
     somebody else in between changes nothing.
 
     Hints: `GlueVersion` ("auto" is 5.1; versions before 5.0 have a Python or Spark that is too old and run as 5.1,
-    with a warning), `WorkerType`, `NumberOfWorkers`, `Timeout` in minutes, and `MaxCapacity`: DPUs, which Glue takes
-    only before version 2.0; they become as many workers of G.1X, which are one DPU each, at least two.
+    with a warning), `WorkerType`, `NumberOfWorkers`, at least two, `Timeout` in minutes, and `MaxCapacity`: DPUs, which
+    Glue takes only before version 2.0; they become as many workers of G.1X, which are one DPU each. So does `Standard`,
+    which Glue has only up to version 2.0.
 
     """
 
@@ -297,6 +299,7 @@ def glue_version(task: Task) -> tuple[str, str]:
 def glue_workers(task: Task, settings: GlueSettings) -> tuple[str, int]:
     """Returns the type and the number of the task's workers."""
     if task.hints.get("MaxCapacity"):
-        return "G.1X", max(2, math.ceil(float(task.hints["MaxCapacity"])))
+        return "G.1X", max(_LEAST_WORKERS, math.ceil(float(task.hints["MaxCapacity"])))
     worker_type = str(task.hints.get("WorkerType") or settings.worker_type)
-    return worker_type, int(task.hints.get("NumberOfWorkers") or settings.workers)
+    workers = max(_LEAST_WORKERS, int(task.hints.get("NumberOfWorkers") or settings.workers))
+    return ("G.1X" if worker_type == "Standard" else worker_type), workers

@@ -193,10 +193,12 @@ def test_a_state_of_tomorrow_goes_on_until_the_run_has_ended():
         ({}, ("G.1X", 10)),
         ({"MaxCapacity": 7.5}, ("G.1X", 8)),
         ({"MaxCapacity": 1}, ("G.1X", 2)),
+        ({"NumberOfWorkers": 1}, ("G.1X", 2)),
+        ({"WorkerType": "Standard", "NumberOfWorkers": 5}, ("G.1X", 5)),
         ({"WorkerType": "G.4X", "NumberOfWorkers": 3}, ("G.4X", 3)),
     ],
 )
-def test_capacity_in_dpus_becomes_workers(hints, workers):
+def test_capacity_in_dpus_and_old_workers_become_workers_of_today(hints, workers):
     assert glue_workers(task(hints=hints), GlueSettings("role")) == workers
 
 
