@@ -20,6 +20,7 @@ _TURN: Final = 1.0  # seconds: how soon a cancellation is seen
 _FIRST: Final = 0.5
 _SLOWER: Final = 1.5
 _READS_A_SECOND: Final = 5.0  # of messages, over all jobs
+_TRIES: Final = 3  # to stop a job that nobody waits for any more
 _BLIND: Final = 900.0  # seconds without any answer of the service
 
 
@@ -87,7 +88,11 @@ class Watcher:
                 self._thread = Thread(target=self._watch, name="rheo-jobs", daemon=True)
                 self._thread.start()
             self._changed.notify()
-        watched.ended.wait()
+        try:
+            watched.ended.wait()
+        except BaseException:  # the caller is interrupted: nobody waits for the job any more
+            self._abandon(watched)
+            raise
         if watched.error is not None:
             raise watched.error
         assert watched.state is not None
@@ -179,6 +184,13 @@ class Watcher:
             return
         watched.is_stopping = True
         watched.pause, watched.due = _FIRST, 0.0
+
+    def _abandon(self, watched: Watched) -> None:
+        self._done(watched)
+        for attempt in range(_TRIES):
+            if not watched.is_stopping:
+                time.sleep(attempt)
+                self._stop(watched, "whoever waited for it was interrupted")
 
     def _read_some(self, jobs: Sequence[Watched], now: float) -> None:
         """Passes on what jobs say, a few at a time, so that a thousand jobs cost no more than some."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +45,7 @@ class Service:
         self.stopped: set[str] = set()
         self.asked: list[int] = []
         self.failing: list[BaseException] = []
+        self.refused_stops: list[BaseException] = []
         self.lose_answers = 0
         self._lock = threading.Lock()
 
@@ -70,6 +72,8 @@ class Service:
         return JobState(self.ends if age >= self.lasts else Phase.RUNNING, "NAME", "because", {"DPU-seconds": 12})
 
     def stop(self, job: str) -> None:
+        if self.refused_stops:
+            raise self.refused_stops.pop()
         self.stopped.add(job)
 
     def link(self, job: str) -> str:
@@ -157,6 +161,25 @@ def test_cancelling_stops_the_job() -> None:
     assert failure.kind == "cancelled"
     assert service.stopped == {"job-t-0"}
     assert any("is stopped: it was cancelled" in line for line in lines)
+
+
+def test_an_interrupted_caller_stops_its_job() -> None:
+    class Interrupted(BaseException):
+        """What a signal raises while the caller waits."""
+
+    def raised(*_: object) -> None:
+        raise Interrupted
+
+    service = Service(lasts=60)
+    service.refused_stops = [refused("ThrottlingException")]
+    before = signal.signal(signal.SIGALRM, raised)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(Interrupted):
+            run(service)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert service.stopped == {"job-t-0"}
 
 
 def test_a_job_over_its_time_limit_is_stopped_and_told_as_that() -> None:
