@@ -172,6 +172,8 @@ class Filter:
 
     def narrowed(self, spec: DimensionSpec, asked: Branch, where: str) -> Filter | None:
         """Returns this filter with one more branch's constraints on it; None when nothing passes both."""
+        if all(isinstance(constraint, Anything) for constraint in asked):
+            return self
         kept = [met for branch in self.branches if (met := _meet_branches(spec, branch, asked, where)) is not None]
         return Filter(tuple(dict.fromkeys(kept))) if kept else None
 

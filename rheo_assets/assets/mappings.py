@@ -100,6 +100,8 @@ def _time_mapping(reads: _Reads, upstream: Codec, downstream: Codec) -> dg.Parti
 
 def _pin(view: View, upstream: Codec) -> list[str] | None:
     """Returns the composite keys that a view's literals pin, None where they are open or all that are declared."""
+    if view.narrowed is view.node.filter:
+        return None
     keys = upstream.composites(view.narrowed)
     return None if not keys or keys == upstream.composites(view.node.filter) else list(keys)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 import dagster as dg
@@ -30,29 +31,41 @@ _JOINER = "~"
 UNPARTITIONED = ""
 
 
+@lru_cache(maxsize=4096)
 def _encode(text: str) -> str:
     return quote(text, safe=_SAFE).replace(_JOINER, "%7E")
 
 
+class _Time(NamedTuple):
+    name: str
+    start: datetime
+    cron: str
+    end_offset: int
+
+
+class _Composite(NamedTuple):
+    name: str
+    declared: tuple[str, ...] | None
+    dynamic_name: str | None
+
+
 # Equal definitions are one object: Dagster compares, hashes and describes each object anew, and an application has
-# thousands of nodes with the same few shapes.
+# thousands of nodes with the same few shapes. They are found by plain values, as a definition's hash is slow.
 @lru_cache(maxsize=1024)
-def _time_definition(start: datetime, cron: str, end_offset: int) -> dg.TimeWindowPartitionsDefinition:
-    return dg.TimeWindowPartitionsDefinition(
-        start=start, fmt=_TIME_FORMAT, cron_schedule=cron, timezone="UTC", end_offset=end_offset
-    )
-
-
-@lru_cache(maxsize=1024)
-def _composite_definition(declared: tuple[str, ...] | None, dynamic_name: str | None) -> dg.PartitionsDefinition:
-    if declared is not None:
-        return dg.StaticPartitionsDefinition(list(declared))
-    return dg.DynamicPartitionsDefinition(name=dynamic_name)
-
-
-@lru_cache(maxsize=1024)
-def _multi_definition(dimensions: tuple[tuple[str, dg.PartitionsDefinition], ...]) -> dg.MultiPartitionsDefinition:
-    return dg.MultiPartitionsDefinition(dict(dimensions))
+def _definition(time: _Time | None, composite: _Composite | None) -> dg.PartitionsDefinition | None:
+    if time is not None and composite is not None:
+        return dg.MultiPartitionsDefinition(
+            {time.name: _definition(time, None), composite.name: _definition(None, composite)}  # type: ignore[dict-item]
+        )
+    if time is not None:
+        return dg.TimeWindowPartitionsDefinition(
+            start=time.start, fmt=_TIME_FORMAT, cron_schedule=time.cron, timezone="UTC", end_offset=time.end_offset
+        )
+    if composite is None:
+        return None
+    if composite.declared is not None:
+        return dg.StaticPartitionsDefinition(list(composite.declared))
+    return dg.DynamicPartitionsDefinition(name=composite.dynamic_name)
 
 
 @dataclass(frozen=True)
@@ -164,21 +177,23 @@ class Codec:
     @cached_property
     def definition(self) -> dg.PartitionsDefinition | None:
         """Dagster's partitions definition; None for a signal without dimensions."""
-        dimensions: dict[str, dg.PartitionsDefinition] = {}
+        time = None
         if self.time is not None:
             start = self.time.granularity.truncate(self.time.min or self.since)  # type: ignore[union-attr]
             cron = _CRON[self.time.granularity]  # type: ignore[index]
-            dimensions[self.time.name] = _time_definition(start, cron, self.end_offset)
-        if self.composite_definition is not None:
-            dimensions[self.composite_name] = self.composite_definition
-        if len(dimensions) == 2:
-            return _multi_definition(tuple(dimensions.items()))
-        return next(iter(dimensions.values()), None)
+            time = _Time(self.time.name, start, cron, self.end_offset)
+        return _definition(time, self._composite)
 
-    @cached_property
+    @property
     def composite_definition(self) -> dg.PartitionsDefinition | None:
         """The definition of the composite alone; None where there is none."""
-        return _composite_definition(self._declared_composites, self.dynamic_name) if self.others else None
+        return _definition(None, self._composite)
+
+    @cached_property
+    def _composite(self) -> _Composite | None:
+        if not self.others:
+            return None
+        return _Composite(self.composite_name, self._declared_composites, self.dynamic_name)
 
     def register(self, instance: dg.DagsterInstance, partitions: Sequence[Partition]) -> None:
         """Adds the dynamic keys of partitions that are about to be recorded or run."""
