@@ -52,7 +52,7 @@ def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> 
         codec: Another codec than the binding's: the asset then stands alone, without its parents.
     """
     key = asset_key(node.application, node.id)
-    with disable_dagster_warnings():  # backfill policies, code references and most mappings are marked beta
+    with disable_dagster_warnings():  # code references and most mappings are marked beta
         edges = list(_edges(binding, node)) if codec is None else []
         spec = dg.AssetSpec(
             key,
@@ -80,7 +80,7 @@ def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> 
 
 
 def _compute(binding: Binding, node: DataNode) -> Callable[..., Any]:
-    def materialise(context, _):  # type: ignore[no-untyped-def]  # Dagster reads no postponed annotations
+    def materialise(context, _inputs):  # type: ignore[no-untyped-def]  # Dagster reads no postponed annotations
         yield from Body(binding, node, context).run()
 
     return materialise

@@ -14,9 +14,9 @@ from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.claims import MAX_ATTEMPTS
 from rheo_assets.assets.driver import Driver
 from rheo_assets.assets.history import History
-from rheo_assets.assets.keys import TRIGGER_TAG, asset_key, op_name
+from rheo_assets.assets.keys import TRIGGER_TAG, asset_key
 from rheo_assets.assets.plans import Plans
-from rheo_assets.assets.runs import request_config, run_tags
+from rheo_assets.assets.runs import run_config, run_tags
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import RheoError
 from rheo_assets.nodes import DataNode
@@ -90,7 +90,7 @@ def _page_requests(
             run_key=marks[0] if len(marks) == 1 else f"{marks[0]}+{len(marks)}:{marks[-1]}",
             partition_key=codec.encode(partitions[0]) if len(partitions) == 1 and codec.is_partitioned else None,
             asset_selection=[asset_key(node.application, node.id)],
-            run_config={"ops": {op_name(node.application, node.id): {"config": request_config(node, requests)}}},
+            run_config=run_config(node, requests),
             tags={**run_tags(codec, partitions), TRIGGER_TAG: requests[0].id},
         )
 

@@ -35,23 +35,22 @@ _WORKERS = 4
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def request_config(node: DataNode, requests: Sequence[Request]) -> dict[str, Any]:
-    """Returns the op config that carries executions into a run."""
+def run_config(node: DataNode, requests: Sequence[Request]) -> dict[str, Any]:
+    """Returns the config that carries executions into a run."""
 
     def texts(partitions: Mapping[str, Partition]) -> dict[str, list[str]]:
         return {alias: list(node.inputs[alias].node.spec.render(p)) for alias, p in partitions.items()}
 
-    return {
-        "executions": [
-            {
-                "id": request.id,
-                "partition": list(node.spec.render(request.partition)),
-                "tips": texts(request.tips),
-                "nearest": texts(request.nearest),
-            }
-            for request in requests
-        ]
-    }
+    executions = [
+        {
+            "id": request.id,
+            "partition": list(node.spec.render(request.partition)),
+            "tips": texts(request.tips),
+            "nearest": texts(request.nearest),
+        }
+        for request in requests
+    ]
+    return {"ops": {op_name(node.application, node.id): {"config": {"executions": executions}}}}
 
 
 def run_tags(codec: Codec, partitions: Sequence[Partition]) -> dict[str, str]:
@@ -194,10 +193,7 @@ class LocalRuns:
             instance=self.instance,
             run_id=str(uuid.uuid4()),
             partition_key=keys[0] if len(keys) == 1 and codec.is_partitioned else None,
-            run_config={
-                "ops": {op_name(node.application, node.id): {"config": request_config(node, requests)}},
-                **_QUIET,
-            },
+            run_config={**run_config(node, requests), **_QUIET},
             tags={**run_tags(codec, partitions), OWNER_TAG: self.binding.beats.living().text()},
             raise_on_error=False,
         )
