@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import inf
 from typing import Any
 
@@ -222,8 +223,13 @@ def _check_names(where: str, metadata: Mapping[str, Any]) -> None:
     for name in metadata:
         if name in _LATER:
             raise DeclarationError(where, f"{name} is not served yet", "Leave it out: hooks come with a later version")
-        if near := difflib.get_close_matches(name, _ARGUMENTS, n=1, cutoff=0.85):
-            raise DeclarationError(where, f"has no argument {name!r}", f"Did you mean {near[0]!r}?")
+        if (near := _near_argument(name)) is not None:
+            raise DeclarationError(where, f"has no argument {name!r}", f"Did you mean {near!r}?")
+
+
+@lru_cache(maxsize=1024)  # thousands of nodes have the same few names
+def _near_argument(name: str) -> str | None:
+    return next(iter(difflib.get_close_matches(name, _ARGUMENTS, n=1, cutoff=0.85)), None)
 
 
 def _output_spec(declared: object, views: Mapping[str, Any], where: str) -> DimensionSpec:
