@@ -100,6 +100,23 @@ def test_a_query_unloads_its_rows_and_tells_what_they_are(bench: Bench) -> None:
     assert result.engine == "Athena (primary)"
 
 
+def test_a_query_goes_where_its_settings_say_with_a_token_of_its_own(bench: Bench, world: World) -> None:
+    land(bench)
+    bench.double.hold = True
+    settings = AthenaSettings("team", f"s3://{BUCKET}/results/", "other")
+    service = AthenaQueries(world.clients, world.storage, home, settings)
+    made = task("SELECT {least} AS least FROM orders", orders(), args={"least": 3})
+    first, again = service.submit(made), service.submit(made)
+    other = service.submit(replace(made, token="t-1"))
+    assert first == again != other, "a repeated start is answered with the query that there is"
+    assert all(len(token) == 64 for token in bench.double.tokens), "as long as ClientRequestToken wants it"
+    assert bench.double.settings == [("team", f"s3://{BUCKET}/results/")] * 2
+    assert bench.double.queries[first].sql.startswith("UNLOAD (\nSELECT 3 AS least FROM orders\n) TO 's3://")
+    for job in (first, other):
+        service.stop(job)
+    assert {state.phase for state in service.states([first, other]).values()} == {Phase.STOPPED}
+
+
 @pytest.mark.parametrize("kind", ["parquet", "json", "csv"])
 def test_inputs_of_each_format_have_their_types(bench: Bench, kind: str) -> None:
     sql = "SELECT 1 AS id, 2.5::DOUBLE AS amount, 'a, \"b\"' AS name UNION ALL SELECT 2, NULL, 'c'"

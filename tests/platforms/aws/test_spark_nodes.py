@@ -79,10 +79,11 @@ def test_each_engine_opens_with_its_options(world: World) -> None:
 
 
 def test_an_engine_with_a_region_of_its_own_links_there(world: World) -> None:
-    elsewhere = {name: {"region_name": "us-west-2"} for name in ("glue", "emr", "emr_serverless")}
-    aws = platform(world, role=ROLE, engine_options=elsewhere)
-    for name in elsewhere:
-        link = aws.engine(Batch("output = 1", "PYTHON", engine=name)).service.link("job/run")  # type: ignore[attr-defined]
+    names = ("glue", "emr", "emr_serverless", "athena", "lambda")
+    aws = platform(world, role=ROLE, engine_options={name: {"region_name": "us-west-2"} for name in names})
+    for name in names:
+        target = Inlined(print, engine=name) if name == "lambda" else Batch("output = 1", "PYTHON", engine=name)
+        link = aws.engine(target).service.link("job/run")  # type: ignore[attr-defined]
         assert link.startswith("https://us-west-2.console.aws.amazon.com/")
 
 

@@ -66,6 +66,7 @@ class AthenaDouble(Faults):
         hold: While it is set, queries stay in the queue.
         outcome: Makes every query fail so, without running: (a key of `_ERRORS`, message).
         batches: The number of ids of each question for states.
+        settings: The workgroup and the output location of each query.
     """
 
     no_faults = (("SYSTEM", "GENERIC_INTERNAL_ERROR: try again"), ("EXHAUSTED", "Query exhausted resources"))
@@ -80,6 +81,7 @@ class AthenaDouble(Faults):
         self.hold = False
         self.outcome: tuple[str, str] | None = None
         self.batches: list[int] = []
+        self.settings: list[tuple[str, str]] = []
 
     @property
     def tokens(self) -> list[str]:
@@ -102,6 +104,7 @@ class AthenaDouble(Faults):
             if token not in self._tokens:
                 query = Query(str(uuid.uuid4()), param("QueryString"), param("QueryExecutionContext")["Database"])
                 self._tokens[token] = query.id
+                self.settings.append((param("WorkGroup"), param("ResultConfiguration")["OutputLocation"]))
                 self.queries[query.id] = query
                 threading.Thread(target=self._run, args=(query,), daemon=True).start()
         return json.dumps({"QueryExecutionId": self._tokens[token]})
