@@ -131,10 +131,30 @@ class Body:
         return [self.codec.decode(str(key)) for key in keys] if self.codec.is_partitioned else [()]
 
     def _read(self, item: Mapping[str, Any]) -> Request:
+        """Reads one execution of the run's config.
+
+        Raises:
+            dg.Failure: It was asked for under another declaration of the node.
+        """
+
         def tips(texts: Mapping[str, Sequence[str]]) -> dict[str, Partition]:
             return {alias: self.node.inputs[alias].node.spec.read(values) for alias, values in texts.items()}
 
-        return Request(item["id"], self.node.spec.read(item["partition"]), tips(item["tips"]), tips(item["nearest"]))
+        try:
+            request = Request(
+                item["id"], self.node.spec.read(item["partition"]), tips(item["tips"]), tips(item["nearest"])
+            )
+        except (LookupError, TypeError, ValueError):
+            request = None
+        if request is None or request.tips.keys() != self.node.inputs.keys():
+            name = f"{self.node.id}[{'/'.join(map(str, item.get('partition', ())))}]"
+            raise dg.Failure(
+                f"{name}: this run was asked for under another declaration of '{self.node.id}', whose inputs are "
+                f"{sorted(self.node.inputs)} now. The router asks for it again where that is still wanted; "
+                "materialise the partition to make it now",
+                allow_retries=False,
+            )
+        return request
 
     def _is_ours(self, request: Request, history: History) -> bool:
         name = self.node.describe(request.partition)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -132,5 +133,30 @@ def record(binding: Binding, extends: bool = False) -> bool:
     if known is not None and fingerprint(known) == fingerprint(fields):
         return False
     check_author(binding, extends=extends or known is None)
+    for line in _changes(known, fields):
+        _log.warning("application '%s': %s", binding.application, line)
     storage.write(uri, json.dumps(fields, indent=1).encode())
     return True
+
+
+def _changes(known: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what becomes of state that was made under the earlier declaration, where it no longer fits."""
+    before, now = ({node.get("id"): node for node in (said or {}).get("nodes", ())} for said in (known, fields))
+    gone = sorted(str(name) for name in before.keys() - now.keys())
+    if gone:
+        yield (
+            f"not declared any more: {listed(gone)}. Their data stays where it is; what waited for them, and what of "
+            "them had not begun, is dropped"
+        )
+    for name in sorted(before.keys() & now.keys()):
+        old, new = (_dimensions(said[name]) for said in (before, now))
+        if old != new:
+            yield (
+                f"'{name}' has other dimensions: {new}, and no longer {old}. Partitions of before are not read or "
+                "routed any more; their data stays where it is, and history() still has them"
+            )
+
+
+def _dimensions(node: Mapping[str, Any]) -> str:
+    found = [str(level.get("name")) for level in node.get("dimensions", ()) if isinstance(level, Mapping)]
+    return ", ".join(found) or "none"

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from dagster import EventLogRecord
 
+from rheo_assets.assets.claims import Owner
 from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.keys import EVENT_ENTRY, EXECUTION_ENTRY, asset_key, node_of, router_key
 from rheo_assets.assets.partitions import Codec
@@ -38,6 +39,7 @@ class Journal:
         self.topology = topology
         self.codecs = {node.id: Codec(node, since) for node in topology}
         self._seen: dict[Key, set[str]] = {}
+        self._warned: set[int] = set()
         self.skipped_to = 0
 
     # reading --------------------------------------------------------------------------------------------------
@@ -61,6 +63,24 @@ class Journal:
         return [entry for entry in entries if not isinstance(entry, Event) or self._is_new(entry)]
 
     def _entry(self, record: EventLogRecord) -> Entry | None:
+        try:
+            return self._readable(record)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:  # one entry must not stop all others
+            if record.storage_id not in self._warned:
+                self._warned.add(record.storage_id)
+                name = record.asset_key.to_user_string() if record.asset_key is not None else "?"
+                _log.warning(
+                    "application '%s': event %d of asset %s is passed over, for it is not what rheo-assets writes (%s: "
+                    "%s). app.process(view) reports an arrival again",
+                    self.topology.application,
+                    record.storage_id,
+                    name,
+                    type(error).__name__,
+                    error,
+                )
+            return None
+
+    def _readable(self, record: EventLogRecord) -> Entry | None:
         key = record.asset_key
         if key is None or key.path[0] != self.topology.application:
             return None
@@ -76,9 +96,8 @@ class Journal:
             return self._arrival(record, node_id, partition)
         fields = _json_entry(record.asset_observation.metadata if record.asset_observation else {}, EVENT_ENTRY)
         if fields.get("kind") == "injected":
-            return Event(
-                record.storage_id, node_id, partition, fields["identity"], record.timestamp, False, fields.get("route")
-            )
+            identity, route = str(fields["identity"]), fields.get("route")
+            return Event(record.storage_id, node_id, partition, identity, record.timestamp, False, route)
         if fields.get("kind") == "ended":
             metadata = record.asset_observation.metadata if record.asset_observation else {}
             return Ended(record.storage_id, node_id, partition, _json_entry(metadata, EXECUTION_ENTRY).get("id"))
@@ -107,13 +126,13 @@ class Journal:
         fields = _json_entry(observation.metadata if observation is not None else {}, EVENT_ENTRY)
         kind = fields.get("kind")
         if kind == "turn":
-            return Turn(
-                record.storage_id, fields["at"], self._read_keys(fields["ready"]), self._read_keys(fields["gone"])
-            )
+            ready, gone = (self._read_keys(fields[name]) for name in ("ready", "gone"))
+            return Turn(record.storage_id, float(fields["at"]), ready, gone)
         if kind == "began" and fields["node"] in self.topology:
             ids = {self._partition(fields["node"], key): execution for key, execution in fields["executions"]}
             known = {partition: execution for partition, execution in ids.items() if partition is not None}
-            return Began(record.storage_id, fields["node"], fields["run"], fields["owner"], known)
+            owner = Owner.of_text(fields["owner"]).text()
+            return Began(record.storage_id, fields["node"], fields["run"], owner, known)
         if kind == "plan_opened":
             holds = {
                 node_id: frozenset(partition for _, partition in self._read_keys([[node_id, key] for key in keys]))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import StateError
+from rheo_assets.errors import Contradiction, StateError
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.groups import Key, NodeGroups, TriggerGroup
 from rheo_assets.routing.journal import PlanOpened, Trigger, Unrouted
 from rheo_assets.routing.router import Router, readable
 from rheo_assets.routing.shelf import Shelf
 from rheo_assets.topology import Topology
+
+_log = logging.getLogger("rheo_assets")
 
 V = TypeVar("V")
 STATE_VERSION = 1
@@ -108,15 +111,27 @@ def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> No
         partition = readable(topology, node.id, tuple(values))
         if partition is not None:
             state.unrouted[partition] = Unrouted(*said)
+    dropped = lost = 0
     for number in range(head["buckets"][1]):
         items = head["in_flight"] if number == 0 else json.loads(rows[f"f{number}"])
         triggers = [_read_trigger(state, topology, item) for item in items]
+        lost += triggers.count(None)
         state.in_flight.restore(number, [(trigger.partition, trigger) for trigger in triggers if trigger is not None])
     for number in range(head["buckets"][0]):
         items = head["groups"] if number == 0 else json.loads(rows[f"g{number}"])
         groups = [_read_group(state, topology, item) for item in items]
         state.counts["dropped"] += groups.count(None)
+        dropped += groups.count(None)
         state.restore(number, [group for group in groups if group is not None])
+    if dropped or lost:
+        _log.warning(
+            "'%s' is declared otherwise than when its state was saved: %d trigger groups and %d executions that had "
+            "not ended do not fit any more and are dropped. app.process(view) reports an event again, app.execute(view) "
+            "makes a partition",
+            node.id,
+            dropped,
+            lost,
+        )
     return state
 
 
@@ -131,18 +146,43 @@ def _dump_trigger(state: NodeGroups, trigger: Trigger) -> dict[str, Any]:
 
 
 def _read_trigger(state: NodeGroups, topology: Topology, item: dict[str, Any]) -> Trigger | None:
-    partition = readable(topology, state.node.id, tuple(item["partition"]))
-    read: dict[str, dict[str, Partition]] = {"tips": {}, "nearest": {}}
-    for part, found in read.items():
-        for alias, values in item[part].items():
-            view = state.node.inputs.get(alias)
-            tip = readable(topology, view.node.id, tuple(values)) if view is not None else None
+    node, identities = state.node, tuple(item["identities"])
+    partition = readable(topology, node.id, tuple(item["partition"]))
+    tips, nearest = (_read_tips(state, topology, item[part]) for part in ("tips", "nearest"))
+    if partition is None or tips is None or nearest is None:
+        return None
+    if tips.keys() != node.inputs.keys():  # its inputs have been declared anew: their events tell what it reads
+        resolved = _resolved(state, tips, partition)
+        if resolved is None or any(view.is_nearest and alias not in nearest for alias, view in node.inputs.items()):
+            return None
+        tips = resolved
+    return Trigger(node.id, partition, tips, nearest, identities, item["turn"])
+
+
+def _read_tips(state: NodeGroups, topology: Topology, texts: dict[str, list[str]]) -> dict[str, Partition] | None:
+    """Returns the tips of those inputs that the node still has; None where one of them cannot be read."""
+    found = {}
+    for alias, values in texts.items():
+        if alias in state.node.inputs:
+            tip = readable(topology, state.node.inputs[alias].node.id, tuple(values))
             if tip is None:
                 return None
             found[alias] = tip
-    if partition is None:
+    return found
+
+
+def _resolved(state: NodeGroups, tips: dict[str, Partition], output: Partition) -> dict[str, Partition] | None:
+    """Returns every input's tip by those whose events have come; None where they do not tell all."""
+    node = state.node
+    events = {alias: tip for alias, tip in tips.items() if node.inputs[alias].needs_event}
+    if any(view.needs_event and alias not in events for alias, view in node.inputs.items()):
         return None
-    return Trigger(state.node.id, partition, read["tips"], read["nearest"], tuple(item["identities"]), item["turn"])
+    try:
+        solution = node.linkage.solve(events, output, allow_guesses=True)
+    except Contradiction:
+        return None
+    found = {alias: tip for alias, tip in solution.tips.items() if tip is not None}
+    return found if found.keys() == node.inputs.keys() else None
 
 
 def _read_group(state: NodeGroups, topology: Topology, item: dict[str, Any]) -> TriggerGroup | None:

@@ -1,0 +1,159 @@
+"""A declaration that changes while things are under way, and entries of the journal that nobody can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from rheo_assets import Application, LocalPlatform
+from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.instance import open_instance
+from rheo_assets.assets.keys import EVENT_ENTRY, asset_key, router_key
+from rheo_assets.assets.runs import LocalRuns
+from rheo_assets.runner.execution import Request
+from tests.cases.topologies import S3, SETTLE_SECONDS, file, node, ran
+
+DAY, NEXT = "2024-01-01", "2024-01-02"
+
+
+def redeclared(root: Path) -> Application:
+    """Returns the application as another version of its source begins it."""
+    return Application("app", platform=LocalPlatform(root))
+
+
+def test_a_node_that_is_taken_away_stops_nothing_and_is_told(
+    root: Path, app: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    x, y = S3(app, "x", "region", "day"), S3(app, "y", "region", "day")
+    gone = node(app, "gone", [x, y])
+    node(app, "down", [gone])
+    node(app, "stays", [x])
+    app.activate()
+    app.pause()
+    for day in (DAY, NEXT):
+        app.process(x["NA"][day])
+    app.process(y["NA"][DAY])
+    assert len(app.pending("gone")) == 1
+    later = redeclared(root)
+    stays = node(later, "stays", [S3(later, "x", "region", "day")])
+    later.activate()
+    assert "not declared any more: down, gone, y. Their data stays" in caplog.text
+    later.resume()
+    later.settle(SETTLE_SECONDS)
+    assert sorted(ran(later, stays)) == [f"NA/{DAY}", f"NA/{NEXT}"]
+    assert later.pending() == []
+    with pytest.raises(ValueError, match=r"no node 'gone' \(it has stays, x\)"):
+        later.why(gone["NA"][NEXT])
+
+
+def test_a_node_with_other_dimensions_goes_on_and_says_what_is_dropped(
+    root: Path, app: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    x = S3(app, "x", "region", "day")
+    made = node(app, "made", [x])
+    node(app, "pairs", [made["*"][:-2].range_check(True)])
+    app.activate()
+    file(app, x["NA"][DAY])
+    app.settle(SETTLE_SECONDS)
+    app.pause()
+    app.process(x["NA"][NEXT])
+    later = redeclared(root)
+    new = node(later, "made", [S3(later, "x", "day")])
+    pairs = node(later, "pairs", [new[:-2].range_check(True)])
+    later.activate()
+    later.resume()
+    assert "'made' has other dimensions: day, and no longer region, day" in caplog.text
+    for day in (DAY, NEXT):
+        later.process(later["x"][day])
+    later.settle(SETTLE_SECONDS)
+    assert (
+        "'made' is declared otherwise than when its state was saved: 0 trigger groups and 1 executions" in caplog.text
+    )
+    assert "'pairs' is declared otherwise than when its state was saved: 1 trigger groups" in caplog.text
+    assert ran(later, pairs) == [NEXT]
+    assert later.why(new[NEXT]).status == "COMPLETED"
+    assert later.execute(new[DAY], update_dependency_tree=True)
+
+
+def test_what_was_about_to_run_runs_with_an_input_that_the_node_got_since(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    node(app, "made", [x])
+    app.activate()
+    app.pause()
+    app.process(x[DAY])
+    later = redeclared(root)
+    made = node(later, "made", {"x": S3(later, "x", "day"), "also": S3(later, "also", "day").ref})
+    later.activate()
+    later.resume()
+    later.settle(SETTLE_SECONDS)
+    (execution,) = later.history(made)
+    assert execution.status == "COMPLETED"
+    assert execution.inputs == {"x": [(DAY,)], "also": [(DAY,)]}
+
+
+def test_a_run_that_was_asked_for_under_another_declaration_says_so(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x])
+    app.activate()
+    later = redeclared(root)
+    new = node(later, "made", {"y": S3(later, "y", "day")})
+    with open_instance(root) as instance:
+        before = Binding(app.topology, app.platform, app._space.since)
+        after = Binding(later.topology, later.platform, app._space.since)
+        partition = made.spec.read([DAY])
+        runs = LocalRuns(after, instance, lambda: None, lambda *_: None)
+        job = runs._job(new, [partition])
+        asked = LocalRuns(before, instance, lambda: None, lambda *_: None)
+        assert asked.run_now(made, [Request("one", partition, {"x": partition})]) is None
+        run = instance.get_runs(limit=1)[0]
+        result = job.execute_in_process(
+            instance=instance, partition_key=DAY, run_config=run.run_config, raise_on_error=False
+        )
+    said = str(result.get_step_failure_events()[0].step_failure_data.error)
+    assert f"made[{DAY}]: this run was asked for under another declaration of 'made', whose inputs are ['y']" in said
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "turn"},
+        {"kind": "turn", "at": "soon", "ready": [], "gone": []},
+        {"kind": "turn", "at": 1, "ready": 3, "gone": []},
+        {"kind": "began", "node": "made", "run": "r", "owner": "?", "executions": [[f"{DAY}|NA", "e"]]},
+        {"kind": "plan_opened", "plan": "p"},
+        {"kind": "plan_closed"},
+    ],
+)
+def test_an_entry_of_the_router_that_cannot_be_read_stops_no_other(
+    root: Path, app: Application, caplog: pytest.LogCaptureFixture, fields: dict[str, Any]
+) -> None:
+    x = S3(app, "x", "region", "day")
+    made = node(app, "made", [x])
+    app.activate()
+    entry = {EVENT_ENTRY: dg.MetadataValue.json(fields)}
+    with open_instance(root) as instance:
+        instance.report_runless_asset_event(dg.AssetObservation(router_key("app"), metadata=entry))
+    app.process(x["NA"][DAY])
+    assert ran(app, made) == [f"NA/{DAY}"]
+    assert "event 1 of asset app/rheo/router is passed over" in caplog.text
+
+
+def test_events_of_others_that_cannot_be_read_stop_no_other(
+    root: Path, app: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    x = S3(app, "x", "region", "day")
+    made = node(app, "made", [x])
+    app.activate()
+    entry = {EVENT_ENTRY: dg.MetadataValue.json({"kind": "injected"})}
+    with open_instance(root) as instance:
+        for key in (asset_key("app", "x"), asset_key("app", "made")):
+            instance.report_runless_asset_event(dg.AssetObservation(key, partition=f"{DAY}|NA", metadata=entry))
+            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition="rubbish"))
+            instance.report_runless_asset_event(dg.AssetMaterialization(key))
+    app.process(x["NA"][DAY])
+    assert ran(app, made) == [f"NA/{DAY}"]
+    assert "event 1 of asset app/x is passed over" in caplog.text
+    assert "an event of 'x' is not routed: 'rubbish' is no partition key of 'x'" in caplog.text
