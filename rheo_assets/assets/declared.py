@@ -87,9 +87,13 @@ def check_capabilities(topology: Topology, platform: Platform) -> list[str]:
     for node in topology.data_nodes.values():
         for target in node.targets:
             if isinstance(target, Batch | Inlined):
-                engine = platform.engine(target)
+                who = f"{target.title} of '{node.id}'"
+                try:
+                    engine = platform.engine(target)
+                except CapabilityMissing as error:
+                    raise CapabilityMissing(f"{who} cannot run here: {error}") from None
                 _check_libraries(target, node.id)
-                needed.setdefault(id(engine), (engine, f"{target.title} of '{node.id}'"))
+                needed.setdefault(id(engine), (engine, who))
                 served.setdefault(_described(target, engine), {})[node.id] = None
     for engine, who in needed.values():
         check = getattr(engine, "check", None)  # an engine without needs has none

@@ -18,6 +18,7 @@ from dagster._core.storage.event_log import (
 
 from rheo_assets.assets.batches import store_in_batches
 from rheo_assets.assets.run_files import copy_empty_run_files
+from rheo_assets.errors import StateError
 
 _NO_CAPTURE = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 _IN_ORDER = (SqliteEventLogStorage, ConsolidatedSqliteEventLogStorage, InMemoryEventLogStorage)
@@ -56,8 +57,7 @@ def open_instance(root: Path | None) -> dg.DagsterInstance:
     Dagster points this process's standard output at a file while a step runs, which several runs at once never undo: a
     script keeps its output, and what user code prints is in the run's log instead.
     """
-    reference = InstanceRef.from_dir(str(home(root)), overrides={"compute_logs": _NO_CAPTURE})
-    instance = dg.DagsterInstance.from_ref(reference)
+    instance = _open(root)
     # Dagster calls logging.config.dictConfig whenever a run starts, even with nothing configured. That closes every
     # handler of the process under logging's own lock, and deadlocks with a run that is logging on another thread.
     configured = instance.get_python_log_dagster_handler_config()
@@ -66,6 +66,19 @@ def open_instance(root: Path | None) -> dg.DagsterInstance:
     store_in_batches(instance)
     copy_empty_run_files(instance)
     return instance
+
+
+def _open(root: Path | None) -> dg.DagsterInstance:
+    try:
+        reference = InstanceRef.from_dir(str(home(root)), overrides={"compute_logs": _NO_CAPTURE})
+        return dg.DagsterInstance.from_ref(reference)
+    except Exception as error:  # its settings may name any storage, and that may say anything
+        named = os.environ.get("DAGSTER_HOME")
+        where = f"DAGSTER_HOME={named}" if named else str((root or Path.home() / ".rheo") / "dagster")
+        raise StateError(
+            f"the Dagster instance at {where} cannot be opened ({type(error).__name__}: {error}). Mend its "
+            "dagster.yaml and what that names, or set DAGSTER_HOME to another folder"
+        ) from error
 
 
 class EventLog:

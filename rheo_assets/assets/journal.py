@@ -11,9 +11,9 @@ from typing import Any
 import dagster as dg
 from dagster import EventLogRecord
 
-from rheo_assets.assets.claims import Owner
 from rheo_assets.assets.instance import EventLog
 from rheo_assets.assets.keys import EVENT_ENTRY, EXECUTION_ENTRY, asset_key, node_of, router_key
+from rheo_assets.assets.owners import Owner
 from rheo_assets.assets.partitions import Codec
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue

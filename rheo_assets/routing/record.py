@@ -126,8 +126,8 @@ def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> No
     if dropped or lost:
         _log.warning(
             "'%s' is declared otherwise than when its state was saved: %d trigger groups and %d executions that had "
-            "not ended do not fit any more and are dropped. app.process(view) reports an event again, app.execute(view) "
-            "makes a partition",
+            "not ended do not fit any more and are dropped. app.process(view) reports an event again, "
+            "app.execute(view) makes a partition",
             node.id,
             dropped,
             lost,

@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from rheo_assets.compute.targets import Target
@@ -42,7 +43,20 @@ class LocalPlatform:
         return f"rheo-{application}"
 
     def prepare(self, application: str) -> None:
-        """Makes nothing: folders come to be when something is written."""
+        """Makes the root; other folders come to be when something is written.
+
+        Raises:
+            CapabilityMissing: Nothing can be written there.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise CapabilityMissing(
+                f"application '{application}' cannot keep anything at {str(self.root)!r}: {error.strerror or error}. "
+                "Set RHEO_HOME, or LocalPlatform(root), to a folder that you may write to, with room left"
+            ) from error
 
     def engine(self, target: Target) -> Engine:
         """Returns the engine that serves a target.
@@ -63,6 +77,9 @@ class LocalPlatform:
         return FunctionEngine(self.root)
 
     def _presto(self) -> Engine:
+        for package in ("duckdb", "sqlglot"):
+            if importlib.util.find_spec(package) is None:
+                raise CapabilityMissing(f"Presto SQL needs {package} here: pip install {package}")
         from rheo_assets.platforms.local.presto.engine import PrestoEngine
 
         return PrestoEngine(self.root)
