@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rheo_assets.compute.vocabulary import GlueVersion
 from rheo_assets.platforms.aws.costs import dpus, glue_dollars
 from rheo_assets.platforms.aws.glue import GlueJobs, GlueSettings, glue_state, glue_version, glue_workers
 from rheo_assets.platforms.aws.jobs import JobState, Phase
@@ -203,7 +204,8 @@ def test_capacity_in_dpus_and_old_workers_become_workers_of_today(hints, workers
 
 
 @pytest.mark.parametrize(
-    ("asked", "version"), [("auto", "5.1"), ("2.0", "5.1"), ("4.0", "5.1"), ("5.0", "5.0"), ("6.0", "6.0")]
+    ("asked", "version"),
+    [(version, version if version in {"5.0", "5.1", "6.0"} else "5.1") for version in map(str, GlueVersion)],
 )
 def test_a_version_that_is_too_old_for_the_runner_becomes_the_present_one(asked, version):
     assert glue_version(task(hints={"GlueVersion": asked}))[0] == version
