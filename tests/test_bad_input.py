@@ -23,6 +23,7 @@ from rheo_assets import (
     Spark,
     scala_script,
 )
+from rheo_assets.assets.instance import open_instance
 from rheo_assets.errors import CapabilityMissing, ExecutionFailed, RheoError
 from rheo_assets.glue_tables import GlueTable
 from rheo_assets.platforms.local.catalog import LocalCatalog
@@ -280,6 +281,21 @@ def test_a_callable_that_returns_nothing_and_writes_nothing_succeeds_without_dat
     file(app, source["NA"][FIRST], LINE)
     folder = Path(app.execute(made["NA"][FIRST]))
     assert [path.name for path in folder.iterdir()] == ["_SUCCESS"]
+
+
+def test_a_flood_of_output_is_cut_off_in_the_run_s_log(root: Path, app: Application) -> None:
+    def floods(inputs: Any, output: Any, params: Any) -> None:
+        for number in range(2500):
+            print(number)
+
+    made = node(app, "made", compute_targets=[InlinedCompute(floods)])
+    app.execute(made)
+    (execution,) = app.history(made)
+    with open_instance(root) as instance:
+        said = [entry.user_message for entry in instance.all_logs(str(execution.run_id))]
+    assert "1999" in said
+    assert "2000" not in said
+    assert "made said 500 more lines, which are left out here" in said
 
 
 # a full disk --------------------------------------------------------------------------------------------------

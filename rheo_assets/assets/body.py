@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any
@@ -26,6 +26,7 @@ from rheo_assets.runner.execution import Outcome, Request, Superseded, Surroundi
 
 _LOOK_EVERY = 1.0
 _OLD = 86400.0
+_LOGGED_LINES = 2000
 
 
 class Body:
@@ -215,9 +216,10 @@ class Body:
         earlier = recorded_success(self.node, request.partition, request.id, self.platform)
         if earlier is not None:
             return Outcome(earlier)
+        said = _Said(self.context.log.info)
         around = Surroundings(
             self.platform,
-            self.context.log.info,
+            said,
             self._is_cancelled,
             self.binding.callable_path,
             self.run_id,
@@ -233,6 +235,8 @@ class Body:
             return Outcome(
                 Execution(request.id, self.node.id, rendered, str(Status.FAILED), run_id=self.run_id, error=text)
             )
+        finally:
+            said.end(self.node.describe(request.partition))
 
     def _is_cancelled(self) -> bool:
         now = time.monotonic()
@@ -254,6 +258,28 @@ class Body:
                 metadata={EVENT_ENTRY: dg.MetadataValue.json({"kind": "ended"}), **execution_entry(execution)},
             )
         )
+
+
+class _Said:
+    """What one execution says in the run's log: each line is an event there, so that a flood of them is cut off.
+
+    Args:
+        log: Takes one line at a time.
+    """
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._lines = 0
+
+    def __call__(self, line: str) -> None:
+        self._lines += 1
+        if self._lines <= _LOGGED_LINES:
+            self._log(line)
+
+    def end(self, name: str) -> None:
+        """Says how much was left out."""
+        if self._lines > _LOGGED_LINES:
+            self._log(f"{name} said {self._lines - _LOGGED_LINES} more lines, which are left out here")
 
 
 def _failure_text(node: DataNode, failed: Sequence[Outcome]) -> str:

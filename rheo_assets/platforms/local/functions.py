@@ -2,7 +2,8 @@
 
 A crash, `sys.exit` or an endless loop in user code ends that child and nothing else. The child gets a private working
 folder that is removed afterwards. It is not a sandbox: user code runs with the rights and the environment of the
-person who started it, and can write anywhere they can. What it leaves in its own partition is checked.
+person who started it. What it leaves in its own partition is checked, and what it writes to another one is refused as
+far as it goes through Python.
 """
 
 from __future__ import annotations

@@ -18,6 +18,16 @@ from typing import Any
 CALL = "call.json"
 ANSWER = "answer.json"
 CANNOT_ANSWER = 74  # EX_IOERR
+# Where such an event names what it changes, and the folders that these names are relative to.
+_CHANGES = {
+    "os.mkdir": ((0, 2),),
+    "os.remove": ((0, 1),),
+    "os.rmdir": ((0, 1),),
+    "os.truncate": ((0, None),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.link": ((1, 3),),
+    "os.symlink": ((1, 2),),
+}
 
 
 def main(folder: Path) -> None:
@@ -52,9 +62,54 @@ def _answer(task_json: str, root: Path, *, in_s3: bool) -> dict[str, Any]:
             import boto3
 
             mirror = Mirror(boto3.Session(), root)
-        return {"result": run_inlined(Task.from_json(task_json), root, mirror).to_json()}
+        task = Task.from_json(task_json)
+        if mirror is None:  # a mirror is filled from S3 while the callable runs, and is thrown away
+            _keep_inside(root, task.output.path, task.node)
+        return {"result": run_inlined(task, root, mirror).to_json()}
     except TaskFailure as failure:
         return {"failure": failure.to_json()}
+
+
+def _keep_inside(root: Path, output: str, node: str) -> None:
+    """Refuses what this process writes below the store and not below its own partition.
+
+    It sees what goes through Python: a library of machine code that opens a file by itself passes it by.
+    """
+    store = (root / "s3").resolve()
+    own = (store / output.removeprefix("s3://")).resolve()
+
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        for real in _written(event, arguments):
+            if real.is_relative_to(store) and not real.is_relative_to(own):
+                raise PermissionError(
+                    f"it writes to {real}, outside its own partition: '{node}' may write below output.local_paths[0]"
+                )
+
+    sys.addaudithook(refuse)
+
+
+def _written(event: str, arguments: tuple[Any, ...]) -> list[Path]:
+    """Returns the real paths that an audited event is about to change."""
+    if event == "open":
+        path, _, flags = arguments
+        changes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+        return [Path(os.fsdecode(path)).resolve()] if changes and isinstance(path, str | bytes) else []
+    found = []
+    for name, folder in _CHANGES.get(event, ()):
+        path = arguments[name]
+        if isinstance(path, str | bytes):
+            named = _folder(arguments, folder) / os.fsdecode(path)
+            found.append(named.parent.resolve() / named.name)  # a link itself, not what it leads to
+    return found
+
+
+def _folder(arguments: tuple[Any, ...], position: int | None) -> Path:
+    """Returns the folder that a name is relative to."""
+    descriptor = -1 if position is None else arguments[position]
+    try:
+        return Path(f"/proc/self/fd/{descriptor}").readlink() if descriptor >= 0 else Path()
+    except OSError:
+        return Path()
 
 
 def _end_with(lifeline: int) -> None:

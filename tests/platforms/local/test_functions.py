@@ -1,6 +1,7 @@
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -296,6 +297,63 @@ def test_a_callable_works_in_a_private_folder_that_is_removed(bench):
     assert seen["mode"] == "0o700"
     assert seen["cwd"] != str(Path.cwd())
     assert not Path(seen["cwd"]).parent.exists()
+
+
+def written_elsewhere():
+    """Ways out of one's own partition, each with a name that its message shows."""
+
+    def opens(inputs, output, params):
+        Path(inputs["daily"].local_paths[0], "part-0").write_text("x")
+
+    def makes(inputs, output, params):
+        Path(output.local_paths[0]).parent.joinpath("2013-01-03").mkdir()
+
+    def moves(inputs, output, params):
+        folder = Path(output.local_paths[0])
+        (folder / "x").write_text("x")
+        (folder / "x").rename(folder.parent / "x")
+
+    def removes(inputs, output, params):
+        shutil.rmtree(inputs["daily"].local_paths[0])
+
+    def climbs(inputs, output, params):
+        with open(output.local_paths[0] + "/../x", "w") as file:  # noqa: PTH123
+            file.write("x")
+
+    return [opens, makes, moves, removes, climbs]
+
+
+@pytest.mark.parametrize("fn", written_elsewhere(), ids=lambda fn: fn.__name__)
+def test_a_callable_that_writes_to_another_partition_is_refused_by_name(bench, fn):
+    source = bench.root / "s3" / "lake" / "daily" / "EWR"
+    source.mkdir(parents=True)
+    (source / "part-0").write_text("kept")
+    failure = bench.fails(fn)
+    assert failure.kind == "user"
+    assert "outside its own partition: 'report' may write below output.local_paths[0]" in failure.message
+    assert (source / "part-0").read_text() == "kept"
+    assert sorted(path.name for path in (bench.root / "s3/lake").rglob("*")) == [
+        "EWR",
+        "EWR",
+        "daily",
+        "part-0",
+        "report",
+    ]
+
+
+def test_a_callable_writes_where_it_likes_in_its_partition_and_outside_of_the_store(bench, tmp_path):
+    def free(inputs, output, params):
+        folder = Path(output.local_paths[0])
+        folder.joinpath("a/b").mkdir(parents=True)
+        folder.joinpath("a/x").write_text("x")
+        folder.joinpath("a/x").rename(folder / "y")
+        shutil.rmtree(folder / "a")
+        Path("scratch").write_text("x")
+        (tmp_path / "elsewhere").write_text("x")
+
+    bench.run(free)
+    assert [path.name for path in bench.output.iterdir()] == ["y"]
+    assert (tmp_path / "elsewhere").exists()
 
 
 def test_a_link_in_the_output_is_refused_and_removed(bench):
