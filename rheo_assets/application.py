@@ -73,8 +73,11 @@ class Application:
         time_dimension_format: str | None = None,
         time_dimension_granularity: Any = None,
         time_dimension_shift: int | None = None,
+        **metadata: Any,
     ) -> Timer:
         """Declares a timer: `rate(1 day)` or EventBridge's six-field `cron(0 0 1 * ? *)`.
+
+        `description`, `owners`, `tags`, `group` and anything else is shown on the asset.
 
         Raises:
             ValueError: The expression is neither; the message names the field.
@@ -87,6 +90,7 @@ class Application:
             time_dimension_format,
             time_dimension_granularity,
             time_dimension_shift,
+            {**metadata, "_source": caller()},
         )
         return self._space.add(node)
 
@@ -161,9 +165,14 @@ class Application:
         input: Any,  # noqa: A002
         output_dimension_spec: DimensionSpec | Mapping[str, Any],
         output_dimension_filter: Mapping[Any, Any],
+        **metadata: Any,
     ) -> Projection:
-        """Declares a projection: one event of the input fans out over the values of the filter."""
-        node = projection_node(self.name, id, input, output_dimension_spec, output_dimension_filter)
+        """Declares a projection: one event of the input fans out over the values of the filter.
+
+        `description`, `owners`, `tags`, `group` and anything else is shown on the asset.
+        """
+        said = {**metadata, "_source": caller()}
+        node = projection_node(self.name, id, input, output_dimension_spec, output_dimension_filter, said)
         return self._space.add(node)
 
     # finding --------------------------------------------------------------------------------------------------

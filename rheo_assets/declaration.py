@@ -42,6 +42,14 @@ _ARGUMENTS = (
     "protocol",
 )
 _FARTHEST_SHIFT = 1_000_000  # granules
+_TIMER_ARGUMENTS = (
+    "time_dimension_id",
+    "time_dimension_format",
+    "time_dimension_granularity",
+    "time_dimension_shift",
+)
+_EXTERNAL_ARGUMENTS = ("dimension_spec", "dimension_filter", "protocol")
+_PROJECTION_ARGUMENTS = ("output_dimension_spec", "output_dimension_filter")
 _WRITER_OPTIONS = ("delimiter", "header", "compression")
 
 
@@ -53,9 +61,11 @@ def timer_node(
     time_format: str | None = None,
     granularity: DatetimeGranularity | str | None = None,
     shift: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Timer:
     """Returns a timer: one DATETIME dimension whose values are the scheduled times."""
     check_id("timer", node_id)
+    _check_names(f"timer '{node_id}'", metadata or {}, _TIMER_ARGUMENTS)
     from rheo_assets.schedules import parse_schedule
 
     try:
@@ -70,7 +80,7 @@ def timer_node(
     level: dict[str, Any] = {"type": DimensionType.DATETIME, "format": time_format, "granularity": granularity}
     level = {name: value for name, value in level.items() if value is not None}
     spec = _spec_of({dimension_id: level}, f"timer '{node_id}'")
-    return Timer(node_id, application, spec, Filter.open(spec), expression, schedule, shift or 0)
+    return Timer(node_id, application, spec, Filter.open(spec), expression, schedule, shift or 0, dict(metadata or {}))
 
 
 def external_node(
@@ -84,6 +94,7 @@ def external_node(
 ) -> ExternalData:
     """Returns an external dataset."""
     where = f"external data '{check_id('external data', node_id)}'"
+    _check_names(where, metadata or {}, _EXTERNAL_ARGUMENTS)
     if not isinstance(dataset, S3Dataset):
         raise DeclarationError(where, f"the description is {dataset!r}", "Give an S3Dataset(...)")
     spec = _spec_of(dimension_spec, where)
@@ -108,14 +119,16 @@ def projection_node(
     source: object,
     output_dimension_spec: DimensionSpec | Mapping[str, Any],
     output_dimension_filter: Filter | Mapping[Any, Any],
+    metadata: Mapping[str, Any] | None = None,
 ) -> Projection:
     """Returns a projection of one signal over known values."""
     where = f"projection '{check_id('projection', node_id)}'"
+    _check_names(where, metadata or {}, _PROJECTION_ARGUMENTS)
     view = as_view(source)
     spec = _spec_of(output_dimension_spec, where)
     fanned = _filter_of(spec, output_dimension_filter, where)
     check_projection(where, view, spec, fanned.branches)
-    return Projection(node_id, application, spec, fanned, view)
+    return Projection(node_id, application, spec, fanned, view, dict(metadata or {}))
 
 
 def data_node(
@@ -145,7 +158,7 @@ def data_node(
     ours = {"application", "bucket", "node_id", "where", "kinds"}
     declaration = {name: value for name, value in locals().items() if name not in {*ours, "ours"}}
     declaration.update(declaration.pop("metadata"))
-    _check_names(where, metadata)
+    _check_names(where, metadata, _ARGUMENTS)
     views = read_inputs(where, inputs)
     for view in views.values():
         if view.node.application != application:
@@ -218,18 +231,18 @@ def _check_arguments(targets: Sequence[Target], spec: DimensionSpec, views: Mapp
                     )
 
 
-def _check_names(where: str, metadata: Mapping[str, Any]) -> None:
+def _check_names(where: str, metadata: Mapping[str, Any], arguments: tuple[str, ...]) -> None:
     """Refuses what looks like an argument and would vanish among the metadata."""
     for name in metadata:
         if name in _LATER:
             raise DeclarationError(where, f"{name} is not served yet", "Leave it out: hooks come with a later version")
-        if (near := _near_argument(name)) is not None:
+        if (near := _near_argument(name, arguments)) is not None:
             raise DeclarationError(where, f"has no argument {name!r}", f"Did you mean {near!r}?")
 
 
 @lru_cache(maxsize=1024)  # thousands of nodes have the same few names
-def _near_argument(name: str) -> str | None:
-    return next(iter(difflib.get_close_matches(name, _ARGUMENTS, n=1, cutoff=0.85)), None)
+def _near_argument(name: str, arguments: tuple[str, ...]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, arguments, n=1, cutoff=0.85)), None)
 
 
 def _output_spec(declared: object, views: Mapping[str, Any], where: str) -> DimensionSpec:

@@ -58,20 +58,34 @@ class ExternalData(Signal):
 
 @dataclass(frozen=True, eq=False)
 class Timer(Signal):
-    """A schedule whose ticks are events; the value is the scheduled time in UTC."""
+    """A schedule whose ticks are events; the value is the scheduled time in UTC.
+
+    Attributes:
+        expression: `rate(...)` or `cron(...)`.
+        schedule: What it means.
+        shift: By how many steps the value differs from the scheduled time.
+        metadata: What the user said about it.
+    """
 
     expression: str
     schedule: Schedule
     shift: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     holds_data = False
 
 
 @dataclass(frozen=True, eq=False)
 class Projection(Signal):
-    """One event fanned out over known values: it emits one event for each branch of its filter."""
+    """One event fanned out over known values: it emits one event for each branch of its filter.
+
+    Attributes:
+        source: What it fans out.
+        metadata: What the user said about it.
+    """
 
     source: View
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     holds_data = False
 

@@ -145,6 +145,8 @@ def _shown(node: Signal, approximate: Sequence[str] = ()) -> dict[str, Any]:
         metadata["format"] = str(node.format)
     if isinstance(node, Timer):
         metadata["schedule"] = node.expression
+    if isinstance(node, Projection):
+        metadata["projects"] = f"{node.source}, over {len(node.filter.branches)} values"
     if isinstance(node, DataNode):
         metadata["inputs"] = dg.MetadataValue.md(
             "\n".join(f"* `{a}` = `{view}`" for a, view in node.inputs.items()) or "none"
@@ -181,6 +183,5 @@ def _kinds(node: Signal) -> set[str]:
     if not isinstance(node, DataNode):
         return {type(node).__name__.lower()}
     kinds = {dagster_name(target.kind) for target in node.targets if isinstance(target, Batch | Inlined)}
-    if kinds:
-        kinds.add(str(node.format))
+    kinds.add(str(node.format) if kinds else "noop")
     return set(sorted(kinds)[:3])

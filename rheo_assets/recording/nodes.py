@@ -69,6 +69,7 @@ def _dump_node(node: Signal, topology: Topology, store: Store) -> dict[str, Any]
             "source": dump_view(node.source),
             "dimensions": dump_spec(node.spec, node.id, store),
             "filter": dump_filter(node.filter),
+            **_shown(node, f"projection '{node.id}'"),
         }
     if isinstance(node, DataNode):
         for parent in node.parents:
@@ -107,7 +108,14 @@ def _dump_timer(node: Timer, store: Store) -> dict[str, Any]:
         "expression": node.expression,
         "shift": node.shift,
         "dimensions": dump_spec(node.spec, node.id, store),
+        **_shown(node, f"timer '{node.id}'"),
     }
+
+
+def _shown(node: Timer | Projection, where: str) -> dict[str, Any]:
+    """Returns the metadata's entry, none where the user said nothing: older documents have none."""
+    said = _named(_said(node.metadata), where)
+    return {"metadata": said} if said else {}
 
 
 def _dump_data(node: DataNode, store: Store) -> dict[str, Any]:
@@ -248,12 +256,14 @@ class _Loader:
             dimension.format,
             dimension.granularity,
             record["shift"],
+            record.get("metadata"),
         )
 
     def _projection(self, node_id: str, record: Mapping[str, Any]) -> Signal:
         spec = load_spec(record["dimensions"], node_id, self._load)
         source = load_view(self._node(record["source"]["node"]), record["source"])
-        return projection_node(self._application, node_id, source, spec, load_filter(spec, record["filter"]))
+        among = load_filter(spec, record["filter"])
+        return projection_node(self._application, node_id, source, spec, among, record.get("metadata"))
 
     def _data(self, node_id: str, record: Mapping[str, Any]) -> Signal:
         views = {fields["alias"]: load_view(self._node(fields["node"]), fields) for fields in record["inputs"]}
