@@ -289,7 +289,14 @@ class Application:
         return self._running.has_active_record(view)
 
     def tick(self, now: datetime | None = None) -> None:
-        """Takes one turn of the event loop in this process."""
+        """Takes one turn of the event loop in this process.
+
+        Args:
+            now: The time up to which timers are due; a naive one is UTC.
+
+        Raises:
+            ValueError: It is no datetime.
+        """
         self._running.tick(now)
 
     def settle(self, timeout: float | None = None, *, progress: bool | None = None) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._check import CheckError
 from dagster._utils.warnings import disable_dagster_warnings
 
 from rheo_assets.assets.binding import Binding
@@ -17,6 +19,7 @@ from rheo_assets.assets.partitions import Codec
 from rheo_assets.assets.resources import engines_of, resource_key
 from rheo_assets.compute.engines import title_of
 from rheo_assets.compute.targets import Batch, Inlined
+from rheo_assets.errors import DeclarationError
 from rheo_assets.nodes import DataNode, ExternalData, Projection, Timer
 from rheo_assets.signals import Signal, View
 
@@ -52,7 +55,7 @@ def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> 
         codec: Another codec than the binding's: the asset then stands alone, without its parents.
     """
     key = asset_key(node.application, node.id)
-    with disable_dagster_warnings():  # code references and most mappings are marked beta
+    with disable_dagster_warnings(), _naming(node):  # code references and most mappings are marked beta
         edges = list(_edges(binding, node)) if codec is None else []
         spec = dg.AssetSpec(
             key,
@@ -98,13 +101,27 @@ def _input_names(parents: Iterable[dg.AssetDep]) -> dict[str, dg.AssetKey]:
 def external_spec(binding: Binding, node: Signal) -> dg.AssetSpec:
     """Returns the external asset of a dataset, timer or projection."""
     source = [node.source.node] if isinstance(node, Projection) else []
-    with disable_dagster_warnings():  # code references are marked beta
+    with disable_dagster_warnings(), _naming(node):  # code references are marked beta
         return dg.AssetSpec(
             asset_key(node.application, node.id),
             deps=[asset_key(parent.application, parent.id) for parent in source],
             partitions_def=binding.codecs[node.id].definition,
             **_shown(node),
         )
+
+
+@contextmanager
+def _naming(node: Signal) -> Iterator[None]:
+    """Says whose it is where Dagster refuses what the user said of a node."""
+    try:
+        yield
+    except (dg.DagsterInvalidDefinitionError, CheckError, TypeError) as error:
+        raise DeclarationError(
+            f"'{node.id}'",
+            f"Dagster refuses what is said of it: {error}",
+            "`description` and `group` are text, `owners` a list of e-mail addresses and 'team:name', `tags` a dict of "
+            "text",
+        ) from error
 
 
 def router_spec(application: str) -> dg.AssetSpec:

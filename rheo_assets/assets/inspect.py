@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from rheo_assets.assets.session import Session
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import Contradiction, DeclarationError, Undetermined
+from rheo_assets.errors import Contradiction, DeclarationError, Undetermined, listed
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
 from rheo_assets.planning.execution import unmet
@@ -117,23 +118,32 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
     ended = session.history.ended(node, partition)
     groups = tuple(g for g in pending(session, node.id) if _may_become(node, g, partition, rendered))
     sentences: list[str] = []
+    is_held_up = _is_held_up(session, node, partition)
     if active:
-        sentences.append(f"run {active[-1].run_id} is executing it")
+        sentences.append(_runs(session, node, partition, active[-1]))
+    elif is_held_up:
+        sentences.append("the application is paused: it runs after app.resume()")
     if ended:
         sentences.append(_ran(ended[-1]))
     for group in groups:
         sentences += _waits(group)
     unready = _unready(session, node, partition)
     impossible = _impossible(node, partition)
-    if not active and not groups and impossible is None and (not ended or ended[-1].status != Status.COMPLETED):
+    is_idle = not active and not groups and not is_held_up
+    if is_idle and impossible is None and (not ended or ended[-1].status != Status.COMPLETED):
         needed = [f"an event of {view}" for view in node.inputs.values() if view.needs_event]
+        dropped = _dropped(session, node, partition)
         if needed and not ended:
-            sentences.append(f"it starts with {' and '.join(needed)}; none of them has come")
+            waits = "no trigger group of it waits" if dropped else "none of them has come"
+            sentences.append(f"it starts with {' and '.join(needed)}; {waits}")
+        sentences += dropped
         sentences += [f"execute() would wait for {text}" for text in unready]
     if impossible is not None:
         sentences, unready = [*sentences, f"it will never run: {impossible}"], ()
     if active:
         status = active[-1].status
+    elif is_held_up:
+        status = str(Status.QUEUED)
     elif impossible is not None and not ended:
         status = "NEVER"
     elif groups:
@@ -143,10 +153,49 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
     return Reason(name, status, tuple(sentences), tuple(ended), groups, unready)
 
 
+def _is_held_up(session: Session, node: DataNode, partition: Partition) -> bool:
+    """Whether it would run now if the application were not paused."""
+    with session.driver.lock:
+        return session.is_paused() and partition in session.driver.router.groups(node.id).in_flight
+
+
+def _runs(session: Session, node: DataNode, partition: Partition, execution: Execution) -> str:
+    if execution.run_id is not None:
+        return f"run {execution.run_id} is executing it"
+    if session.plans.holders(node, partition):
+        return "a plan of execute() holds it: it runs when its turn comes"
+    return "it is about to run"
+
+
+def _dropped(session: Session, node: DataNode, partition: Partition) -> list[str]:
+    """Returns what became of trigger groups that could have made the partition, and how many never could complete."""
+    with session.driver.lock:
+        state = session.driver.router.groups(node.id)
+        lately, never = list(state.lately), state.counts["dropped"]
+    sentences = []
+    for each in lately:
+        if each.reason == "expired" and _may_be(node, each.received, partition):
+            had = listed(node.inputs[alias].node.describe(tip) for alias, tip in each.received.items())
+            sentences.append(
+                f"a trigger group that had {had} was dropped: it waited for longer than the {node.ttl:g} s of "
+                "pending_node_expiration_ttl_in_secs. app.process(view) reports an event again"
+            )
+    if never:
+        sentences.append(
+            f"{never} trigger groups of '{node.id}' were dropped as they could never complete: a literal, a link or "
+            "`min` ruled them out"
+        )
+    return list(dict.fromkeys(sentences))
+
+
 def _may_become(node: DataNode, group: PendingGroup, partition: Partition, rendered: tuple[str, ...]) -> bool:
     if group.partition is not None:
         return group.partition == rendered
     tips = {alias: node.inputs[alias].node.spec.read(values) for alias, values in group.received.items()}
+    return _may_be(node, tips, partition)
+
+
+def _may_be(node: DataNode, tips: Mapping[str, Partition], partition: Partition) -> bool:
     try:
         node.linkage.solve(tips, partition)
     except Contradiction:

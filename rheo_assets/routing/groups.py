@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,6 +56,23 @@ class TriggerGroup:
         return chosen
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A trigger group that has been dropped without an execution.
+
+    Attributes:
+        reason: `dropped` (it could never complete) or `expired`.
+        received: The tips of the inputs whose events had come.
+    """
+
+    reason: str
+    received: Mapping[str, Partition] = field(hash=False)
+
+
+_LATELY = 20
+_TOLD = {"dropped", "expired"}
+
+
 class NodeGroups:
     """The routing state of one data node, and the moves on it.
 
@@ -73,6 +90,7 @@ class NodeGroups:
         self.in_flight: Shelf[Partition, Trigger] = Shelf()
         self.unrouted: dict[Partition, Unrouted] = {}
         self.counts: Counter[str] = Counter()
+        self.lately: deque[Dropped] = deque(maxlen=_LATELY)
         self.next_number = 0
         self.sources = {alias: view.node.id for alias, view in node.inputs.items()}
         self._plain = [alias for alias, view in node.inputs.items() if view.needs_event]
@@ -101,6 +119,7 @@ class NodeGroups:
             taken = [alias for alias in untaken if self._receive(group, alias, event)]
             if not taken:
                 self.counts["dropped"] += 1
+                self.lately.append(Dropped("dropped", {untaken[0]: event.partition}))
                 return
             self.next_number += 1
             self._insert(group)
@@ -317,6 +336,8 @@ class NodeGroups:
 
     def _drop(self, group: TriggerGroup, reason: str) -> None:
         self.counts[reason] += 1
+        if reason in _TOLD:
+            self.lately.append(Dropped(reason, group.received))
         self.groups.pop(group.number)
         self.runnable.pop(group.number, None)
         for key in self._group_keys(group):

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction, StateError
 from rheo_assets.nodes import DataNode
-from rheo_assets.routing.groups import Key, NodeGroups, TriggerGroup
+from rheo_assets.routing.groups import Dropped, Key, NodeGroups, TriggerGroup
 from rheo_assets.routing.journal import PlanOpened, Trigger, Unrouted
 from rheo_assets.routing.router import Router, readable
 from rheo_assets.routing.shelf import Shelf
@@ -40,6 +40,10 @@ def dump_node(state: NodeGroups, topology: Topology, cursor: int, whole: bool = 
         "buckets": [state.groups.buckets, state.in_flight.buckets],
         "injected": _dump_keys(topology, state.injected),
         "counts": dict(state.counts),
+        "lately": [
+            [each.reason, {alias: _text(state, alias, tip) for alias, tip in each.received.items()}]
+            for each in state.lately
+        ],
         "unrouted": [
             [list(state.node.spec.render(partition)), other.execution, other.run, other.owner]
             for partition, other in state.unrouted.items()
@@ -105,6 +109,10 @@ def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> No
     head = head_of(node.id, rows[""])
     state = NodeGroups(node, head["cursor"])
     state.counts.update(head["counts"])
+    for reason, texts in head.get("lately", ()):
+        received = _read_tips(state, topology, texts)
+        if received:
+            state.lately.append(Dropped(reason, received))
     state.next_number = head["next"]
     state.injected = _read_keys(topology, head["injected"])
     for values, *said in head.get("unrouted", ()):

@@ -59,6 +59,15 @@ def test_another_session_shows_what_was_said_of_timers_and_projections(root: Pat
 
 
 @pytest.mark.parametrize(
+    "said", [{"owners": "me"}, {"owners": ["me"]}, {"tags": ["x"]}, {"group": 3}, {"description": 3}]
+)
+def test_what_dagster_refuses_is_told_with_the_node(app: Application, said: dict[str, Any]) -> None:
+    app.create_data("made", compute_targets=[NOOPCompute], **said)
+    with pytest.raises(ValueError, match=r"'made': Dagster refuses what is said of it: .*`owners` a list"):
+        app.definitions()
+
+
+@pytest.mark.parametrize(
     ("declare", "said"),
     [
         (lambda a: a.add_timer("t", "rate(1 day)", time_dimension_granularty="DAY"), "'time_dimension_granularity'"),
