@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rheo_assets.absences import ABSENT
 from rheo_assets.datasets import S3Dataset, SignalIntegrityProtocol
 from rheo_assets.declaration import external_node, projection_node, timer_node
 from rheo_assets.dimensions import DimensionSpec
-from rheo_assets.errors import DeclarationError
+from rheo_assets.errors import DeclarationError, listed
 from rheo_assets.executions import ComputeRecord, Execution
 from rheo_assets.looking import Looking
 from rheo_assets.nodes import DataNode, Projection, Timer
@@ -62,6 +63,16 @@ class Application:
     def platform(self) -> Platform:
         """Where data lies and code runs."""
         return self._space.platform
+
+    def __getattr__(self, name: str) -> Any:
+        """Says of a verb of RheocerOS that is not here what to do; Python asks for names that it does not find."""
+        advice = ABSENT.get(name)
+        if advice is None:
+            raise AttributeError(f"'Application' object has no attribute {name!r}", name=name, obj=self)
+        raise AttributeError(f"app.{name} is not there yet: {advice}")
+
+    def __repr__(self) -> str:
+        return f"<Application {self.name}: declares {listed(self._space.declared) or 'nothing yet'}>"
 
     # declaring ------------------------------------------------------------------------------------------------
 
@@ -189,7 +200,7 @@ class Application:
         """Returns a data node or external dataset."""
         node = self._space.known(id)
         if not node.holds_data:
-            raise DeclarationError(f"'{id}'", f"is a {type(node).__name__.lower()}, not data")
+            raise DeclarationError(f"'{id}'", f"is {node.noun}, not data")
         return node
 
     def timer(self, id: str) -> Timer:  # noqa: A002

@@ -29,6 +29,11 @@ def brief(text: str, limit: int = 200) -> str:
     return text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}"
 
 
+def subscripted(node: str, values: Iterable[str]) -> str:
+    """Returns a partition as everything spells it: `orders[NA][2024-03-01]`."""
+    return node + "".join(f"[{value}]" for value in values)
+
+
 class RheoError(Exception):
     """The root of everything this library raises on purpose."""
 
@@ -52,6 +57,10 @@ class InvalidValue(RheoError, ValueError):  # noqa: N818  # reads as the user wo
         self.dimension = dimension
         self.value = value
         self.accepted = accepted
+
+    def at(self, where: str) -> InvalidValue:
+        """Returns the same error, which also says where the value stands."""
+        return InvalidValue(self.dimension, self.value, self.accepted, where)
 
 
 class UnknownPartition(RheoError, ValueError):  # noqa: N818
@@ -83,9 +92,10 @@ class InvalidUri(RheoError, ValueError):  # noqa: N818
 class UnknownNode(RheoError, ValueError):  # noqa: N818
     """A node that the application does not have."""
 
-    def __init__(self, application: str, node: str, known: Iterable[str]) -> None:
+    def __init__(self, application: str, node: str, known: Iterable[str], place: str = "") -> None:
         known = sorted(known)
-        has = f"it has {listed(known)}" if known else "it has none yet"
+        nothing = f"it has none yet, and nothing has been activated in {place}" if place else "it has none yet"
+        has = f"it has {listed(known)}" if known else nothing
         super().__init__(
             f"application '{application}' has no node {brief(repr(node))} ({has}).{did_you_mean(node, known)}"
         )
@@ -137,21 +147,23 @@ class NotActivated(RheoError, RuntimeError):  # noqa: N818
 class NotReady(RheoError, RuntimeError):  # noqa: N818
     """An execution that could not be started because inputs are not ready."""
 
-    def __init__(self, node: str, partition: str, waiting_for: Sequence[str], remedy: str = "") -> None:
-        remedy = remedy or "Land or build them, or call execute(..., recursive=True) to build those that are nodes"
-        super().__init__(f"{node}[{partition}] could not be started: not ready: {listed(waiting_for)}. {remedy}")
+    def __init__(self, node: str, partition: Sequence[str], waiting_for: Sequence[str]) -> None:
+        remedy = "Land or build them, or call execute(..., recursive=True) to build those that are nodes"
+        super().__init__(
+            f"{subscripted(node, partition)} could not be started: not ready: {listed(waiting_for)}. {remedy}"
+        )
         self.node = node
-        self.partition = partition
+        self.partition = tuple(partition)
         self.waiting_for = tuple(waiting_for)
 
 
 class ExecutionFailed(RheoError, RuntimeError):  # noqa: N818
     """An execution that ended without success."""
 
-    def __init__(self, node: str, partition: str, target: str, cause: str) -> None:
-        super().__init__(f"{node}[{partition}] failed in {target}: {cause}")
+    def __init__(self, node: str, partition: Sequence[str], target: str, cause: str) -> None:
+        super().__init__(f"{subscripted(node, partition)} failed in {target}: {cause}")
         self.node = node
-        self.partition = partition
+        self.partition = tuple(partition)
         self.target = target
         self.cause = cause
 

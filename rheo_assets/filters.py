@@ -87,7 +87,7 @@ def read_constraint(dimension: Dimension, spelling: object, where: str) -> Const
     try:
         return Exactly(dimension.read(spelling))
     except InvalidValue as error:
-        raise InvalidValue(error.dimension, error.value, error.accepted, where) from None
+        raise error.at(where) from None
 
 
 def _window(dimension: Dimension, spelling: slice, where: str) -> Window:

@@ -37,7 +37,7 @@ def check_id(kind: str, name: object) -> str:
     return name
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ExternalData(Signal):
     """A dataset that somebody else writes.
 
@@ -55,8 +55,10 @@ class ExternalData(Signal):
     protocol: SignalIntegrityProtocol | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    noun = "external data"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Timer(Signal):
     """A schedule whose ticks are events; the value is the scheduled time in UTC.
 
@@ -72,10 +74,11 @@ class Timer(Signal):
     shift: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    noun = "a timer"
     holds_data = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Projection(Signal):
     """One event fanned out over known values: it emits one event for each branch of its filter.
 
@@ -87,6 +90,7 @@ class Projection(Signal):
     source: View
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    noun = "a projection"
     holds_data = False
 
     def fan_out(self, tip: Partition) -> Iterator[Partition]:
@@ -103,7 +107,7 @@ class Projection(Signal):
             yield tuple(values)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DataNode(Signal):
     """A dataset that this application makes from its inputs.
 
@@ -129,7 +133,9 @@ class DataNode(Signal):
     protocol: SignalIntegrityProtocol
     ttl: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    declaration: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    declaration: Mapping[str, Any] = field(default_factory=dict)
+
+    noun = "a data node"
 
     @property
     def parents(self) -> tuple[Signal, ...]:

@@ -132,7 +132,7 @@ class Running:
     def tick(self, now: datetime | None) -> None:
         """Takes one turn."""
         if now is not None and not isinstance(now, datetime):
-            raise DeclarationError(f"tick(now={now!r})", "is no moment", "Give a datetime; a naive one means UTC")
+            raise DeclarationError(f"tick(now={now!r})", "is no datetime", "Give a datetime; a naive one means UTC")
         aware = now if now is None or now.tzinfo is not None else now.replace(tzinfo=UTC)
         self.active("tick").tick(aware)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rheo_assets.dimensions import DimensionSpec, Partition
-from rheo_assets.errors import DeclarationError, NotConcrete, UnknownPartition
+from rheo_assets.errors import DeclarationError, NotConcrete, UnknownPartition, subscripted
 from rheo_assets.filters import ANY, Branch, Constraint, Exactly, Filter, Window, read_constraint
 from rheo_assets.ranges import Range
 
@@ -93,7 +93,7 @@ class Subscriptable:
         return self.nearest()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Signal(Subscriptable):
     """A source with dimensions and a filter; the base of every node.
 
@@ -109,6 +109,7 @@ class Signal(Subscriptable):
     spec: DimensionSpec
     filter: Filter
 
+    noun = "a node"
     holds_data = True
     may_stop_early = False
 
@@ -122,10 +123,13 @@ class Signal(Subscriptable):
 
     def describe(self, partition: Partition) -> str:
         """Returns `id[NA][2021-09-20]`."""
-        return self.id + "".join(f"[{text}]" for text in self.spec.render(partition))
+        return subscripted(self.id, self.spec.render(partition))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {subscripted(self.id, self.spec.names)} of {self.application}>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class View(Subscriptable):
     """A signal as somebody uses it: constraints on its first dimensions, and flags."""
 
@@ -134,8 +138,8 @@ class View(Subscriptable):
     is_ref: bool = False
     checks_range: bool = False
     is_nearest: bool = False
-    narrowed: Filter = field(default=None, compare=False, repr=False)  # type: ignore[assignment]
-    reads: Range = field(default=None, compare=False, repr=False)  # type: ignore[assignment]
+    narrowed: Filter = field(default=None, compare=False)  # type: ignore[assignment]
+    reads: Range = field(default=None, compare=False)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         spec = self.node.spec
@@ -248,6 +252,9 @@ class View(Subscriptable):
             parts.append(f"[{dimension.render(constraint.value) if is_literal else constraint}]")  # type: ignore[union-attr]
         flags = [(self.is_ref, ".ref"), (self.checks_range, ".range_check(True)"), (self.is_nearest, ".nearest()")]
         return self.node.id + "".join(parts) + "".join(text for on, text in flags if on)
+
+    def __repr__(self) -> str:
+        return f"<View {self} of {self.node.application}>"
 
 
 def as_view(signal: object) -> View:

@@ -114,7 +114,8 @@ class Workspace:
             self.is_attached = True
             return recorded[node_id]
         known = {*self.declared, *(recorded.nodes if recorded is not None else ())}
-        raise UnknownNode(self.name, node_id, known)
+        state = self.platform.storage.location(f"s3://{self.platform.bucket(self.name)}/state")
+        raise UnknownNode(self.name, node_id, known, state)
 
     def id_of(self, node: Any) -> str | None:
         """Returns the id of a known node that is given by itself or by its id; None for None."""
@@ -124,11 +125,17 @@ class Workspace:
         """Returns the data node of this application that a view is of."""
         asked = as_view(target).node
         if asked.application != self.name:
-            raise UnknownNode(self.name, f"{asked.application}.{asked.id}", self.declared)
+            raise DeclarationError(
+                f"{verb}({asked.id})",
+                f"is a node of '{asked.application}', not of '{self.name}'",
+                f"Call it on that application, or declare the node in '{self.name}', too",
+            )
         node = self.known(asked.id)
         if not isinstance(node, DataNode):
             raise DeclarationError(
-                f"{verb}({node.id})", f"is a {type(node).__name__}, not a data node of '{self.name}'"
+                f"{verb}({node.id})",
+                f"'{node.id}' is {node.noun}: nothing of '{self.name}' makes it",
+                "Name a node that create_data returned",
             )
         return node
 

@@ -341,7 +341,7 @@ def test_a_full_disk_fails_the_execution_and_keeps_everything_else(
     folders = [Path(app.materialize(made["NA"][day])[0]) for day in (FIRST, SECOND)]
     before = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
     enough.unlink()
-    with pytest.raises(RuntimeError, match=rf"totals\[NA/{FIRST}\].*disk.*full.*free some space") as error:
+    with pytest.raises(RuntimeError, match=rf"totals\[NA\]\[{FIRST}\].*disk.*full.*free some space") as error:
         app.execute(made["NA"][FIRST])
     assert isinstance(error.value, ExecutionFailed)
     del before[0]["_SUCCESS"]

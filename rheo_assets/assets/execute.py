@@ -165,4 +165,4 @@ def plan_of(
 def _check_ready(binding: Binding, node: DataNode, partition: Partition, tips: Tips) -> None:
     conditions = unmet(node, tips, binding.is_ready, injected_tips(node, tips))
     if not conditions.are_met:
-        raise NotReady(node.id, "/".join(node.spec.render(partition)), conditions.waiting_for(node))
+        raise NotReady(node.id, node.spec.render(partition), conditions.waiting_for(node))

@@ -113,44 +113,45 @@ class Reason:
 
 def why(session: Session, node: DataNode, partition: Partition) -> Reason:
     """Explains one partition."""
-    name, rendered = node.describe(partition), node.spec.render(partition)
     active = session.active(node, partition)
     ended = session.history.ended(node, partition)
-    groups = tuple(g for g in pending(session, node.id) if _may_become(node, g, partition, rendered))
+    groups = tuple(g for g in pending(session, node.id) if _may_become(node, g, partition))
+    unready, impossible = _unready(session, node, partition), _impossible(node, partition)
+    is_held_up = not active and _is_held_up(session, node, partition)
     sentences: list[str] = []
-    is_held_up = _is_held_up(session, node, partition)
     if active:
         sentences.append(_runs(session, node, partition, active[-1]))
-    elif is_held_up:
+    if is_held_up:
         sentences.append("the application is paused: it runs after app.resume()")
     if ended:
         sentences.append(_ran(ended[-1]))
+    is_done = bool(ended) and ended[-1].status == Status.COMPLETED
+    if is_done and not active and not session.binding.is_ready(node.id, partition):
+        sentences.append("its completion file has gone since: it counts as missing until it is executed again")
     for group in groups:
         sentences += _waits(group)
-    unready = _unready(session, node, partition)
-    impossible = _impossible(node, partition)
-    is_idle = not active and not groups and not is_held_up
-    if is_idle and impossible is None and (not ended or ended[-1].status != Status.COMPLETED):
-        needed = [f"an event of {view}" for view in node.inputs.values() if view.needs_event]
-        dropped = _dropped(session, node, partition)
-        if needed and not ended:
-            waits = "no trigger group of it waits" if dropped else "none of them has come"
-            sentences.append(f"it starts with {' and '.join(needed)}; {waits}")
-        sentences += dropped
-        sentences += [f"execute() would wait for {text}" for text in unready]
     if impossible is not None:
         sentences, unready = [*sentences, f"it will never run: {impossible}"], ()
-    if active:
-        status = active[-1].status
-    elif is_held_up:
+    elif not (active or groups or is_held_up or is_done):
+        sentences += _starts(session, node, partition, is_new=not ended)
+        sentences += [f"execute() would wait for {text}" for text in unready]
+    if is_held_up:
         status = str(Status.QUEUED)
-    elif impossible is not None and not ended:
-        status = "NEVER"
-    elif groups:
-        status = "WAITING"
+    elif active or (ended and not groups):
+        status = (active or ended)[-1].status
     else:
-        status = ended[-1].status if ended else "NOT_TRIGGERED"
-    return Reason(name, status, tuple(sentences), tuple(ended), groups, unready)
+        status = "NEVER" if impossible is not None and not ended else "WAITING" if groups else "NOT_TRIGGERED"
+    return Reason(node.describe(partition), status, tuple(sentences), tuple(ended), groups, unready)
+
+
+def _starts(session: Session, node: DataNode, partition: Partition, is_new: bool) -> list[str]:
+    """Returns what would start the partition, and what became of the trigger groups that could have."""
+    needed = [f"an event of {view}" for view in node.inputs.values() if view.needs_event]
+    dropped = _dropped(session, node, partition)
+    if not needed or not is_new:
+        return dropped
+    waits = "no trigger group of it waits" if dropped else "none of them has come"
+    return [f"it starts with {' and '.join(needed)}; {waits}", *dropped]
 
 
 def _is_held_up(session: Session, node: DataNode, partition: Partition) -> bool:
@@ -188,9 +189,9 @@ def _dropped(session: Session, node: DataNode, partition: Partition) -> list[str
     return list(dict.fromkeys(sentences))
 
 
-def _may_become(node: DataNode, group: PendingGroup, partition: Partition, rendered: tuple[str, ...]) -> bool:
+def _may_become(node: DataNode, group: PendingGroup, partition: Partition) -> bool:
     if group.partition is not None:
-        return group.partition == rendered
+        return group.partition == node.spec.render(partition)
     tips = {alias: node.inputs[alias].node.spec.read(values) for alias, values in group.received.items()}
     return _may_be(node, tips, partition)
 

@@ -44,6 +44,9 @@ def home(root: Path | None) -> Path:
     """Returns the folder of the Dagster instance: `DAGSTER_HOME`, else `<root>/dagster`; it is made if need be."""
     named = os.environ.get("DAGSTER_HOME")
     folder = Path(named) if named else (root or Path.home() / ".rheo") / "dagster"
+    if set("%?") & set(str(folder)):
+        variable = "DAGSTER_HOME" if named else "RHEO_HOME"
+        raise StateError(f"Dagster's SQLite opens no file below {folder}: choose a {variable} without '%' and '?'")
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "dagster.yaml"
     if not settings.exists() and not named:

@@ -26,6 +26,8 @@ from rheo_assets.whereabouts import folder_of
 
 _log = logging.getLogger("rheo_assets")
 
+_WIDEST = 10_000  # columns of text
+
 
 def load_data(platform: Platform, view: View, values: Sequence[Any] | None = None) -> Any:
     """Returns the data of a view as one pandas DataFrame: a range is the union of its partitions.
@@ -56,7 +58,8 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
             absent.append(signal.describe(partition))
     if not read:
         folder = platform.storage.location(folder_of(platform.storage, signal, tip))
-        raise NoData(f"{listed(absent)} has no data at {folder}")
+        remedy = "app.execute makes it, app.why says why it is not there" if isinstance(signal, DataNode) else "Land it"
+        raise NoData(f"{listed(absent)} has no data at {folder}. {remedy}")
     if absent:
         _log.warning("load_data(%s) leaves out what is absent: %s", view, listed(absent))
     with TemporaryDirectory(prefix="rheo-load-") as copies:
@@ -134,9 +137,14 @@ def preview_data(platform: Platform, view: View, limit: int, columns: Sequence[s
 
     frame = load_data(platform, view)
     shown = frame[list(columns)] if columns else frame
-    table = Table(title=f"{view} ({len(frame):,} rows)")
+    table = Table()
     for name in shown.columns:
         table.add_column(str(name))
     for row in shown.head(limit).itertuples(index=False):
         table.add_row(*(str(value) for value in row))
-    Console().print(table)
+    console = Console()
+    if not (console.is_terminal or console.is_jupyter):  # a file or a pipe has no width to fit into
+        needed = console.measure(table, options=console.options.update(width=_WIDEST)).maximum
+        console.width = max(console.width, needed)
+    console.print(f"{view} ({len(frame):,} rows)", markup=False, highlight=False, soft_wrap=True)
+    console.print(table)

@@ -226,7 +226,7 @@ class Plans:
         stage = run.stages[run.position]
         if not self.ended(run, stage):
             self._requests(run, stage, _Walk())
-            partition = "/".join(stage.node.spec.render(stage.partitions[0]))
+            partition = stage.node.spec.render(stage.partitions[0])
             raise ExecutionFailed(
                 stage.node.id, partition, "its plan", "it was closed before this was run; see the logs"
             )
@@ -280,7 +280,7 @@ class Plans:
         conditions = unmet(node, tips, binding.is_ready, injected_tips(node, tips))
         if conditions.are_met:
             return Request(identity, partition, tips, conditions.nearest)
-        error = NotReady(node.id, "/".join(node.spec.render(partition)), conditions.waiting_for(node))
+        error = NotReady(node.id, node.spec.render(partition), conditions.waiting_for(node))
         if node.id == run.target:
             raise error
         _log.warning("%s", error)
@@ -306,5 +306,6 @@ def raise_failed(executions: Sequence[Execution]) -> None:
             continue
         record = next((r for r in execution.records if r.status != Status.COMPLETED), None)
         target = f"target {record.target} ({record.title})" if record is not None else "its run"
-        detail = f"\n{record.detail}" if record is not None and record.detail else ""
-        raise ExecutionFailed(execution.node, "/".join(execution.partition), target, f"{execution.error}{detail}")
+        told = record.detail.strip() if record is not None else ""
+        detail = f"\n{told}" if told not in str(execution.error) else ""
+        raise ExecutionFailed(execution.node, execution.partition, target, f"{execution.error}{detail}")

@@ -140,7 +140,9 @@ def _sql(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
 
 def _absent_table(text: str, inputs: Mapping[str, Any]) -> str:
     absent = [alias for alias, value in inputs.items() if value is None and f"`{alias}`" in text]
-    return f" (its optional input {absent[0]!r} has no data, so there is no such table)" if absent else ""
+    if absent:
+        return f" (its optional input {absent[0]!r} has no data, so there is no such table)"
+    return f" (its inputs are {', '.join(inputs) or 'none'})" if "TABLE_OR_VIEW_NOT_FOUND" in text else ""
 
 
 def _let_go(spark: Any) -> None:

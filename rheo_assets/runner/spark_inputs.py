@@ -42,7 +42,9 @@ def read_input(spark: Any, node: str, item: TaskInput) -> tuple[Any, tuple[str, 
             return None, ()
         missing = ", ".join(item.missing[:_SHOWN]) + (", …" if len(item.missing) > _SHOWN else "")
         raise TaskFailure(
-            "user", f"{node!r}: its input {item.alias!r} has no data: none of {missing or 'its paths'} exists"
+            "user",
+            f"{node!r}: its input {item.alias!r} has no data: none of {missing or 'its paths'} exists. Land it; "
+            "what a node of yours makes is built by execute(..., recursive=True)",
         )
     warnings = (_absent(item),) if item.missing else ()
     try:

@@ -61,3 +61,15 @@ def test_one_partition_open_dimensions_and_nothing_there(app: Application, order
         app.load_data(orders["*"][:-7])
     with pytest.raises(ValueError, match="'day'"):
         app.load_data(orders["NA"])
+
+
+def test_a_preview_that_goes_to_a_file_cuts_neither_its_title_nor_a_column(
+    app: Application, orders: ExternalData, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (path,) = app.materialize(orders["NA"]["2024-03-04"])
+    wide = {f"a_rather_long_name_{n}": f"a_rather_long_value_{n}" for n in range(10)}
+    (Path(path) / "part-0.json").write_text(json.dumps(wide))
+    app.preview_data(orders["NA"]["2024-03-04"])
+    shown = capsys.readouterr().out
+    assert "orders[NA][2024-03-04] (1 rows)" in shown
+    assert all(name in shown and value in shown for name, value in wide.items())

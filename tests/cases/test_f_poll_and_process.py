@@ -518,6 +518,10 @@ def test_why_tells_what_ran_what_waits_and_what_never_came(app: Application) -> 
     assert app.why(n["2022-01-03"]).status == "COMPLETED"
     assert app.why(n["2022-01-04"]).status == "NOT_TRIGGERED"
     assert app.why(n["2022-01-03"]).to_fields()["status"] == "COMPLETED"
+    assert "completion file" not in str(app.why(n["2022-01-03"]))
+    (path,) = app.materialize(n["2022-01-03"])
+    (Path(path) / "_SUCCESS").unlink()
+    assert "its completion file has gone since" in str(app.why(n["2022-01-03"]))
 
 
 def test_pending_names_what_came_and_what_is_missing(app: Application) -> None:

@@ -124,7 +124,10 @@ class Tables:
         if not given.present:
             what = "is absent here (it is optional)" if given.optional else "has no data"
             where = ", ".join(given.paths[:_SHOWN]) or "no partition"
-            raise Refusal(f"its input '{given.alias}' {what}, and the query reads it: {where}")
+            raise Refusal(
+                f"its input '{given.alias}' {what}, and the query reads it: {where}. Land it; what a node of yours "
+                "makes is built by execute(..., recursive=True)"
+            )
         if given.format not in _SERDES:
             raise Refusal(
                 f"the input '{given.alias}' is {given.format}, which a query here cannot read: write it as "

@@ -59,7 +59,7 @@ def make_table(given: TaskInput, store: Store, connection: Any, *, with_path: bo
         what = "is absent here (it is optional)" if given.optional and not found else "has no data"
         raise Refusal(
             f"the input '{given.alias}' {what}, and the query reads it: {where}. Its files are absent or empty: write "
-            "the partition again"
+            "the partition again; what a node of yours makes is built by execute(..., recursive=True)"
         )
     keys = folder_keys(filled[0])
     for partition in filled[1:]:
