@@ -1,4 +1,7 @@
-"""What the documentation says is true: its first example runs, its links lead somewhere, its doctests pass."""
+"""What the documentation says is true: its first example runs, its links lead somewhere, its doctests pass.
+
+`test_guide.py` runs the snippets of the user guide.
+"""
 
 from __future__ import annotations
 
