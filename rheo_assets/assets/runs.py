@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import uuid
 import weakref
@@ -32,6 +33,7 @@ from rheo_assets.runner.execution import Request
 
 _log = logging.getLogger("rheo_assets")
 _WORKERS = 4
+_UNTOLD = 2.0  # seconds that the interpreter's exit waits before it says so
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -105,16 +107,25 @@ class LocalRuns:
         self._lock = threading.Lock()
         self._futures: dict[str, Future[None]] = {}
         self._withdrawn: set[str] = set()
+        self.is_closing = False
         _ALL.add(self)
 
-    def submit(self, node: DataNode, requests: Sequence[Request]) -> list[Future[None]]:
-        """Starts executions on the pool, as few runs as Dagster's ranges allow; one a call where a run is alone."""
+    def submit(self, node: DataNode, requests: Sequence[Request], *, tells: bool = False) -> list[Future[None]]:
+        """Starts executions on the pool, as few runs as Dagster's ranges allow; one a call where a run is alone.
+
+        Args:
+            node: Whose executions they are.
+            requests: The executions.
+            tells: Whether a failure is logged, as nobody waits for it to raise.
+        """
+        if self.is_closing:
+            return []
         by_partition: dict[Partition, Request] = {request.partition: request for request in requests}
         futures = []
         for partitions in self.binding.codecs[node.id].runs_of(list(by_partition)):
             batch = [by_partition[partition] for partition in partitions]
             with self._lock:  # the run takes its futures out again, which must not come first
-                future = self._pool.submit(self._run, node, batch)
+                future = self._pool.submit(self._run, node, batch, tells)
                 self._futures.update({request.id: future for request in batch})
             futures.append(future)
         return futures
@@ -154,14 +165,28 @@ class LocalRuns:
             self._withdrawn.add(execution_id)
             return execution_id in self._futures
 
+    def close(self) -> None:
+        """Starts nothing more: what is queued or follows stays in the outbox, for the next session."""
+        self.is_closing = True
+
     def drain(self) -> None:
-        """Waits until everything has ended, also what follows from it."""
+        """Waits until everything has ended, also what follows from it unless it is closed."""
+        wait(self.waiting(), timeout=_UNTOLD)
+        if self.waiting():
+            kept = "it starts no more" if self.is_closing else "what follows from it runs, too"
+            _log.warning(
+                "'%s' still executes; this process ends when that has ended: %s. Ctrl-C leaves it: the next session "
+                "begins it again",
+                self.binding.application,
+                kept,
+            )
         while waiting := self.waiting():
             wait(waiting)
 
-    def _run(self, node: DataNode, requests: Sequence[Request]) -> None:
+    def _run(self, node: DataNode, requests: Sequence[Request], tells: bool) -> None:
         try:
-            self._run_batch(node, [request for request in requests if request.id not in self._withdrawn])
+            wanted = () if self.is_closing else requests
+            self._run_batch(node, [request for request in wanted if request.id not in self._withdrawn], tells)
         finally:
             try:
                 self._on_end()
@@ -172,11 +197,13 @@ class LocalRuns:
                     self._futures.pop(request.id, None)
                     self._withdrawn.discard(request.id)
 
-    def _run_batch(self, node: DataNode, requests: Sequence[Request]) -> None:
+    def _run_batch(self, node: DataNode, requests: Sequence[Request], tells: bool) -> None:
         if not requests:
             return
         try:
             error = self.run_now(node, requests)
+            if error is not None and tells:
+                _log.warning("%s", error.partition("\n")[0])
             if error is not None:
                 self._on_lost(node, requests, f"its run failed outside of the targets: {error}")
         except Exception as error:
@@ -232,7 +259,11 @@ _ALL: weakref.WeakSet[LocalRuns] = weakref.WeakSet()
 
 
 def _drain_all() -> None:
-    for runs in list(_ALL):
+    everything = list(_ALL)
+    if getattr(sys, "last_type", None) is KeyboardInterrupt:  # nobody wants more of it
+        for runs in everything:
+            runs.close()
+    for runs in everything:
         runs.drain()
 
 

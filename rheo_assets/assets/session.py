@@ -75,14 +75,14 @@ class Session:
             request = Request(self._identity(trigger), trigger.partition, trigger.tips, trigger.nearest)
             by_node.setdefault(trigger.node, []).append(request)
         for node_id, requests in by_node.items():
-            self.start(self.binding.topology.data_nodes[node_id], requests)
+            self.start(self.binding.topology.data_nodes[node_id], requests, tells=True)
 
-    def start(self, node: DataNode, requests: Sequence[Request]) -> None:
-        """Starts those executions of a node that run nowhere."""
+    def start(self, node: DataNode, requests: Sequence[Request], *, tells: bool = False) -> None:
+        """Starts those executions of a node that run nowhere; `tells` logs the failure of one that nobody waits for."""
         with self.driver.lock:
             free = [r for r in requests if self.runs.future(r.id) is None and not self._is_claimed(node, r)]
             if free:
-                self.runs.submit(node, free)
+                self.runs.submit(node, free, tells=tells)
 
     def _identity(self, trigger: Trigger) -> str:
         return trigger.execution_id(self.binding.application)
@@ -161,9 +161,12 @@ class Session:
                 try:
                     while (step := self.advance(run)) is not None:
                         self.rest(step)
+                        if self.runs.is_closing:
+                            return  # it stays open: who comes next carries it on
                 except RheoError as error:
                     _log.warning("%s", error)
-                self.close(run)
+                if not self.runs.is_closing:
+                    self.close(run)
             except BaseException:  # the disk is full, the database is locked: the next turn goes on with it
                 self.plans.leave(run)
                 raise
