@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rheo_assets import Application, InlinedCompute, NOOPCompute
+from rheo_assets.assets.session import Session
 from tests.cases.topologies import DAY, LONG, S3, cycle, event, file, node, pending, ran, read, spec, timer
 
 
@@ -78,6 +79,19 @@ def beside() -> Iterator[Callable[..., threading.Thread]]:
     for thread in threads:
         thread.join(60)
         assert not thread.is_alive()
+
+
+def await_waiting(thread: threading.Thread) -> None:
+    """Waits until a thread's `execute` has found the run that it waits for."""
+    deadline = time.monotonic() + 60
+    while True:
+        frame = sys._current_frames().get(thread.ident or 0)
+        while frame is not None and frame.f_code is not Session.await_end.__code__:
+            frame = frame.f_back
+        if frame is not None:
+            return
+        assert time.monotonic() < deadline, "it does not wait"
+        time.sleep(0.02)
 
 
 def numbered(app: Application, name: str = "ducsi", **filters: Any):
@@ -295,6 +309,8 @@ def test_execute_waits_for_the_run_of_its_partition_instead_of_starting_another(
     waiting = beside(lambda: paths.append(app.execute(n["2022-01-03"])))
     also = beside(lambda: paths.append(app.execute(n["2022-01-03"])))
     assert app.execute(n["2022-01-03"], wait=False).endswith("n/2022-01-03")
+    await_waiting(waiting)
+    await_waiting(also)
     gate.open("2022-01-03")
     waiting.join()
     also.join()

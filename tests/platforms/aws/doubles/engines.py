@@ -194,7 +194,7 @@ def remote(setting: Setting, double: Any, start: str, jobs: Any, settings: Any) 
 
     def fresh(storage: Storage | None = None) -> Engine:
         service = jobs(world.clients, storage or world.storage, home, settings)
-        service.takeover = 0.5
+        service.takeover = 2.0  # longer than a start takes on a busy machine
         return patient(service)
 
     return Bench(world.storage, fresh, double(host, setting.patch), start, close=host.close)
