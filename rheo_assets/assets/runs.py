@@ -23,6 +23,7 @@ from rheo_assets.assets.keys import (
     PARTITIONS_TAG,
     RANGE_END_TAG,
     RANGE_START_TAG,
+    asset_key,
     op_name,
 )
 from rheo_assets.assets.partitions import Codec
@@ -219,6 +220,7 @@ class LocalRuns:
         result = self._job(node, partitions).execute_in_process(
             instance=self.instance,
             run_id=str(uuid.uuid4()),
+            asset_selection=[asset_key(node.application, node.id)],  # what Dagster's list of runs shows
             partition_key=keys[0] if len(keys) == 1 and codec.is_partitioned else None,
             run_config={**run_config(node, requests), **_QUIET},
             tags={**run_tags(codec, partitions), OWNER_TAG: self.binding.beats.living().text()},

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from rheo_assets import Application, InlinedCompute, NOOPCompute
+from rheo_assets.assets.instance import open_instance
 from rheo_assets.assets.session import Session
 from tests.cases.topologies import DAY, LONG, S3, cycle, event, file, node, pending, ran, read, spec, timer
 
@@ -555,3 +558,11 @@ def test_unknown_values_raise_where_they_are_written(app: Application) -> None:
     n = node(app, "n", [x])
     with pytest.raises(ValueError, match="EU"):
         app.execute(n["EU"]["2022-01-03"])
+
+
+def test_dagsters_list_of_runs_says_which_asset_a_scripts_run_is_of(app: Application, root: Path) -> None:
+    n = node(app, "n", [S3(app, "x", "day")])
+    app.execute(n["2022-01-03"])
+    with open_instance(root) as instance:
+        (run,) = instance.get_runs()
+    assert run.asset_selection == {dg.AssetKey(["app", "n"])}
