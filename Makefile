@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed; name it with PYTHON=...")'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip # Python's own takes twice as long
-	@$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[spark,java,pandas,aws,dev]'
+	@$(BIN)/python -m pip install --quiet --quiet --no-compile --constraint constraints.txt --editable '.[spark,java,pandas,aws,dev]'
 	@touch $@
 
 demo: $(STAMP) ## Runs the flights pipeline from landing to chart
@@ -29,7 +29,9 @@ demo: $(STAMP) ## Runs the flights pipeline from landing to chart
 dev: $(STAMP) ## Starts the Dagster UI with the code locations of workspace.yaml
 	@$(BIN)/python -c 'from rheo_assets import LocalPlatform; from rheo_assets.assets.instance import home; home(LocalPlatform().root)'
 	@$(BIN)/python -c 'from rheo_assets import LocalPlatform; from examples.scala_python.landing import register; register(LocalPlatform())'
-	@DAGSTER_HOME=$(RHEO_HOME)/dagster $(BIN)/dagster dev -w workspace.yaml
+	@echo "http://127.0.0.1:3000 in some seconds, or the port named below where that is taken. Ctrl-C ends it."
+	@DAGSTER_HOME="$(RHEO_HOME)/dagster" PYTHONWARNINGS='ignore:Function `dev_command`' \
+	$(BIN)/dagster dev -w workspace.yaml --log-level warning
 
 test: $(STAMP) ## Runs all tests
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder # two work while two wait

@@ -59,7 +59,7 @@ def make_again(lost: list[tuple[str, tuple[str, ...]]]) -> None:
 def tell(title: str, ready: Ready, started: float) -> None:
     """Prints how many partitions are ready after a step; while it works, `settle` and `execute` show their progress."""
     count = sum(ready.count().values())
-    console.print(f"  {title}: {count} partitions ready, {time.monotonic() - started:.0f} s")
+    console.print(f"  {title}: {count} partitions ready after {time.monotonic() - started:.0f} s")
 
 
 def land_days(root: Path, days: list[date]) -> int:
@@ -102,7 +102,7 @@ def main() -> int:
 def show_runs(ended: list[Execution], weeks: Counter[str], ready: Ready) -> None:
     """Prints what ran and where the data lies."""
     root = Path(app.platform.storage.location(f"s3://{app.platform.bucket(app.name)}/internal_data"))
-    table = Table(title="What ran", caption=f"The data lies in {root}/<node>")
+    table = Table(title="What ran", caption=f"fleet waits for its weekly timer.\nThe data lies in {root}/<node>")
     for name in ("node", "two weeks", "in all", "ready"):
         table.add_column(name, justify="left" if name == "node" else "right", no_wrap=True)
     counts, present = Counter(execution.node for execution in ended), ready.count()
