@@ -177,7 +177,7 @@ def clients(url: str) -> Any:
 
 def drive_glue(url: str) -> None:
     """Waits for runs of Glue."""
-    from rheo_assets.platforms.aws.glue import GlueJobs, GlueSettings
+    from rheo_assets.platforms.aws.spark.glue import GlueJobs, GlueSettings
     from rheo_assets.platforms.aws.storage import S3Storage
 
     opened = clients(url)
@@ -188,7 +188,7 @@ def drive_glue(url: str) -> None:
 
 def drive_athena(url: str) -> None:
     """Waits for queries of Athena."""
-    from rheo_assets.platforms.aws.athena import AthenaQueries, AthenaSettings
+    from rheo_assets.platforms.aws.athena.queries import AthenaQueries, AthenaSettings
     from rheo_assets.platforms.aws.storage import S3Storage
 
     opened = clients(url)
@@ -198,8 +198,8 @@ def drive_athena(url: str) -> None:
 
 def drive(url: str, service: Any, lang: str, code: str) -> None:
     """Waits for all jobs, and tells how it goes."""
-    from rheo_assets.platforms.aws.jobs import RemoteEngine
-    from rheo_assets.platforms.aws.watching import Watcher
+    from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
+    from rheo_assets.platforms.aws.jobs.watching import Watcher
     from rheo_assets.runner.task import Task, TaskOutput
 
     service.polite_seconds = LOOK

@@ -27,8 +27,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rheo_assets.assets.arrivals import Watcher
 from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.noticing.arrivals import Watcher
 from rheo_assets.datasets import SUCCESS, S3Dataset
 from rheo_assets.declaration import external_node
 from rheo_assets.platforms.local.platform import LocalPlatform

@@ -13,7 +13,7 @@ from rheo_assets.signals import as_view
 from rheo_assets.workspace import Workspace
 
 if TYPE_CHECKING:
-    from rheo_assets.assets.session import Session
+    from rheo_assets.assets.driving.session import Session
 
 
 class Running:
@@ -94,7 +94,7 @@ class Running:
 
     def execute(self, target: Any, inputs: Any, wait: bool, recursive: bool, tree: bool, progress: bool | None) -> str:
         """Executes an output partition and returns its path."""
-        from rheo_assets.assets.execute import execute
+        from rheo_assets.assets.driving.execute import execute
 
         node = self._space.own(target, "execute")
         session = self._executing(node)
@@ -104,7 +104,7 @@ class Running:
     def validate(self, target: Any, inputs: Any) -> None:
         """Makes the checks of `execute`."""
         from rheo_assets.assets.binding import Binding
-        from rheo_assets.assets.execute import plan_of
+        from rheo_assets.assets.driving.execute import plan_of
 
         space = self._space
         binding = Binding(space.topology, space.platform, space.since)
@@ -112,14 +112,14 @@ class Running:
 
     def poll(self, view: Any, wait: bool) -> tuple[str | None, list[ComputeRecord] | None]:
         """Returns path and records of the last execution."""
-        from rheo_assets.assets.polling import poll
+        from rheo_assets.assets.driving.polling import poll
 
         found = self.found(view, "poll")
         return (None, None) if found is None else poll(*found, wait)
 
     def kill(self, view: Any) -> bool:
         """Ends the running execution of a partition."""
-        from rheo_assets.assets.polling import kill
+        from rheo_assets.assets.driving.polling import kill
 
         found = self.found(view, "kill")
         return found is not None and kill(*found)

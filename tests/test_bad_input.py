@@ -23,7 +23,7 @@ from rheo_assets import (
     Spark,
     scala_script,
 )
-from rheo_assets.assets.instance import open_instance
+from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.errors import CapabilityMissing, ExecutionFailed, RheoError
 from rheo_assets.glue_tables import GlueTable
 from rheo_assets.platforms.local.catalog import LocalCatalog

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rheo_assets import Application, PrestoSQL
-from rheo_assets.assets.instance import home
+from rheo_assets.assets.eventlog.instance import home
 from rheo_assets.errors import ExecutionFailed, NotReady, StateError
 from tests.test_signals import X
 

@@ -12,7 +12,7 @@ from dagster._check import CheckError
 from dagster._utils.warnings import disable_dagster_warnings
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.body import Body
+from rheo_assets.assets.execution.body import Body
 from rheo_assets.assets.keys import asset_key, dagster_name, op_name, router_key
 from rheo_assets.assets.mappings import lineage
 from rheo_assets.assets.partitions import Codec

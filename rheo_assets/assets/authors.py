@@ -6,7 +6,7 @@ import json
 import logging
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.owners import Owner
+from rheo_assets.assets.ownership.owners import Owner
 from rheo_assets.assets.state import read_json
 from rheo_assets.errors import KeyTaken, StateError, listed
 

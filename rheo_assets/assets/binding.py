@@ -9,8 +9,8 @@ from functools import cached_property
 from threading import Lock
 from typing import Any
 
-from rheo_assets.assets.beats import Beats
-from rheo_assets.assets.claims import Claims
+from rheo_assets.assets.ownership.beats import Beats
+from rheo_assets.assets.ownership.claims import Claims
 from rheo_assets.assets.partitions import Codec
 from rheo_assets.compute.targets import Inlined, StoredCallable
 from rheo_assets.dimensions import Partition

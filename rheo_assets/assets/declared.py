@@ -12,8 +12,8 @@ from typing import Any
 
 from rheo_assets.assets.authors import check_author
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.instance import open_instance
-from rheo_assets.assets.session import Session
+from rheo_assets.assets.driving.session import Session
+from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.assets.state import declaration_uri, read_json
 from rheo_assets.compute.engines import title_of
 from rheo_assets.compute.targets import Batch, Inlined, Target

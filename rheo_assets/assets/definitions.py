@@ -13,7 +13,7 @@ from rheo_assets.assets.assets import external_spec, node_asset, router_spec
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.keys import asset_key, dagster_name
 from rheo_assets.assets.resources import engine_resources
-from rheo_assets.assets.sensors import application_sensors
+from rheo_assets.assets.sensors.sensors import application_sensors
 from rheo_assets.nodes import DataNode
 from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.topology import Topology

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from rheo_assets.assets.session import Session
+from rheo_assets.assets.driving.session import Session
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction, DeclarationError, Undetermined, listed
 from rheo_assets.executions import Execution, Status

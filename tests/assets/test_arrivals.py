@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from rheo_assets.assets import known
-from rheo_assets.assets.arrivals import Watcher
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.driver import Driver
-from rheo_assets.assets.instance import open_instance
+from rheo_assets.assets.driving.driver import Driver
+from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.assets.noticing import known
+from rheo_assets.assets.noticing.arrivals import Watcher
 from rheo_assets.datasets import SUCCESS, S3Dataset
 from rheo_assets.declaration import external_node
 from rheo_assets.errors import StateError

@@ -10,11 +10,11 @@ import dagster as dg
 import pytest
 
 from rheo_assets import Application
-from rheo_assets.assets import requests
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.driver import Driver
-from rheo_assets.assets.instance import open_instance
+from rheo_assets.assets.driving.driver import Driver
+from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.assets.keys import asset_key
+from rheo_assets.assets.sensors import requests
 from rheo_assets.nodes import ExternalData
 from rheo_assets.routing.journal import Trigger
 from tests.cases.topologies import S3, node

@@ -14,7 +14,7 @@ from dagster import DagsterEvent, DagsterEventType, EventLogEntry
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEventBatchMetadata, StepMaterializationData
 from dagster._core.instance import InstanceRef
 
-from rheo_assets.assets.batches import store_in_batches
+from rheo_assets.assets.eventlog.batches import store_in_batches
 
 RUN = "0f0f0f0f-0000-4000-8000-000000000000"
 MADE_AT = {"create_timestamp", "migration_completed"}

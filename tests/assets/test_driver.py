@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 
 from rheo_assets import Application
-from rheo_assets.assets.beats import Beats
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.driver import Driver
-from rheo_assets.assets.instance import open_instance
-from rheo_assets.assets.owners import Owner
-from rheo_assets.assets.seats import SEAT_LOOKED_AT_EVERY
+from rheo_assets.assets.driving.driver import Driver
+from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.assets.ownership.beats import Beats
+from rheo_assets.assets.ownership.owners import Owner
+from rheo_assets.assets.ownership.seats import SEAT_LOOKED_AT_EVERY
 from rheo_assets.routing.snapshot import SEATS
 from tests.cases.topologies import S3, node
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rheo_assets.assets.progress import Counts, Progress
+from rheo_assets.assets.driving.progress import Counts, Progress
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = """

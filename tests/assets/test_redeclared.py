@@ -10,9 +10,9 @@ import pytest
 
 from rheo_assets import Application, LocalPlatform
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.instance import open_instance
+from rheo_assets.assets.driving.runs import LocalRuns
+from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.assets.keys import EVENT_ENTRY, asset_key, router_key
-from rheo_assets.assets.runs import LocalRuns
 from rheo_assets.runner.execution import Request
 from tests.cases.topologies import S3, SETTLE_SECONDS, file, node, ran
 

@@ -14,9 +14,9 @@ from dagster._core.execution.api import execute_run
 from rheo_assets import Application, InlinedCompute
 from rheo_assets.assets.assets import node_asset
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.claims import Owner
-from rheo_assets.assets.instance import open_instance
+from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.assets.keys import OWNER_TAG, RANGE_END_TAG, RANGE_START_TAG
+from rheo_assets.assets.ownership.claims import Owner
 from rheo_assets.nodes import DataNode
 from tests.cases.topologies import S3, cycle, file, node
 

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 from dagster._core.instance import InstanceRef
 
-from rheo_assets.assets.run_files import copy_empty_run_files
+from rheo_assets.assets.eventlog.run_files import copy_empty_run_files
 
 RUNS = [f"0f0f0f0f-0000-4000-8000-00000000000{n}" for n in range(4)]
 

@@ -15,10 +15,10 @@ import pytest
 from rheo_assets import Application, InlinedCompute
 from rheo_assets.assets.assets import node_asset
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.driver import Driver
-from rheo_assets.assets.instance import open_instance
+from rheo_assets.assets.driving.driver import Driver
+from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.assets.keys import RANGE_END_TAG, RANGE_START_TAG
-from rheo_assets.assets.owners import Owner
+from rheo_assets.assets.ownership.owners import Owner
 from rheo_assets.nodes import DataNode
 from tests.cases.topologies import S3, event, file, node, ran
 

@@ -13,8 +13,8 @@ import dagster as dg
 import pytest
 
 from rheo_assets import Application, InlinedCompute, NOOPCompute
-from rheo_assets.assets.instance import open_instance
-from rheo_assets.assets.session import Session
+from rheo_assets.assets.driving.session import Session
+from rheo_assets.assets.eventlog.instance import open_instance
 from tests.cases.topologies import DAY, LONG, S3, cycle, event, file, node, pending, ran, read, spec, timer
 
 

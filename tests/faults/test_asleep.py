@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from rheo_assets import Application, InlinedCompute, LocalPlatform
-from rheo_assets.assets.beats import SILENCE
+from rheo_assets.assets.ownership.beats import SILENCE
 from rheo_assets.nodes import DataNode, ExternalData
 from tests.cases.topologies import S3, node
 

@@ -7,10 +7,10 @@ import time
 import dagster as dg
 import pytest
 
-from rheo_assets.assets.beats import Beats
-from rheo_assets.assets.instance import EventLog
-from rheo_assets.assets.owners import Owner
-from rheo_assets.assets.seats import Seats
+from rheo_assets.assets.eventlog.instance import EventLog
+from rheo_assets.assets.ownership.beats import Beats
+from rheo_assets.assets.ownership.owners import Owner
+from rheo_assets.assets.ownership.seats import Seats
 from tests.faults.world import PacedHeart, Storage
 
 

@@ -6,10 +6,10 @@ import logging
 
 import pytest
 
-from rheo_assets.assets.beats import BEAT_EVERY, SILENCE, Beats
-from rheo_assets.assets.claims import MAX_ATTEMPTS, Claims
-from rheo_assets.assets.owners import Owner
-from rheo_assets.assets.seats import SEAT_LOOKED_AT_EVERY, Seats
+from rheo_assets.assets.ownership.beats import BEAT_EVERY, SILENCE, Beats
+from rheo_assets.assets.ownership.claims import MAX_ATTEMPTS, Claims
+from rheo_assets.assets.ownership.owners import Owner
+from rheo_assets.assets.ownership.seats import SEAT_LOOKED_AT_EVERY, Seats
 from tests.faults.world import PacedHeart, Storage
 
 pytestmark = pytest.mark.fast

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rheo_assets.assets.beats import SILENCE
+from rheo_assets.assets.ownership.beats import SILENCE
 from rheo_assets.routing.journal import Event
 from rheo_assets.routing.router import Router
 from tests.faults.world import APP, DAYS, REGIONS, World, wanted

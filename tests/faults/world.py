@@ -16,11 +16,11 @@ from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
 
-from rheo_assets.assets.arrivals import Watcher
-from rheo_assets.assets.beats import SILENCE, Beats, Heart
-from rheo_assets.assets.claims import Claims
-from rheo_assets.assets.owners import Owner
-from rheo_assets.assets.seats import Seats
+from rheo_assets.assets.noticing.arrivals import Watcher
+from rheo_assets.assets.ownership.beats import SILENCE, Beats, Heart
+from rheo_assets.assets.ownership.claims import Claims
+from rheo_assets.assets.ownership.owners import Owner
+from rheo_assets.assets.ownership.seats import Seats
 from rheo_assets.compute.targets import NOOPCompute
 from rheo_assets.datasets import SUCCESS, S3Dataset
 from rheo_assets.declaration import data_node, external_node, timer_node

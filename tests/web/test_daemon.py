@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import rheo_assets as flow
-from rheo_assets.assets.instance import home
+from rheo_assets.assets.eventlog.instance import home
 from rheo_assets.assets.keys import OWNER_TAG
 
 pytestmark = pytest.mark.web

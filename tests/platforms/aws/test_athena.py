@@ -15,9 +15,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from rheo_assets.platforms.aws.athena import AthenaQueries, AthenaSettings
-from rheo_assets.platforms.aws.athena_tables import Tables, database_name
-from rheo_assets.platforms.aws.jobs import Phase, RemoteEngine
+from rheo_assets.platforms.aws.athena.queries import AthenaQueries, AthenaSettings
+from rheo_assets.platforms.aws.athena.tables import Tables, database_name
+from rheo_assets.platforms.aws.jobs.engine import Phase, RemoteEngine
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
 from tests.platforms.aws.doubles.athena import AthenaDouble
 from tests.platforms.aws.doubles.engines import home, patient

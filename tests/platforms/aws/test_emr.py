@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rheo_assets.platforms.aws.emr import EmrSettings, emr_instances, emr_state
-from rheo_assets.platforms.aws.emr_serverless import serverless_state
-from rheo_assets.platforms.aws.jobs import Phase
+from rheo_assets.platforms.aws.jobs.engine import Phase
+from rheo_assets.platforms.aws.spark.emr import EmrSettings, emr_instances, emr_state
+from rheo_assets.platforms.aws.spark.emr_serverless import serverless_state
 from rheo_assets.runner.task import Task, TaskOutput
 
 

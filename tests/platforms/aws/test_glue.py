@@ -10,9 +10,9 @@ import pytest
 
 from rheo_assets.compute.vocabulary import GlueVersion
 from rheo_assets.platforms.aws.costs import dpus, glue_dollars
-from rheo_assets.platforms.aws.glue import GlueJobs, GlueSettings, glue_state, glue_version, glue_workers
-from rheo_assets.platforms.aws.jobs import JobState, Phase
-from rheo_assets.platforms.aws.spark_jobs import StillStarting
+from rheo_assets.platforms.aws.jobs.engine import JobState, Phase
+from rheo_assets.platforms.aws.spark.glue import GlueJobs, GlueSettings, glue_state, glue_version, glue_workers
+from rheo_assets.platforms.aws.spark.jobs import StillStarting
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput
 from tests.platforms.aws.doubles.engines import BUCKET, home
 from tests.platforms.aws.doubles.glue import GlueDouble

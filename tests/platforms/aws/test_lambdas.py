@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from rheo_assets.errors import CapabilityMissing
-from rheo_assets.platforms.aws.function_package import function_package
-from rheo_assets.platforms.aws.functions import ProcessFunctions
-from rheo_assets.platforms.aws.jobs import Phase, RemoteEngine
-from rheo_assets.platforms.aws.lambdas import LambdaFunctions, LambdaSettings
+from rheo_assets.platforms.aws.functions.lambdas import LambdaFunctions, LambdaSettings
+from rheo_assets.platforms.aws.functions.package import function_package
+from rheo_assets.platforms.aws.functions.process import ProcessFunctions
+from rheo_assets.platforms.aws.jobs.engine import Phase, RemoteEngine
 from rheo_assets.platforms.aws.storage import S3Storage
 from rheo_assets.runner.blobs import dump_callable
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rheo_assets.platforms.aws.package import needed_modules, runner_package
-from rheo_assets.platforms.aws.script import job_script, literal
+from rheo_assets.platforms.aws.spark.script import job_script, literal
 from rheo_assets.platforms.local.storage import LocalStorage
 from rheo_assets.runner.scala_bridge import bridge_digest
 from rheo_assets.runner.task import Task, TaskOutput

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from rheo_assets.platforms.aws.athena import AthenaQueries, AthenaSettings
-from rheo_assets.platforms.aws.emr import EmrJobs, EmrSettings
-from rheo_assets.platforms.aws.emr_serverless import ServerlessJobs, ServerlessSettings
-from rheo_assets.platforms.aws.functions import ProcessFunctions
-from rheo_assets.platforms.aws.glue import GlueJobs, GlueSettings
-from rheo_assets.platforms.aws.jobs import JobService, RemoteEngine
-from rheo_assets.platforms.aws.lambdas import LambdaFunctions, LambdaSettings
+from rheo_assets.platforms.aws.athena.queries import AthenaQueries, AthenaSettings
+from rheo_assets.platforms.aws.functions.lambdas import LambdaFunctions, LambdaSettings
+from rheo_assets.platforms.aws.functions.process import ProcessFunctions
+from rheo_assets.platforms.aws.jobs.engine import JobService, RemoteEngine
+from rheo_assets.platforms.aws.jobs.watching import Watcher
 from rheo_assets.platforms.aws.patience import Patience
-from rheo_assets.platforms.aws.watching import Watcher
+from rheo_assets.platforms.aws.spark.emr import EmrJobs, EmrSettings
+from rheo_assets.platforms.aws.spark.emr_serverless import ServerlessJobs, ServerlessSettings
+from rheo_assets.platforms.aws.spark.glue import GlueJobs, GlueSettings
 from rheo_assets.platforms.capabilities import Engine, Storage
 from rheo_assets.platforms.local.spark import SparkEngine
 from rheo_assets.runner.spark import LANGUAGES

@@ -17,7 +17,7 @@ import pytest
 from moto.awslambda.models import LambdaBackend
 from moto.awslambda.responses import LambdaResponse
 
-from rheo_assets.platforms.aws.function_job import STARTED_FILE
+from rheo_assets.platforms.aws.functions.job import STARTED_FILE
 from tests.platforms.aws.doubles.faults import Faults
 from tests.platforms.aws.doubles.warm import Started, forks
 from tests.platforms.aws.doubles.world import World

@@ -1,0 +1,1 @@
+"""The event loop: its turns, its plans, and the sessions of scripts and notebooks that drive it."""

@@ -1,0 +1,68 @@
+"""The daemon as a script sees it: whether it drives an application, and which declarations it serves."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from hashlib import sha256
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import InstigatorStatus, SensorInstigatorData
+
+from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.eventlog.instance import EventLog
+from rheo_assets.assets.keys import dagster_name
+from rheo_assets.nodes import DataNode
+from rheo_assets.recording import dump_topology
+
+_FRESH = 60.0
+
+
+def router_sensor_name(application: str) -> str:
+    """Returns the name of an application's router sensor."""
+    return dagster_name(application, "router")
+
+
+def daemon_drives(instance: dg.DagsterInstance, application: str) -> bool:
+    """Returns whether the router sensor is on and its last tick is fresh (60 s and two intervals).
+
+    Heartbeats would not do: they stay healthy for half an hour after a kill.
+    """
+    name = router_sensor_name(application)
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+        if state.name != name or state.status == InstigatorStatus.STOPPED:
+            continue
+        data = state.instigator_data
+        if isinstance(data, SensorInstigatorData) and data.last_tick_start_timestamp is not None:
+            interval = float(data.min_interval or 30)
+            if time.time() - data.last_tick_start_timestamp < _FRESH + 2 * interval:
+                return True
+    return False
+
+
+def note_served(binding: Binding, log: EventLog) -> None:
+    """Notes which declarations the daemon's code location runs."""
+    log.put_rows({_row(binding): json.dumps(_digests(binding))})
+
+
+def serves(binding: Binding, log: EventLog, nodes: Iterable[DataNode]) -> bool:
+    """Returns whether the daemon runs the same declarations of these nodes, and of what they read, as this process."""
+    row = _row(binding)
+    try:
+        served = json.loads(log.rows([row]).get(row) or "{}")
+    except ValueError:
+        return False
+    own = _digests(binding)
+    wanted = {name for node in nodes for name in (node.id, *(view.node.id for view in node.inputs.values()))}
+    return all(served.get(name) == own[name] for name in wanted)
+
+
+def _row(binding: Binding) -> str:
+    return f"rheo/{binding.application}/served"
+
+
+def _digests(binding: Binding) -> dict[str, str]:
+    nodes = dump_topology(binding.topology, binding.store_callable)["nodes"]
+    return {node["id"]: sha256(json.dumps(node, sort_keys=True).encode()).hexdigest() for node in nodes}

@@ -1,0 +1,238 @@
+"""The event loop: one turn notices what happened, routes it, and says what is to be run.
+
+Scripts, notebooks and the daemon's router sensor drive the very same turns. Whatever a turn asks for stays in the
+outbox until it has ended, so a driver that dies at any point loses nothing; claims see to it that nothing runs twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import RLock
+
+import dagster as dg
+
+from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.eventlog.instance import EventLog
+from rheo_assets.assets.eventlog.journal import Journal
+from rheo_assets.assets.execution.metadata import describe
+from rheo_assets.assets.noticing.arrivals import Watcher
+from rheo_assets.assets.noticing.ticks import record_ticks
+from rheo_assets.assets.ownership.claims import MAX_ATTEMPTS
+from rheo_assets.assets.ownership.owners import Owner
+from rheo_assets.assets.ownership.seats import SEAT_LOOKED_AT_EVERY, Seats
+from rheo_assets.assets.state import ApplicationState
+from rheo_assets.dimensions import Partition
+from rheo_assets.executions import Execution, Status
+from rheo_assets.nodes import DataNode
+from rheo_assets.routing.groups import Key
+from rheo_assets.routing.journal import Trigger
+from rheo_assets.routing.loop import Loop
+from rheo_assets.routing.router import Router
+from rheo_assets.routing.snapshot import Snapshot
+from rheo_assets.runner.execution import Outcome, Request, recorded_success
+
+_log = logging.getLogger("rheo_assets")
+_CLEANED_EVERY = 3600.0
+
+
+class Driver:
+    """Turns of one application's event loop against one Dagster instance.
+
+    Args:
+        binding: The application.
+        instance: The instance.
+    """
+
+    def __init__(self, binding: Binding, instance: dg.DagsterInstance) -> None:
+        self.binding = binding
+        self.instance = instance
+        self.log = EventLog(instance)
+        self.state = ApplicationState(binding)
+        self.lock = RLock()
+        self._watchers = {node.id: Watcher(binding, node) for node in binding.topology.external_data.values()}
+        self.asked: dict[str, tuple[int, int, float]] = {}
+        self._left: set[str] = set()
+        self._cleaned = -math.inf
+        self._is_torn = False
+        self._seats = Seats(binding.platform.storage, f"{binding.home}/drivers", binding.beats)
+        self._sit()
+
+    def _sit(self) -> None:
+        """Takes a seat."""
+        self.seat = self._seats.take()
+        self._sat = time.monotonic()
+        self._load()
+
+    def _load(self) -> None:
+        """Starts from what the furthest driver has saved."""
+        topology = self.binding.topology
+        number = self.seat.number if self.seat is not None else None
+        self.journal = Journal(self.log, topology, self.binding.since)
+        snapshot = Snapshot(topology, self.log, number)
+        self.loop = Loop(topology, self.journal, snapshot, self._is_ready, self._end_lost)
+
+    def _is_seated(self) -> bool:
+        """Whether the driver keeps its seat; one without a seat looks for one now and then."""
+        if self.seat is not None:
+            return self._seats.keeps(self.seat)
+        return time.monotonic() - self._sat < SEAT_LOOKED_AT_EVERY
+
+    @property
+    def router(self) -> Router:
+        """The fold of everything that has been taken in."""
+        return self.loop.router
+
+    # turns ----------------------------------------------------------------------------------------------------
+
+    def is_paused(self) -> bool:
+        """Whether the application is paused."""
+        return bool(self.state.fields().get("paused"))
+
+    def end(
+        self, node: DataNode, partition: Partition, identity: str, status: Status, error: str, run_id: str | None = None
+    ) -> None:
+        """Records the end of an execution whose run could not do so itself.
+
+        Where it has written its completion file it has succeeded, whatever became of its run: then this is recorded.
+        """
+        done = recorded_success(node, partition, identity, self.binding.platform)
+        if done is not None:
+            self.journal.succeeded(done, partition, describe(node, Outcome(done), self.binding.platform))
+            return
+        rendered, now = node.spec.render(partition), datetime.now(UTC)
+        execution = Execution(identity, node.id, rendered, str(status), run_id=run_id, error=error, ended=now)
+        self.journal.failed(execution, partition)
+
+    def give_up(self, node: DataNode, request: Request) -> None:
+        """Ends an execution whose every attempt died with its process."""
+        said = f"given up: {MAX_ATTEMPTS} processes died while they ran it, or before they began"
+        self.end(node, request.partition, request.id, Status.FAILED, said)
+
+    def activate(self, now: datetime) -> None:
+        """Marks every node as activated; what lies in storage now is known and no event."""
+        with self.lock:
+            known = self.state.fields()["activated"]
+            for watcher in self._watchers.values():
+                if watcher.node.id not in known:
+                    watcher.remember()
+
+            def mark(fields: dict[str, dict[str, float]]) -> None:
+                for node in self.binding.topology:
+                    fields["activated"].setdefault(node.id, now.timestamp())
+
+            self.state.change(mark)
+            if self.loop.is_new:
+                # Nothing of this application was routed before: older events are no events of ours.
+                self.loop.start_at(self.log.last_position())
+                self.loop.is_new = False
+
+    def notice(
+        self, now: datetime, nodes: Iterable[str] | None = None, is_enough: Callable[[], bool] = lambda: False
+    ) -> list[str]:
+        """Records arrivals and ticks as events.
+
+        Args:
+            now: Up to when ticks are due.
+            nodes: The datasets and timers to look at; all otherwise.
+            is_enough: Asked now and then whether to end; each source gets at least a little.
+
+        Returns:
+            The ids of the sources that have more: the next call goes on, the others first.
+        """
+        with self.lock:
+            timers = self.binding.topology.timers
+            wanted = list(nodes) if nodes is not None else [*self._watchers, *timers]
+            left = []
+            for node_id in sorted(wanted, key=self._left.__contains__):
+                if node_id in timers:
+                    is_done = record_ticks(timers[node_id], self.journal, self.state, now, is_enough)
+                else:
+                    is_done = self._watchers[node_id].look(self.journal, is_enough)
+                if not is_done:
+                    left.append(node_id)
+            self._left = {node_id for node_id in self._left if node_id not in wanted} | set(left)
+            return left
+
+    def turn(self, now: datetime | None = None, is_enough: Callable[[], bool] = lambda: False) -> list[Trigger]:
+        """Folds what is recorded, looks for what is waited for, closes the turn, and returns the outbox.
+
+        Args:
+            now: The driver's clock.
+            is_enough: Asked now and then whether to end; the next turn goes on.
+        """
+        moment = (now or datetime.now(UTC)).timestamp()
+        with self.lock:
+            if not self._is_seated():
+                self._sit()
+            self._clean()
+            gone = [key for watcher in self._watchers.values() for key in watcher.gone()]
+            with self._whole() as loop:
+                outbox = loop.turn(moment, gone, is_enough)
+            if loop.is_behind:
+                return outbox
+            for watcher in self._watchers.values():
+                watcher.forget_gone()
+            return outbox
+
+    def _clean(self) -> None:
+        """Removes a few of the objects that nobody asks for any more, now and then."""
+        if time.monotonic() - self._cleaned >= _CLEANED_EVERY:
+            self._cleaned = time.monotonic()
+            try:
+                self.binding.claims.clean(self.binding.beats.clean())
+            except OSError as error:
+                _log.warning("old claims are not removed: %s", error)
+
+    def _end_lost(self) -> bool:
+        """Ends the executions that nobody routed and whose run is over without saying so."""
+        runs = {other.run: other.owner for _, _, other in self.router.unrouted()}
+        lost = {run for run, owner in runs.items() if self._is_over(run, owner)}
+        if not lost:
+            return False
+        self.loop.fold()  # a run records its ends before it is over
+        said = "its run is over, and did not say how this execution ended: see the run's log"
+        for node_id, partition, other in self.router.unrouted():
+            if other.run in lost:
+                node = self.binding.topology.data_nodes[node_id]
+                # From here on it publishes nothing, should it only have been asleep.
+                self.binding.claims.take(other.execution, "lost")
+                self.end(node, partition, other.execution, Status.FAILED, said, other.run)
+                self.binding.claims.release(other.execution)
+                self.bury(other.run)
+        return True
+
+    def _is_over(self, run_id: str, owner: str) -> bool:
+        run = self.instance.get_run_by_id(run_id)
+        return run is None or run.is_finished or self.binding.beats.is_dead(Owner.of_text(owner))
+
+    def bury(self, run_id: str) -> None:
+        """Ends the run of a dead process, which Dagster takes for running."""
+        run = self.instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            self.instance.report_run_failed(run, "Its process is gone; what it had not finished runs again.")
+
+    def fold(self) -> None:
+        """Takes in every entry that has been recorded since."""
+        with self._whole() as loop:
+            loop.fold()
+
+    @contextmanager
+    def _whole(self) -> Iterator[Loop]:
+        """Lets nobody go on with a fold that was cut in two, by Ctrl-C or a locked database, and so lacks events."""
+        with self.lock:
+            if self._is_torn:
+                self._load()
+            self._is_torn = True
+            yield self.loop
+            self._is_torn = False
+
+    def _is_ready(self, key: Key) -> bool:
+        node_id, partition = key
+        return node_id in self.binding.topology and self.binding.readiness.is_ready(
+            self.binding.topology[node_id], partition
+        )

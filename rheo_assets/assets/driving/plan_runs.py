@@ -1,0 +1,98 @@
+"""Plans as they are recorded: the stages that a plan fixed, as JSON, and who carries them out."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from rheo_assets.assets.ownership.owners import Owner
+from rheo_assets.dimensions import Partition
+from rheo_assets.nodes import DataNode
+from rheo_assets.planning.plan import Plan
+from rheo_assets.topology import Topology
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One node's executions of a plan, with the input tips that the plan fixed."""
+
+    node: DataNode
+    partitions: tuple[Partition, ...]
+    tips: Mapping[Partition, Mapping[str, Partition]]
+
+
+@dataclass(frozen=True)
+class PlanRun:
+    """A plan that is carried out.
+
+    Attributes:
+        id: Its identity; executions are named after it.
+        target: The id of the node that was asked for.
+        stages: Its stages, parents first.
+        owner: The process that carries it out while it lives; None: whoever drives the application.
+    """
+
+    id: str
+    target: str
+    stages: tuple[PlannedStage, ...]
+    owner: Owner | None
+
+    @classmethod
+    def of(cls, topology: Topology, plan: Plan, owner: Owner | None) -> PlanRun:
+        """Returns a new run of a plan."""
+        stages = []
+        for stage in plan.stages:
+            partitions = tuple(stage.partitions)
+            fixed = {p: plan.inputs[stage.node, p] for p in partitions if (stage.node, p) in plan.inputs}
+            stages.append(PlannedStage(topology.data_nodes[stage.node], partitions, fixed))
+        return cls(str(uuid.uuid4()), plan.target.node, tuple(stages), owner)
+
+    def holds(self) -> dict[str, tuple[Partition, ...]]:
+        """Returns the partitions that the plan holds, by node id."""
+        return {stage.node.id: stage.partitions for stage in self.stages}
+
+    @property
+    def position(self) -> int:
+        """The position of the target's stage; past the end where the target is no longer declared."""
+        return next((n for n, stage in enumerate(self.stages) if stage.node.id == self.target), len(self.stages))
+
+    def to_json(self) -> str:
+        """Returns the plan as JSON, with its owner."""
+        stages = []
+        for stage in self.stages:
+            spec = stage.node.spec
+            fixed = [
+                [list(spec.render(p)), {a: list(stage.node.inputs[a].node.spec.render(t)) for a, t in tips.items()}]
+                for p, tips in stage.tips.items()
+            ]
+            partitions = [list(spec.render(p)) for p in stage.partitions]
+            stages.append({"node": stage.node.id, "partitions": partitions, "tips": fixed})
+        owner = self.owner.text() if self.owner is not None else None
+        return json.dumps({"version": 1, "id": self.id, "owner": owner, "target": self.target, "stages": stages})
+
+    @classmethod
+    def of_fields(cls, topology: Topology, fields: Mapping[str, Any]) -> PlanRun:
+        """Reads what `to_json` wrote; nodes that are no longer declared are left out."""
+        stages = []
+        for item in fields["stages"]:
+            node = topology.data_nodes.get(item["node"])
+            if node is None:
+                continue
+            tips = {
+                node.spec.read(values): {
+                    a: node.inputs[a].node.spec.read(t) for a, t in fixed.items() if a in node.inputs
+                }
+                for values, fixed in item["tips"]
+            }
+            stages.append(PlannedStage(node, tuple(node.spec.read(v) for v in item["partitions"]), tips))
+        owner = Owner.of_text(fields["owner"]) if fields["owner"] is not None else None
+        return cls(fields["id"], fields["target"], tuple(stages), owner)
+
+
+def planned_id(plan: str, node: DataNode, partition: Partition) -> str:
+    """Returns the id of one of a plan's executions."""
+    return str(uuid5(NAMESPACE_URL, f"rheo:{plan}|{node.id}|{partition!r}"))

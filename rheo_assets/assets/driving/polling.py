@@ -1,0 +1,60 @@
+"""`poll` and `kill`: the last or running execution of one partition."""
+
+from __future__ import annotations
+
+from rheo_assets.assets.driving.session import Session
+from rheo_assets.assets.eventlog.history import NOT_BEGUN
+from rheo_assets.dimensions import Partition
+from rheo_assets.executions import ComputeRecord, Execution, Status
+from rheo_assets.nodes import DataNode
+
+
+def poll(
+    session: Session, node: DataNode, partition: Partition, waits: bool
+) -> tuple[str | None, list[ComputeRecord] | None]:
+    """Returns the path and records of the last execution; see `Application.poll`."""
+    session.tick()
+    if waits:
+        session.await_end(node, partition)
+    elif active := session.active(node, partition):
+        return None, [_whole_record(node, execution) for execution in active]
+    last = session.history.last(node, partition)
+    if last is None:
+        return None, None
+    if last.status == Status.COMPLETED:
+        return session.binding.platform.storage.location(node.layout.uri(node.spec, partition)), list(last.records)
+    failed = [record for record in last.records if record.status != Status.COMPLETED]
+    return None, failed or [_whole_record(node, last)]
+
+
+def kill(session: Session, node: DataNode, partition: Partition) -> bool:
+    """Ends the running and queued executions of a partition; returns whether there was one."""
+    active = session.active(node, partition)
+    runs = session.history.active_runs(node, partition)
+    for run in runs:
+        session.instance.report_run_canceling(run, "killed by app.kill()")
+        if run.status in NOT_BEGUN:
+            session.instance.report_run_canceled(run, "killed by app.kill() before it began")
+    for execution in active:
+        is_claimable = execution.status == Status.QUEUED or not execution.id.startswith("run:")
+        # Who has the claim begins it: with the claim here, nobody does any more, whatever its run is up to.
+        if is_claimable and session.binding.claims.take(execution.id, "killed"):
+            session.runs.withdraw(execution.id)
+            try:
+                session.driver.end(node, partition, execution.id, Status.KILLED, "killed before it began")
+            finally:
+                session.binding.claims.release(execution.id)
+    return bool(active)
+
+
+def _whole_record(node: DataNode, execution: Execution) -> ComputeRecord:
+    return ComputeRecord(
+        node.id,
+        execution.partition,
+        0,
+        node.targets[0].title,
+        execution.status,
+        execution.started,
+        execution.ended,
+        execution.error,
+    )

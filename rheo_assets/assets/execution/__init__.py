@@ -1,0 +1,1 @@
+"""What runs inside of a Dagster run: the body of a node's asset."""

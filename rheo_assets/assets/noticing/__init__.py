@@ -1,0 +1,1 @@
+"""What happened outside, as events: files that arrived, timers that are due."""

@@ -1,0 +1,1 @@
+"""What the daemon evaluates: the sensors of an application, and the runs that they ask for."""

@@ -1,0 +1,136 @@
+"""Sensors: the daemon's faces of the event loop. One arrival sensor a kind of source, one router an application."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+
+import dagster as dg
+
+from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.declared import check_capabilities, record
+from rheo_assets.assets.driving.daemon import note_served, router_sensor_name
+from rheo_assets.assets.driving.driver import Driver
+from rheo_assets.assets.driving.plans import Plans
+from rheo_assets.assets.eventlog.history import History
+from rheo_assets.assets.keys import asset_key, dagster_name
+from rheo_assets.assets.sensors.requests import emitted, planned, run_requests
+from rheo_assets.errors import listed
+
+_ARRIVALS_EVERY = 30
+_ROUTER_EVERY = 5
+_ROUTER_BOX = 20.0
+_NOTICE_BOX = 10.0  # the router waits for both of those who notice, and Dagster gives it 60 s
+
+
+class DaemonDriver:
+    """The driver that all sensors of one code location share; made at the first tick."""
+
+    def __init__(self, binding: Binding) -> None:
+        self.binding = binding
+        self._driver: Driver | None = None
+        self._plans: Plans | None = None
+
+    def on(self, instance: dg.DagsterInstance) -> Driver:
+        """Returns the driver; the first call records the declaration as `activate()` would."""
+        if self._driver is None:
+            check_capabilities(self.binding.topology, self.binding.platform)
+            record(self.binding)
+            driver = Driver(self.binding, instance)
+            driver.activate(datetime.now(UTC))
+            note_served(self.binding, driver.log)
+            self._driver = driver
+        return self._driver
+
+    def plans(self, driver: Driver) -> Plans:
+        """Returns the plans, which remember how far they have come."""
+        if self._plans is None:
+            self._plans = Plans(driver, History(self.binding, driver.log))
+        return self._plans
+
+
+def application_sensors(binding: Binding) -> list[dg.SensorDefinition]:
+    """Returns the sensors of an application."""
+    shared = DaemonDriver(binding)
+    sensors = [_router_sensor(binding, shared)]
+    external = [node.id for node in binding.topology.external_data.values()]
+    timers = [node.id for node in binding.topology.timers.values()]
+    if external:
+        sensors.append(_noticing_sensor(binding, shared, "arrivals", external, _ARRIVALS_EVERY))
+    if timers:
+        sensors.append(_noticing_sensor(binding, shared, "timers", timers, _ARRIVALS_EVERY))
+    return sensors
+
+
+def _noticing_sensor(
+    binding: Binding, shared: DaemonDriver, kind: str, nodes: Sequence[str], interval: int
+) -> dg.SensorDefinition:
+    def look(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        driver = shared.on(context.instance)
+        before = driver.log.last_position()
+        left = driver.notice(datetime.now(UTC), nodes, time_box(_NOTICE_BOX))
+        return dg.SkipReason(_noticed(driver, before, len(nodes), kind, left))
+
+    return dg.SensorDefinition(
+        name=dagster_name(binding.application, kind),
+        evaluation_fn=look,
+        minimum_interval_seconds=interval,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Records {kind} of {', '.join(nodes)} as events; the router starts what follows from them.",
+    )
+
+
+def _noticed(driver: Driver, before: int, watched: int, kind: str, left: Sequence[str]) -> str:
+    if left:
+        return f"recorded new {kind}; the next tick records what is left at {listed(left)}"
+    if driver.log.last_position() == before:
+        return f"no new {kind} at {watched} sources"
+    return f"recorded new {kind}"
+
+
+def time_box(seconds: float) -> Callable[[], bool]:
+    """Returns a function that tells whether a tick has taken that long since now: what is left is for the next one."""
+    deadline = time.monotonic() + seconds
+    return lambda: time.monotonic() > deadline
+
+
+def _router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinition:
+    nodes = list(binding.topology.data_nodes.values())
+
+    def route(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        driver = shared.on(context.instance)
+        is_enough = time_box(_ROUTER_BOX)
+        outbox = driver.turn(datetime.now(UTC), is_enough)
+        is_paused = driver.is_paused()
+        wanted = planned(shared.plans(driver))  # asked for by hand: also while the application is paused
+        if not is_paused:
+            wanted = chain(wanted, emitted(binding, outbox))
+        requests = list(_until(is_enough, run_requests(binding, driver, wanted, is_enough)))
+        if not requests:
+            return dg.SkipReason("the application is paused" if is_paused else _idle(driver, len(outbox)))
+        return dg.SensorResult(run_requests=requests)
+
+    return dg.SensorDefinition(
+        name=router_sensor_name(binding.application),
+        evaluation_fn=route,
+        asset_selection=dg.AssetSelection.assets(*(asset_key(n.application, n.id) for n in nodes)) if nodes else None,
+        job_name=None,
+        minimum_interval_seconds=_ROUTER_EVERY,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Routes events to trigger groups and starts the executions that are complete and ready.",
+    )
+
+
+def _until(is_enough: Callable[[], bool], requests: Iterator[dg.RunRequest]) -> Iterator[dg.RunRequest]:
+    """Ends a tick in time: what is left stays in the outbox for the next one."""
+    for request in requests:
+        yield request
+        if is_enough():
+            return
+
+
+def _idle(driver: Driver, running: int) -> str:
+    groups = sum(len(driver.router.groups(node_id).groups) for node_id in driver.router.active)
+    return f"nothing to start: {running} executions in flight, {groups} trigger groups waiting"

@@ -1,0 +1,1 @@
+"""Presto SQL on Athena."""

@@ -1,0 +1,1 @@
+"""Inlined Python on Lambda, or in a process beside the run."""

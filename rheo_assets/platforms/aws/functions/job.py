@@ -1,0 +1,113 @@
+"""What runs inside a Lambda: one inlined callable, once, whatever Lambda delivers twice.
+
+The driver and the function leave things for each other in the job's folder: the task, the mark that it has started,
+what it says, its result.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rheo_assets.platforms.aws.functions.process import run_function
+from rheo_assets.platforms.aws.patience import told
+from rheo_assets.runner.remote_messages import FilesChannel
+from rheo_assets.runner.task import Task, TaskFailure
+
+TASK_FILE: Final = "task.json"
+STARTED_FILE: Final = "started.json"
+CANCEL_FILE: Final = "cancel"
+RESULT_FILE: Final = "result.json"
+MESSAGES_FOLDER: Final = "messages"
+_ASK: Final = 5.0  # seconds between two looks whether it is to end
+_RESERVE: Final = 20.0  # seconds that are left for the answer, and for what was written
+
+
+class Folder:
+    """The job's folder in S3."""
+
+    def __init__(self, session: Any, uri: str) -> None:
+        self._client = session.client("s3")
+        self._bucket, _, self._prefix = uri.removeprefix("s3://").partition("/")
+
+    def read(self, name: str) -> str:
+        """Returns the text of a file."""
+        answer = self._client.get_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}")
+        return str(answer["Body"].read().decode())
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a file."""
+        self._client.put_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}", Body=text.encode())
+
+    def create(self, name: str, text: str) -> bool:
+        """Writes a file only if there is none."""
+        key = f"{self._prefix}/{name}"
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=text.encode(), IfNoneMatch="*")
+        except self._client.exceptions.ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in {409, 412}:
+                return False
+            raise
+        return True
+
+    def has(self, name: str) -> bool:
+        """Returns whether there is a file."""
+        try:
+            self._client.head_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}")
+        except self._client.exceptions.ClientError:
+            return False
+        return True
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """The function that Lambda calls.
+
+    Args:
+        event: `{"folder": "s3://…/jobs/<token>"}`.
+        context: Lambda's own.
+    """
+    import boto3
+
+    session = boto3.Session()
+    folder = Folder(session, event["folder"])
+    if not folder.create(STARTED_FILE, json.dumps({"at": datetime.now(UTC).isoformat()})):
+        return {"again": True}
+    task = Task.from_json(folder.read(TASK_FILE))
+    left = context.get_remaining_time_in_millis() / 1000 - _RESERVE
+    limited = replace(task, timeout=left if task.timeout is None else min(task.timeout, left))
+    channel = FilesChannel(lambda name, text: folder.write(f"{MESSAGES_FOLDER}/{name}", text))
+
+    def log(line: str) -> None:
+        print(line)
+        params = {"stream": "stdout", "text": f"{line}\n", "extras": {}}
+        channel.write_message({"__dagster_pipes_version": "0.1", "method": "log_external_stream", "params": params})
+
+    try:
+        result = run_function(limited, session.client("s3"), {}, log, _cancelled(folder))
+        answer = {"result": json.loads(result.to_json())}
+    except TaskFailure as failure:
+        answer = {"failure": json.loads(failure.to_json())}
+    except Exception as error:
+        text = f"{task.node!r}: its Lambda failed: {told(error)}"
+        answer = {"failure": json.loads(TaskFailure("platform", text).to_json())}
+    channel.close()
+    folder.write(RESULT_FILE, json.dumps(answer))
+    return {"again": False}
+
+
+def _cancelled(folder: Folder) -> Callable[[], bool]:
+    asked = time.monotonic()
+    answer = False
+
+    def cancelled() -> bool:
+        nonlocal asked, answer
+        if not answer and time.monotonic() - asked > _ASK:
+            asked = time.monotonic()
+            answer = folder.has(CANCEL_FILE)
+        return answer
+
+    return cancelled

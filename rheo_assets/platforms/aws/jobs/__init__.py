@@ -1,0 +1,1 @@
+"""Jobs that run elsewhere: started once, watched by one loop, whatever dies."""

@@ -1,0 +1,245 @@
+"""Spark jobs on EMR Serverless."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from rheo_assets.platforms.aws.clients import Clients
+from rheo_assets.platforms.aws.costs import REGION, serverless_dollars
+from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine
+from rheo_assets.platforms.aws.jobs.opening import remote_engine
+from rheo_assets.platforms.aws.patience import error_code
+from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs
+from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.runner.remote import JOB, TOKEN
+
+if TYPE_CHECKING:
+    from rheo_assets.platforms.aws.platform import AwsPlatform
+
+RELEASE: Final = "emr-7.9.0"  # Spark 3.5
+PYTHON: Final = "/usr/bin/python3.11"  # /usr/bin/python3 of Amazon Linux 2023 is 3.9, too old for the runner
+_LEAST_MINUTES: Final = 5  # that executionTimeoutMinutes takes
+_PAGE: Final = 50
+
+_PHASES: Final = {
+    "SUBMITTED": Phase.WAITING,
+    "PENDING": Phase.WAITING,
+    "SCHEDULED": Phase.WAITING,
+    "QUEUED": Phase.WAITING,
+    "RUNNING": Phase.RUNNING,
+    "CANCELLING": Phase.RUNNING,
+    "SUCCESS": Phase.SUCCEEDED,
+    "FAILED": Phase.FAILED,
+    "CANCELLED": Phase.STOPPED,
+}
+_NO_FAULT: Final = (
+    "internal error",
+    "internal service",
+    "insufficient capacity",
+    "could not be allocated",
+    "exceeded the maximum capacity",
+    "maximum capacity limit",
+    "vcpu quota",
+    "service unavailable",
+)
+_TOO_LATE: Final = ("execution timeout", "timed out", "timeout exceeded")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerlessSettings:
+    """What jobs get where their node says nothing.
+
+    Attributes:
+        role: The ARN of the IAM role of the jobs.
+        application_id: The EMR Serverless application; one is made, or found by its name, where none is given.
+        application_name: The name of the one that is made: the release follows it.
+        release: Its release label; a node's `RuntimeConfig` names another.
+        python: The path of a Python of version 3.10 or later in the application's image.
+        spark: Spark settings of every job, such as `{"spark.executor.cores": "4"}`.
+        network: `networkConfiguration` of the application that is made.
+        tags: Of applications and jobs.
+    """
+
+    role: str
+    application_id: str = ""
+    application_name: str = "rheo"
+    release: str = RELEASE
+    python: str = PYTHON
+    spark: Mapping[str, str] = field(default_factory=dict)
+    network: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class ServerlessJobs(SparkJobs):
+    """Runs Spark tasks as job runs of EMR Serverless; see `JobService`.
+
+    `StartJobRun` takes the task's token: a repeated start answers with the run that there is.
+
+    Hints: `RuntimeConfig` (a release label), `SparkCliArgs` (as spark-submit takes them), `Timeout` in minutes.
+
+    """
+
+    title: str = "EMR Serverless"
+    service: str = "emr-serverless"
+    _settings: ServerlessSettings
+
+    def __init__(
+        self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: ServerlessSettings
+    ) -> None:
+        super().__init__(clients, storage, home, settings)
+        self._applications: dict[str, str] = {}
+
+    def find(self, job: SparkJob) -> str | None:
+        """Looks through the application's runs for the one that is named after the token."""
+        application = self._application(job)
+        try:
+            pages = self._client.get_paginator("list_job_runs").paginate(
+                applicationId=application, createdAtAfter=job.since, PaginationConfig={"PageSize": _PAGE}
+            )
+            found = (run["id"] for page in pages for run in page.get("jobRuns", ()) if run.get("name") == _name(job))
+            run = next(found, None)
+        except Exception as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return None
+            raise
+        return None if run is None else f"{application}/{run}"
+
+    def start(self, job: SparkJob) -> str:
+        """Starts a run, on the configured application or on one made for its release."""
+        application = self._application(job)
+        run: dict[str, Any] = {
+            "applicationId": application,
+            "clientToken": job.task.token,
+            "executionRoleArn": self._settings.role,
+            "name": _name(job),
+            "jobDriver": {
+                "sparkSubmit": {
+                    "entryPoint": job.script,
+                    "entryPointArguments": [JOB, job.folder, TOKEN, job.task.token],
+                    "sparkSubmitParameters": " ".join(_quoted(word) for word in self._words(job)),
+                }
+            },
+            "configurationOverrides": {
+                "monitoringConfiguration": {"s3MonitoringConfiguration": {"logUri": f"{job.folder}/logs/"}}
+            },
+            "tags": {**self._settings.tags, "rheo:job": job.name[:256]},
+        }
+        if job.task.timeout is not None:  # ours is exact, this one is for the case that nobody watches
+            run["executionTimeoutMinutes"] = max(_LEAST_MINUTES, math.ceil(job.task.timeout / 60))
+        answer = self._client.start_job_run(**run)
+        return f"{application}/{answer['jobRunId']}"
+
+    def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+        """Returns how the runs stand; the service answers for one run at a time."""
+        return {job: self._state(job) for job in jobs}
+
+    def stop(self, job: str) -> None:
+        """Asks the service to cancel the run; one that has ended is no error."""
+        application, _, run = job.partition("/")
+        try:
+            self._client.cancel_job_run(applicationId=application, jobRunId=run)
+        except Exception as error:
+            if error_code(error) not in {"ValidationException", "ResourceNotFoundException", "ConflictException"}:
+                raise
+
+    def link(self, job: str) -> str:
+        """Returns the run's page in EMR Studio."""
+        application, _, run = job.partition("/")
+        console = f"https://{self._region}.console.aws.amazon.com/emr/home?region={self._region}"
+        return f"{console}#/serverless/applications/{application}/jobs/{run}"
+
+    def log_link(self, job: str) -> str:
+        """Returns the page that leads to the driver's log, which also lies below the job's folder in S3."""
+        return self.link(job)
+
+    def _words(self, job: SparkJob) -> list[str]:
+        names = ("emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON", "emr-serverless.driverEnv.PYSPARK_PYTHON")
+        environment = {f"spark.{name}": self._settings.python for name in (*names, "executorEnv.PYSPARK_PYTHON")}
+        settings = {**environment, **self._settings.spark}
+        words = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+        return [*words, "--py-files", job.package, *job.task.hints.get("SparkCliArgs", ())]
+
+    def _application(self, job: SparkJob) -> str:
+        """Returns the id of the application that runs the job; makes it where it is missing."""
+        if self._settings.application_id:
+            return self._settings.application_id
+        release = str(job.task.hints.get("RuntimeConfig") or self._settings.release)
+        if release not in self._applications:
+            self._applications[release] = self._found_or_made(release)
+        return self._applications[release]
+
+    def _found_or_made(self, release: str) -> str:
+        name, gone = f"{self._settings.application_name}-{release}", 0
+        for application in self._all_applications():
+            if application.get("name") == name and application["releaseLabel"] == release:
+                if application["state"] != "TERMINATED":
+                    return str(application["id"])
+                gone += 1
+        more = {"networkConfiguration": dict(self._settings.network)} if self._settings.network else {}
+        # Two processes that ask at once share one application, and a deleted one is not answered again.
+        answer = self._client.create_application(
+            name=name,
+            releaseLabel=release,
+            type="SPARK",
+            clientToken=f"{name}-{gone}",
+            tags=dict(self._settings.tags),
+            **more,
+        )
+        return str(answer["applicationId"])
+
+    def _all_applications(self) -> Iterator[Mapping[str, Any]]:
+        for page in self._client.get_paginator("list_applications").paginate(PaginationConfig={"PageSize": _PAGE}):
+            yield from page.get("applications", ())
+
+    def _state(self, job: str) -> JobState:
+        application, _, run_id = job.partition("/")
+        try:
+            run = self._client.get_job_run(applicationId=application, jobRunId=run_id)["jobRun"]
+        except Exception as error:
+            if error_code(error) != "ResourceNotFoundException":
+                raise
+            return JobState(Phase.LOST, "gone", f"EMR Serverless knows no run {run_id} any more")
+        return serverless_state(run)
+
+
+def emr_serverless_engine(platform: AwsPlatform) -> RemoteEngine:
+    """Returns the engine that runs Spark code on EMR Serverless; its options are those of `ServerlessSettings`."""
+    return remote_engine(ServerlessJobs, ServerlessSettings, "emr_serverless", platform)
+
+
+def serverless_state(run: Mapping[str, Any]) -> JobState:
+    """Returns how a run stands, from the service's own description of it."""
+    name, reason = str(run["state"]), str(run.get("stateDetails") or "")
+    phase = _PHASES.get(name, Phase.RUNNING)
+    if phase is Phase.FAILED and any(words in reason.lower() for words in _NO_FAULT):
+        phase = Phase.LOST
+    if phase in {Phase.FAILED, Phase.STOPPED} and any(words in reason.lower() for words in _TOO_LATE):
+        phase = Phase.TIMED_OUT
+    return JobState(phase, name, reason, _facts(run) if phase.has_ended else {})
+
+
+def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
+    used = run.get("billedResourceUtilization") or run.get("totalResourceUtilization") or {}
+    vcpu, memory, storage = (float(used.get(name) or 0) for name in ("vCPUHour", "memoryGBHour", "storageGBHour"))
+    return {
+        "execution seconds": float(run.get("totalExecutionDurationSeconds") or 0),
+        "vCPU-hours": vcpu,
+        "memory GB-hours": memory,
+        "release": str(run.get("releaseLabel") or ""),
+        f"cost estimate (USD, {REGION})": serverless_dollars(vcpu, memory, storage),
+    }
+
+
+def _name(job: SparkJob) -> str:
+    return f"{job.task.token} {job.name}"[:256]
+
+
+def _quoted(word: str) -> str:
+    """Returns the word as the service's own splitting leaves it whole."""
+    if not any(letter in word for letter in " \"'"):
+        return word
+    escaped = word.replace('"', '\\"')
+    return f'"{escaped}"'
