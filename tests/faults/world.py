@@ -383,7 +383,8 @@ class World:
         for process in self.alive():
             if not process.is_asleep:
                 self.times.update({beats._uri(beats.owner): self.now for beats in process.heart.all})
-            elif seconds > SILENCE:
+            last = self.times.get(f"{self.home}/beats/{process.owner.text().replace('/', '_')}")
+            if last is not None and self.now - last > SILENCE:  # asleep, perhaps several times in a row
                 process.was_taken_for_dead = True
 
     def kill(self, process: Process) -> None:

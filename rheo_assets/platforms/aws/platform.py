@@ -25,12 +25,12 @@ from rheo_assets.platforms.home import rheo_home
 
 # Each engine's module has a function of this name that takes the platform; it is imported when a node needs it.
 _MAKERS: Final[Mapping[str, tuple[str, str]]] = {
-    "athena": ("athena", "athena_engine"),
-    "glue": ("glue", "glue_engine"),
-    "emr": ("emr", "emr_engine"),
-    "emr_serverless": ("emr_serverless", "emr_serverless_engine"),
-    "lambda": ("lambdas", "lambda_engine"),
-    "process": ("functions", "process_engine"),
+    "athena": ("athena.queries", "athena_engine"),
+    "glue": ("spark.glue", "glue_engine"),
+    "emr": ("spark.emr", "emr_engine"),
+    "emr_serverless": ("spark.emr_serverless", "emr_serverless_engine"),
+    "lambda": ("functions.lambdas", "lambda_engine"),
+    "process": ("functions.process", "process_engine"),
 }
 _OF_CLIENTS: Final = ("region_name", "endpoint_url")
 _UNKNOWN_ACCOUNT: Final = "000000000000"
