@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import Contradiction, InvalidValue
+from rheo_assets.errors import Contradiction, InvalidValue, Undetermined
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.joins import JoinKeys
 from rheo_assets.routing.journal import Began, Event, Trigger, Unrouted
@@ -321,9 +321,25 @@ class NodeGroups:
         return triggers
 
     def began(self, entry: Began) -> None:
-        """Takes note that partitions are executed that nobody routed: their groups are skipped until it has ended."""
+        """Takes note that partitions are executed that nobody routed: their groups are skipped until it has ended.
+
+        So are those that are complete by now: what they stand for was there before the execution began to read.
+        """
         for partition, execution in entry.executions.items():
             self.unrouted[partition] = Unrouted(execution, entry.run, entry.owner)
+            for group in self._complete_for(partition):
+                self._drop(group, "skipped")
+
+    def _complete_for(self, partition: Partition) -> list[TriggerGroup]:
+        """Returns the complete groups that would read just what an execution by the partition alone reads."""
+        try:
+            tips = self.node.linkage.resolve_output(partition)
+        except (Undetermined, Contradiction):
+            return []
+        wanted = {alias: tips[alias] for alias in self._plain}
+        numbers = [self._by_key.get(self._joins.key(alias, tip), {}) for alias, tip in wanted.items()]
+        groups = [self.groups[number] for number in (numbers[0] if numbers else ())]
+        return [group for group in groups if group.output == partition and group.received == wanted]
 
     def ended(self, partition: Partition, execution: str | None) -> None:
         """Takes note that an execution of the partition is over; that of a plan or a person ends no other."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from rheo_assets import Application, InlinedCompute
 from rheo_assets.assets.assets import node_asset
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.driving.driver import Driver
+from rheo_assets.assets.driving.runs import run_config, run_tags
 from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.assets.keys import RANGE_END_TAG, RANGE_START_TAG
 from rheo_assets.assets.ownership.owners import Owner
 from rheo_assets.nodes import DataNode
+from rheo_assets.runner.execution import Request
 from tests.cases.topologies import S3, event, file, node, ran
 
 FIRST, SECOND = "2024-03-01", "2024-03-02"
@@ -36,6 +38,7 @@ def from_the_ui(root: Path, app: Application, made: DataNode, days: list[str], *
             partition_key=days[0] if len(days) == 1 else None,
             tags={RANGE_START_TAG: days[0], RANGE_END_TAG: days[-1]} if len(days) > 1 else {},
             run_config={"ops": {asset.op.name: {"config": config}}},
+            asset_selection=[asset.key],
             raise_on_error=False,
         )
     return result.success
@@ -52,6 +55,20 @@ def until(condition: Callable[[], Any]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "not within a minute"
         time.sleep(0.05)
+
+
+@pytest.fixture(autouse=True)
+def go(root: Path) -> Iterator[None]:
+    """Lets everything that still waits go on when a test has failed."""
+    yield
+    (root / "go").touch()
+
+
+def says_that_it_waits(root: Path) -> bool:
+    """Whether the newest run has looked, and waits for another one."""
+    with open_instance(root) as instance:
+        said = [entry.user_message for entry in instance.all_logs(instance.get_runs(limit=1)[0].run_id)]
+    return any("waits for the end of run" in text for text in said)
 
 
 def slow(root: Path) -> Any:
@@ -83,20 +100,107 @@ def test_an_event_for_a_partition_that_the_ui_is_running_is_skipped_and_a_later_
     assert ran(app, made) == [FIRST, FIRST]
 
 
-def test_the_ui_does_not_run_a_partition_that_is_running(root: Path, app: Application) -> None:
+def test_the_ui_waits_for_the_run_that_was_asked_for_a_partition_and_makes_it_no_second_time(
+    root: Path, app: Application
+) -> None:
     x = S3(app, "x", "day")
     made = node(app, "made", [x], compute_targets=[InlinedCompute(slow(root))])
     app.execute(made[FIRST], wait=False)
+    until((root / "begun").exists)
+    results: list[bool] = []
+    waiting = started(lambda: results.append(from_the_ui(root, app, made, [FIRST])))
+    until(lambda: says_that_it_waits(root))
+    (root / "go").touch()
+    waiting.join()
+    app.settle(60)
+    assert results == [True]
+    assert [(e.status, e.error) for e in app.history(made)] == [("COMPLETED", None)]
+
+
+def test_the_ui_makes_a_partition_itself_when_the_run_that_it_waited_for_has_failed(
+    root: Path, app: Application
+) -> None:
+    def fails_first(inputs: Any, output: Any, params: Any) -> None:
+        is_first = not (root / "begun").exists()
+        (root / "begun").touch()
+        while is_first and not (root / "go").exists():
+            time.sleep(0.05)
+        if is_first:
+            raise ValueError("no luck")
+
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x], compute_targets=[InlinedCompute(fails_first)])
+    app.execute(made[FIRST], wait=False)
+    until((root / "begun").exists)
+    results: list[bool] = []
+    waiting = started(lambda: results.append(from_the_ui(root, app, made, [FIRST])))
+    until(lambda: says_that_it_waits(root))
+    (root / "go").touch()
+    waiting.join()
+    assert results == [True]
+    assert [e.status for e in app.history(made)] == ["FAILED", "COMPLETED"]
+
+
+def test_the_ui_takes_over_what_stands_in_a_queue(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x])
+    app.activate()
+    app.pause()
+    app.process(x[FIRST])
+    binding = Binding(app.topology, app.platform, SINCE)
+    with open_instance(root) as instance:
+        driver = Driver(binding, instance)
+        (trigger,) = driver.turn()
+        asked = Request(trigger.execution_id("app"), trigger.partition, trigger.tips)
+        job = dg.Definitions(assets=[node_asset(binding, made)]).resolve_implicit_global_asset_job_def()
+        config = run_config(made, [asked])
+        queued = instance.create_run_for_job(
+            job,
+            run_config=config,
+            tags={**run_tags(binding.codecs["made"], [asked.partition]), "dagster/partition": FIRST},
+            status=dg.DagsterRunStatus.NOT_STARTED,
+        )
+        assert from_the_ui(root, app, made, [FIRST])
+        assert [e.id for e in app.history(made) if e.status == "COMPLETED"] == [asked.id]
+        instance.delete_run(queued.run_id)
+        result = job.execute_in_process(instance=instance, partition_key=FIRST, run_config=config)
+        assert result.success
+    app.resume()
+    app.settle(60)
+    assert [(e.id, e.status) for e in app.history(made)] == [(asked.id, "COMPLETED")]
+
+
+def test_of_two_runs_from_the_ui_the_later_one_fails_at_once_or_waits(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x], compute_targets=[InlinedCompute(slow(root))])
+    app.activate()
+    first = started(lambda: from_the_ui(root, app, made, [FIRST]))
     until((root / "begun").exists)
     assert not from_the_ui(root, app, made, [FIRST])
     (refused,) = [e for e in app.history(made) if e.status == "FAILED"]
     assert refused.error is not None
     assert "made[2024-03-01] is not ready to run: waiting for the end of run" in refused.error
+    assert "Terminate that run if it is dead, or launch with run config `wait: true`" in refused.error
     waiting = started(lambda: from_the_ui(root, app, made, [FIRST], wait=True))
+    until(lambda: says_that_it_waits(root))
     (root / "go").touch()
+    first.join()
     waiting.join()
-    app.settle(60)
     assert [e.status for e in app.history(made)] == ["FAILED", "COMPLETED", "COMPLETED"]
+
+
+def test_what_a_backfill_makes_of_its_own_output_is_not_made_again_by_the_router(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x])
+    next_ = node(app, "next", [made])
+    app.activate()
+    assert from_the_ui(root, app, made, [FIRST])
+    assert from_the_ui(root, app, next_, [FIRST])  # before the router has taken a turn
+    app.settle(60)
+    assert len(app.history(next_)) == 1
+    assert app.pending() == []
+    event(app, made[FIRST])  # another event is another execution
+    assert len(app.history(next_)) == 2
 
 
 def test_a_run_that_is_gone_without_a_word_holds_nobody_up(root: Path, app: Application) -> None:

@@ -48,7 +48,7 @@ class Body:
         self.platform = configured(binding.platform, node, context.resources)
         self._looked = time.monotonic()
         self._cancelled = False
-        self._taken: list[Request] = []
+        self._taken: list[str] = []
         self._lost: list[Request] = []
 
     def run(self) -> Iterator[dg.MaterializeResult[Any]]:
@@ -60,8 +60,8 @@ class Body:
         try:
             yield from self._results()
         finally:
-            for request in self._taken:
-                self.binding.claims.release(request.id)
+            for identity in self._taken:
+                self.binding.claims.release(identity)
 
     def _results(self) -> Iterator[dg.MaterializeResult[Any]]:
         outcomes, skipped = self._outcomes()
@@ -101,7 +101,9 @@ class Body:
         log = EventLog(self.context.instance)
         history = History(self.binding, log)
         retry = Retry(self.node, self.context.run, history)
-        unrouted = Unrouted(self.binding, self.node, self.run_id, log, self.config, self._is_cancelled)
+        say = self.context.log.info
+        unrouted = Unrouted(self.binding, self.node, self.run_id, log, self.config, say, self._is_cancelled)
+        unrouted.claimed = self._taken
         routed = [self._read(item) for item in self.config.get("executions") or ()]
         if routed:
             ended = retry.ended({request.partition: request.id for request in routed})
@@ -162,7 +164,7 @@ class Body:
         if not self.binding.claims.take(request.id, self.run_id):
             self.context.log.info(f"{name} is left to the driver that has claimed it")
             return False
-        self._taken.append(request)
+        self._taken.append(request.id)
         if self._has_ended(request, history):
             self.context.log.info(f"{name} has been executed by a driver that is gone")
             return False
