@@ -12,6 +12,7 @@ import pytest
 from rheo_assets import Application
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.driving.driver import Driver
+from rheo_assets.assets.driving.runs import emitted
 from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.assets.keys import asset_key
 from rheo_assets.assets.sensors import requests
@@ -117,7 +118,7 @@ def test_runs_are_asked_for_page_by_page_and_first_for_what_was_never_asked_for(
     outbox = [Trigger("made", partition, {"x": partition}, {}, ("one",), 1) for partition in partitions]
     asked: list[int] = []
     for _ in range(4):
-        wanted = requests.emitted(driver.binding, outbox)
+        wanted = emitted(driver.binding, outbox)
         for request in requests.run_requests(driver.binding, driver, wanted, at_once):
             executions = request.run_config["ops"]["app__made"]["config"]["executions"]
             assert executions[0]["partition"] == [f"{SINCE + timedelta(days=sum(asked)):%Y-%m-%d}"]

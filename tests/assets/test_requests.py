@@ -12,11 +12,12 @@ import pytest
 from rheo_assets import Application
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.driving.driver import Driver
+from rheo_assets.assets.driving.runs import emitted
 from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.assets.ownership.beats import Beats, Heart
 from rheo_assets.assets.ownership.claims import MAX_ATTEMPTS, Claims
 from rheo_assets.assets.ownership.owners import Owner
-from rheo_assets.assets.sensors.requests import emitted, run_requests
+from rheo_assets.assets.sensors.requests import run_requests
 from tests.cases.topologies import S3, node
 
 DAY = "2024-03-01"

@@ -7,7 +7,7 @@ import sys
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from typing import Any
@@ -30,12 +30,24 @@ from rheo_assets.assets.partitions import Codec
 from rheo_assets.assets.resources import engine_resources
 from rheo_assets.dimensions import Partition, utc_naive
 from rheo_assets.nodes import DataNode
+from rheo_assets.routing.journal import Trigger
 from rheo_assets.runner.execution import Request
 
 _log = logging.getLogger("rheo_assets")
 _WORKERS = 4
 _UNTOLD = 2.0  # seconds that the interpreter's exit waits before it says so
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def emitted(binding: Binding, outbox: Iterable[Trigger]) -> Iterator[tuple[DataNode, list[Request]]]:
+    """Yields what the router has asked for, by node."""
+    by_node: dict[str, list[Request]] = {}
+    for trigger in outbox:
+        identity = trigger.execution_id(binding.application)
+        request = Request(identity, trigger.partition, trigger.tips, trigger.nearest)
+        by_node.setdefault(trigger.node, []).append(request)
+    for node_id, requests in by_node.items():
+        yield binding.topology.data_nodes[node_id], requests
 
 
 def run_config(node: DataNode, requests: Sequence[Request]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rheo_assets.assets.driving.driver import Driver
 from rheo_assets.assets.driving.plan_runs import PlanRun
 from rheo_assets.assets.driving.plans import Plans, Step
 from rheo_assets.assets.driving.progress import Counts, Progress
-from rheo_assets.assets.driving.runs import LocalRuns
+from rheo_assets.assets.driving.runs import LocalRuns, emitted
 from rheo_assets.assets.eventlog.history import History
 from rheo_assets.assets.ownership.claims import MAX_ATTEMPTS
 from rheo_assets.dimensions import Partition
@@ -70,12 +70,8 @@ class Session:
 
     def _launch(self, triggers: Iterable[Trigger]) -> None:
         """Starts what is in the outbox and runs nowhere."""
-        by_node: dict[str, list[Request]] = {}
-        for trigger in triggers:
-            request = Request(self._identity(trigger), trigger.partition, trigger.tips, trigger.nearest)
-            by_node.setdefault(trigger.node, []).append(request)
-        for node_id, requests in by_node.items():
-            self.start(self.binding.topology.data_nodes[node_id], requests, tells=True)
+        for node, requests in emitted(self.binding, triggers):
+            self.start(node, requests, tells=True)
 
     def start(self, node: DataNode, requests: Sequence[Request], *, tells: bool = False) -> None:
         """Starts those executions of a node that run nowhere; `tells` logs the failure of one that nobody waits for."""

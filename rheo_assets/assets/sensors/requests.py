@@ -20,7 +20,6 @@ from rheo_assets.assets.ownership.claims import MAX_ATTEMPTS
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import RheoError
 from rheo_assets.nodes import DataNode
-from rheo_assets.routing.journal import Trigger
 from rheo_assets.runner.execution import Request
 
 _log = logging.getLogger("rheo_assets")
@@ -28,17 +27,6 @@ LOOK_EVERY = 30.0  # how often it is looked whether what was asked for is under 
 _NEVER = (0, 0, -math.inf)
 _PAGE = 500
 _REMEMBERED, _RECENT = 10_000, 3600.0
-
-
-def emitted(binding: Binding, outbox: Sequence[Trigger]) -> Iterator[tuple[DataNode, list[Request]]]:
-    """Yields what the router has asked for, by node."""
-    by_node: dict[str, list[Request]] = {}
-    for trigger in outbox:
-        identity = trigger.execution_id(binding.application)
-        request = Request(identity, trigger.partition, trigger.tips, trigger.nearest)
-        by_node.setdefault(trigger.node, []).append(request)
-    for node_id, requests in by_node.items():
-        yield binding.topology.data_nodes[node_id], requests
 
 
 def planned(plans: Plans) -> Iterator[tuple[DataNode, list[Request]]]:

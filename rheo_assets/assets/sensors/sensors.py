@@ -14,9 +14,10 @@ from rheo_assets.assets.declared import check_capabilities, record
 from rheo_assets.assets.driving.daemon import note_served, router_sensor_name
 from rheo_assets.assets.driving.driver import Driver
 from rheo_assets.assets.driving.plans import Plans
+from rheo_assets.assets.driving.runs import emitted
 from rheo_assets.assets.eventlog.history import History
 from rheo_assets.assets.keys import asset_key, dagster_name
-from rheo_assets.assets.sensors.requests import emitted, planned, run_requests
+from rheo_assets.assets.sensors.requests import planned, run_requests
 from rheo_assets.errors import listed
 
 _ARRIVALS_EVERY = 30
