@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test fast lint format bench clean
+.PHONY: help demo dev test fast fuzz lint format bench clean
 
 help: ## Shows this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: $(STAMP) ## Runs all tests
 
 fast: $(STAMP) ## Runs the tests that need no disk and no JVM
 	@$(BIN)/python -m pytest -m fast -q -n 2 --hypothesis-profile quick
+
+fuzz: $(STAMP) ## Looks for examples that no test has seen (some minutes)
+	@$(BIN)/python -m pytest -m hypothesis -q -n 2 --hypothesis-profile new
 
 lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter
 	@$(BIN)/ruff check .

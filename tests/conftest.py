@@ -14,13 +14,12 @@ from hypothesis import HealthCheck, settings
 import rheo_assets as flow
 from rheo_assets.platforms.local.spark import SparkEngine
 
-# A busy machine is no reason to fail: nothing here is a test of speed. CI looks at the same examples every time, so
-# that a landing fails for what it changes; new examples are looked for on people's machines. `make fast` looks at few.
-settings.register_profile(
-    "rheo", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
-)
-settings.register_profile("quick", settings.get_profile("rheo"), max_examples=20)
-settings.load_profile("rheo")
+# A busy machine is no reason to fail: nothing here is a test of speed. A change is held to the same examples every
+# time, so that it fails for what it changes; `make fuzz` looks for new ones. `make fast` looks at few.
+settings.register_profile("same", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("quick", settings.get_profile("same"), max_examples=20)
+settings.register_profile("new", settings.get_profile("same"), derandomize=False, max_examples=1000)
+settings.load_profile("same")
 
 _LONG = ("demo", "web", "spark")
 

@@ -65,7 +65,12 @@ def values(dimension: Dimension) -> st.SearchStrategy[object]:
     if dimension.type is DimensionType.LONG:
         return st.integers(-(10**9), 10**9)
     stable = texts.map(lambda text: text.upper().lower())  # so that changing case twice changes nothing
-    return stable.filter(lambda text: text.upper().lower() == text).map(dimension.read)
+    return stable.filter(lambda text: text.upper().lower() == text and is_name(text)).map(dimension.read)
+
+
+def is_name(text: str) -> bool:
+    """Returns whether a file can be called this, in upper case too, which can be longer."""
+    return max(len(text.encode()), len(text.upper().encode())) <= 255
 
 
 @st.composite

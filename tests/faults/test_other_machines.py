@@ -69,6 +69,22 @@ def test_a_process_that_slept_itself_takes_nobody_for_dead():
     assert other.is_dead(sleeper.owner)
 
 
+def test_a_process_that_sleeps_between_two_looks_takes_nobody_for_dead():
+    machines = Machines()
+    sleeper, other = machines.beats("sleeper"), machines.beats("other")
+    other.living()
+    sleeper.living()
+    look = machines.storage.modified
+
+    def modified(uri: str) -> float | None:
+        found = look(uri)
+        machines.live(SILENCE * 2, sleeper, other)
+        return found
+
+    machines.storage.modified = modified
+    assert not sleeper.is_dead(other.owner)
+
+
 def test_a_process_that_said_that_it_ends_is_dead_at_once():
     machines = Machines()
     ended, other = machines.beats("ended"), machines.beats("other")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rheo_assets.assets.ownership.beats import SILENCE
 from rheo_assets.routing.journal import Event
@@ -78,3 +80,8 @@ def test_a_hundred_schedules_lose_nothing_and_double_nothing(decade):
 def test_a_thousand_schedules_lose_nothing_and_double_nothing(block):
     for seed in range(100 + block * 100, 200 + block * 100):
         check(story(seed))
+
+
+@given(st.integers(1000))
+def test_any_schedule_loses_nothing_and_doubles_nothing(seed):
+    check(story(seed))

@@ -159,7 +159,7 @@ class Storage:
             self.times.pop(name, None)
 
     def location(self, uri: str) -> str:
-        return uri
+        return f"{id(self.objects)}:{uri}"  # a process keeps its seats by location
 
 
 class Rows:
@@ -239,7 +239,7 @@ class Driver:
         self.readiness = Readiness(self.storage)
         self.journal = Journal(world, process.point)
         beats = MachineBeats(world, self.storage, process)
-        self.seat = Seats(self.storage, f"{world.home}/drivers", beats).take()
+        self.seat = Seats(self.storage, f"{world.home}/drivers", beats, lambda: world.now).take()
         self.claims = Claims(self.storage, f"{world.home}/claims", beats)
         binding = SimpleNamespace(
             platform=SimpleNamespace(storage=self.storage), readiness=self.readiness, home=world.home

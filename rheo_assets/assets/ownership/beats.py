@@ -174,13 +174,14 @@ class Beats:
         return now
 
     def _is_silent_since_long(self, owner: Owner) -> bool:
+        try:
+            now = self._now()  # read first: where this process sleeps between the two looks, the other one's is newer
+        except PermissionError:
+            now = None  # who may not write cannot take anything over
         last = self._storage.modified(self._uri(owner))
         if last is None:
             return True  # it has said that it ends, or its last beat was long ago
-        try:
-            return self._now() - last > SILENCE
-        except PermissionError:
-            return False  # who may not write cannot take anything over
+        return now is not None and now - last > SILENCE
 
     def _now(self) -> float:
         """Returns when this process beat last, by the storage's clock: less than it is now, if the process slept."""
