@@ -239,7 +239,8 @@ class Driver:
         self.readiness = Readiness(self.storage)
         self.journal = Journal(world, process.point)
         beats = MachineBeats(world, self.storage, process)
-        self.seat = Seats(self.storage, f"{world.home}/drivers", beats, lambda: world.now).take()
+        seats = Seats(self.storage, f"{world.home}/drivers", beats, lambda: world.now)
+        self.seat = seats.take() if world.random.random() < 0.8 else None  # where all are taken, it has none
         self.claims = Claims(self.storage, f"{world.home}/claims", beats)
         binding = SimpleNamespace(
             platform=SimpleNamespace(storage=self.storage), readiness=self.readiness, home=world.home
