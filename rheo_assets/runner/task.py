@@ -163,7 +163,7 @@ class TaskResult:
 
     def to_json(self) -> str:
         """Returns the result as JSON; values that JSON does not know become text."""
-        return json.dumps(asdict(self), default=str)
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}, default=str)
 
     @classmethod
     def from_json(cls, text: str) -> TaskResult:

@@ -115,6 +115,19 @@ def test_a_callable_that_fails_leaves_the_previous_data_without_its_completion_f
     assert lab.beside(made) == ["2024-01-01"]
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_a_query_that_fails_half_way_leaves_the_previous_data(lab: Lab, kind: str) -> None:
+    """Rows go to a Parquet file as they are computed: the last of three million is the one that cannot be."""
+    rows = "unnest(sequence(0, 2999)) t(a) cross join unnest(sequence(1, 1000)) u(b)"
+    query = f"select 1 / (3000000 - a * 1000 - b) as n from {rows}"
+    made = lab.node("made", InlinedCompute(writes("old")), dataset_format=kind)
+    lab.run(made)
+    outcome = lab.run(lab.app.patch_data("made", compute_targets=[PrestoSQL(query)]))
+    assert "Division by zero" in str(outcome.execution.error)
+    assert lab.content(made) == OLD
+    assert lab.beside(made) == ["2024-01-01"]
+
+
 def test_a_cancelled_execution_leaves_the_previous_data(lab: Lab) -> None:
     made = lab.node("made", InlinedCompute(writes("old")))
     lab.run(made)

@@ -53,7 +53,8 @@ class LocalReplacement:
         with self._explaining(), _alone(self._shared):
             for other in self._shared.iterdir():
                 self._clear_if_dead(other)
-            (self._own / "new").mkdir(parents=True)
+            self._own.mkdir()
+            (self._own / "new").mkdir()
             self._lock = os.open(self._own, os.O_RDONLY)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
         return self
@@ -98,7 +99,10 @@ class LocalReplacement:
     def _clear(self, own: Path) -> None:
         if os.path.lexists(own / "old") and not os.path.lexists(self._target):
             (own / "old").rename(self._target)  # the swap was cut in two
-        shutil.rmtree(own, ignore_errors=True)
+        try:
+            own.rmdir()
+        except OSError:
+            shutil.rmtree(own, ignore_errors=True)
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -112,10 +116,10 @@ class LocalReplacement:
 def _alone(folder: Path) -> Iterator[None]:
     """Makes the folder and keeps the other writers out of it for a moment."""
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
         try:
             lock = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:  # its last writer has just removed it
+        except FileNotFoundError:  # there is none yet, or its last writer has just removed it
+            folder.mkdir(parents=True, exist_ok=True)
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)

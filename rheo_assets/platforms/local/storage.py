@@ -179,10 +179,10 @@ class LocalStorage:
         A prefix disappears at once (it is renamed aside) and is cleared afterwards.
         """
         path = Path(self._checked(uri))
-        aside = path.parent / f".trash-{uuid.uuid4().hex}"
         try:
             path.unlink()
         except IsADirectoryError:
+            aside = path.parent / f".trash-{uuid.uuid4().hex}"
             path.rename(aside)
             shutil.rmtree(aside)
         except (FileNotFoundError, NotADirectoryError):

@@ -162,13 +162,6 @@ def test_the_partition_is_replaced_as_a_whole_and_gets_no_completion_file(lake):
     assert [path.name for path in lake.path("out/day=2021-09-20").iterdir()] == ["part-00000.parquet"]
 
 
-def test_a_query_that_fails_leaves_the_old_partition(lake):
-    lake.text("out/day=2021-09-20/old.parquet", "old")
-    lake.fails("select 1 / (id - 1) from orders")
-    assert [path.name for path in lake.path("out/day=2021-09-20").iterdir()] == ["old.parquet"]
-    assert [path.name for path in lake.root.iterdir()] == ["s3"]
-
-
 def test_json_and_csv_are_written(lake):
     sql = "select 1 as a, 'x,y' as b"
     lake.run(sql, output=TaskOutput(OUT, "json"))
@@ -331,7 +324,6 @@ ENDLESS = """select count(*) from unnest(sequence(1, 30000)) as a(x) cross join 
 
 def test_a_query_that_takes_too_long_is_ended(lake):
     assert "took longer than 0.3 s" in lake.fails(ENDLESS, kind="timeout", timeout=0.3)
-    assert not lake.path("out/day=2021-09-20").exists()
 
 
 def test_a_cancelled_query_is_ended_and_asks_on_the_callers_thread(lake):

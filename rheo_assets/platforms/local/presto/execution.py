@@ -56,7 +56,9 @@ class Execution:
             self.check()
             self._run(statement, query, last=statement is statements[-1])
         self.check()
-        schema, preview = self._write()
+        if not self._is_streamed(statements[-1]):
+            self._write(identifier(_RESULT))
+        schema, preview = self._shown()
         return TaskResult(
             rows=self.rows,
             schema=schema,
@@ -130,9 +132,12 @@ class Execution:
         elif not last:
             self.warnings.append(f"the result of statement {statement.number} is not used: the last one is the output")
             return
+        selected = _as_stored(sql, bound)
+        if last and self._is_streamed(statement):
+            self._write(f"({selected})")
+            return
         table = _RESULT if last else name or _ADDED
-        count = self._store_as(table, sql, bound)
-        self.rows = count if last else self.rows
+        self.connection.execute(f"CREATE TABLE {identifier(table)} AS {selected}")
         if place is not None:
             output.add_files(table, place, self.store, self.connection)
         if table == _ADDED:
@@ -183,23 +188,23 @@ class Execution:
         elif name in self.inputs or not statement.lenient:
             raise Refusal(f"DROP {statement.name}: only a table or view that this query created can be dropped")
 
-    def _store_as(self, table: str, sql: str, relation: Any) -> int:
-        """Keeps the rows of a query as a table with Athena's names and types, and returns how many there are."""
-        names = [name.lower() for name in relation.columns]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise Refusal(f"the result has the column {twice[0]!r} more than once: give each an alias of its own")
-        types = [athena_types.stored(kind) for kind in relation.types]
-        fields = ", ".join(
-            f"CAST({identifier(given)} AS {kind}) AS {identifier(name)}"
-            for given, name, kind in zip(relation.columns, names, types, strict=True)
-        )
-        made = self.connection.execute(f"CREATE TABLE {identifier(table)} AS SELECT {fields} FROM ({sql})")
-        return int(made.fetchone()[0])
+    def _is_streamed(self, statement: Statement) -> bool:
+        """Returns whether the output's rows go to its file as they are computed: only Parquet's can be read back."""
+        return statement.kind == "select" and self.task.output.format == "parquet"
 
-    def _write(self) -> tuple[tuple[tuple[str, str], ...], tuple[Mapping[str, Any], ...]]:
-        """Writes the result as the partition; returns its columns and its first rows."""
-        relation = self.connection.table(_RESULT)
+    def _write(self, source: str) -> None:
+        """Writes the rows of a table or query in parentheses as the partition."""
+        self.rows = explain(
+            lambda: output.write_partition(source, self.task.output, self.store, self.connection), store=self.store
+        )
+
+    def _shown(self) -> tuple[tuple[tuple[str, str], ...], tuple[Mapping[str, Any], ...]]:
+        """Returns the columns of what was written, and its first rows."""
+        file = output.file_of(self.task.output, self.store)
+        if self.task.output.format == "parquet":
+            relation = self.connection.read_parquet(str(file), hive_partitioning=False)
+        else:
+            relation = self.connection.table(_RESULT)
         schema = tuple(
             (name, athena_types.athena_name(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)
         )
@@ -209,17 +214,30 @@ class Execution:
                     f"the column '{name}' is of type {kind}, which Athena cannot write to a table: "
                     + ("use json_format" if kind == "json" else "CAST it")
                 )
-        explain(
-            lambda: output.write_partition(_RESULT, self.rows, self.task.output, self.store, self.connection),
-            store=self.store,
-        )
         shown = ", ".join(
             f"athena_varchar({identifier(name)})" if kind.endswith("time zone") else identifier(name)
             for name, kind in schema
         )
-        found = self.connection.execute(f"SELECT {shown} FROM {_RESULT} LIMIT {PREVIEW_ROWS}").fetchall()
+        found = relation.limit(PREVIEW_ROWS).project(shown).fetchall()
         names = [name for name, _ in schema]
         return schema, tuple({n: plain(v) for n, v in zip(names, row, strict=True)} for row in found)
+
+
+def _as_stored(sql: str, relation: Any) -> str:
+    """Returns the query of a query's rows with Athena's names and types.
+
+    Raises:
+        Refusal: Two columns have one name.
+    """
+    names = [name.lower() for name in relation.columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise Refusal(f"the result has the column {twice[0]!r} more than once: give each an alias of its own")
+    fields = ", ".join(
+        f"CAST({identifier(given)} AS {athena_types.stored(kind)}) AS {identifier(name)}"
+        for given, name, kind in zip(relation.columns, names, relation.types, strict=True)
+    )
+    return f"SELECT {fields} FROM ({sql})"
 
 
 @lru_cache(maxsize=64)

@@ -104,47 +104,39 @@ def add_files(table: str, place: Destination, store: Store, connection: Any) -> 
     connection.execute(f"COPY {identifier(table)} TO {literal(str(target))} ({options})")
 
 
-def write_partition(table: str, rows: int, output: TaskOutput, store: Store, connection: Any) -> None:
-    """Replaces the output partition by one file with the rows of a table, and its columns beside it if there are none.
+def write_partition(source: str, output: TaskOutput, store: Store, connection: Any) -> int:
+    """Replaces the output by one file with the rows of a table or of a query in parentheses; returns how many.
 
-    A crash leaves the old partition, the new one or none; never a part of one.
+    Whoever names the folder keeps it aside until it is whole: what lies there is of an earlier target of the node.
+    Where there are no rows and the format has no types, the columns are written beside the file.
     """
-    compression = str(output.options.get("compression") or _DEFAULT_COMPRESSION[output.format]).upper()
-    options = _options(
-        output.format,
-        compression,
-        str(output.options.get("delimiter") or ","),
-        header=schemas.has_header(output.options),
-    )
-    target = store.local(output.path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    mark = uuid.uuid4().hex[:12]
-    new, old = (target.with_name(f".{target.name}.{mark}.{what}") for what in ("new", "old"))
-    try:
-        new.mkdir()
-        file = new / f"part-00000{_suffix(output.format, compression)}"
-        connection.execute(f"COPY {identifier(table)} TO {literal(str(file))} ({options})")
-        if rows == 0 and output.format in WITHOUT_TYPES:
-            relation = connection.table(table)
-            leave_schema(new, zip(relation.columns, relation.types, strict=True))
-        if target.exists():
-            target.rename(old)
-        try:
-            new.rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
-    finally:
-        for leftover in (new, old):
-            _remove(leftover)
+    delimiter = str(output.options.get("delimiter") or ",")
+    options = _options(output.format, _compression(output), delimiter, header=schemas.has_header(output.options))
+    file = file_of(output, store)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for entry in file.parent.iterdir():
+        _remove(entry)
+    (rows,) = connection.execute(f"COPY {source} TO {literal(str(file))} ({options})").fetchone()
+    if rows == 0 and output.format in WITHOUT_TYPES:
+        relation = connection.sql(f"SELECT * FROM {source}")
+        leave_schema(file.parent, zip(relation.columns, relation.types, strict=True))
+    return int(rows)
+
+
+def file_of(output: TaskOutput, store: Store) -> Path:
+    """Returns the file with the output's rows."""
+    return store.local(output.path) / f"part-00000{_suffix(output.format, _compression(output))}"
+
+
+def _compression(output: TaskOutput) -> str:
+    return str(output.options.get("compression") or _DEFAULT_COMPRESSION[output.format]).upper()
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
     else:
-        path.unlink(missing_ok=True)
+        path.unlink()
 
 
 def _suffix(kind: str, compression: str) -> str:
