@@ -16,8 +16,10 @@ from rheo_assets.assets.driving.session import Session
 from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.assets.state import declaration_uri, read_json
 from rheo_assets.compute.engines import title_of
+from rheo_assets.compute.permissions import Permission
 from rheo_assets.compute.targets import Batch, Inlined, Target
 from rheo_assets.errors import CapabilityMissing, StateError, listed
+from rheo_assets.nodes import DataNode
 from rheo_assets.platforms.capabilities import Engine, Platform
 from rheo_assets.recording import dump_topology, fingerprint, load_topology
 from rheo_assets.runner.blobs import load_callable
@@ -76,7 +78,7 @@ def check_capabilities(topology: Topology, platform: Platform) -> list[str]:
     """Prepares the platform and checks that every target has an engine that can run here, before anything runs.
 
     Returns:
-        A line for each engine: what runs on it.
+        A line for each engine, what runs on it; and one for each node whose role needs what nobody grants it.
 
     Raises:
         CapabilityMissing: A target that nothing here can run, or a package that its engine needs.
@@ -102,7 +104,19 @@ def check_capabilities(topology: Topology, platform: Platform) -> list[str]:
                 check()
         except (ImportError, RuntimeError) as error:
             raise CapabilityMissing(f"{who} cannot run here: {error}") from error
-    return [f"{topology.application}: {name} runs {listed(nodes)}" for name, nodes in served.items()]
+    lines = [f"{name} runs {listed(nodes)}" for name, nodes in served.items()]
+    if platform.name != "local":  # which asks nobody
+        lines += [_asked_of_roles(node) for node in topology.data_nodes.values() if _permissions(node)]
+    return [f"{topology.application}: {line}" for line in lines]
+
+
+def _permissions(node: DataNode) -> list[Permission]:
+    return [permission for target in node.targets for permission in getattr(target, "permissions", ())]
+
+
+def _asked_of_roles(node: DataNode) -> str:
+    asked = (f"{', '.join(each.action)} on {', '.join(each.resource)}" for each in _permissions(node))
+    return f"the role of '{node.id}' must allow {'; '.join(asked)}. Add it to the role: it is not granted from here"
 
 
 def _check_libraries(target: Target, node: str) -> None:

@@ -59,6 +59,25 @@ def test_two_targets_of_a_node_run_on_glue_and_complete_its_partition(
     host.close()
 
 
+def test_activation_tells_what_a_role_must_allow(
+    root: Path, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reads = flow.Permission("arn:aws:s3:::models/*", ["s3:GetObject", "s3:ListBucket"])
+    told = []
+    for here in (platform(world, role=ROLE), flow.LocalPlatform(tmp_path)):
+        app = flow.Application("asking", platform=here)
+        app.add_timer("daily", "rate(1 day)", time_dimension_id="day")
+        target = flow.Glue("output = 1", extra_permissions=[reads])
+        app.create_data("scored", [app["daily"]], compute_targets=[target])
+        app.activate()
+        told.append(capsys.readouterr().err)
+    assert (
+        "asking: the role of 'scored' must allow s3:GetObject, s3:ListBucket on arn:aws:s3:::models/*. Add it to the "
+        "role: it is not granted from here" in told[0]
+    )
+    assert "role" not in told[1], "nobody is asked on a laptop"
+
+
 def test_jobs_without_a_role_are_refused_with_what_to_do(world: World) -> None:
     for engine in ("glue", "emr", "emr_serverless"):
         with pytest.raises(CapabilityMissing, match=r"need an IAM role: AwsPlatform\(role="):
