@@ -13,7 +13,8 @@ from rheo_assets.errors import Contradiction, DeclarationError, Undetermined, li
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
 from rheo_assets.planning.execution import unmet
-from rheo_assets.routing.groups import NodeGroups, TriggerGroup
+from rheo_assets.routing.group import TriggerGroup
+from rheo_assets.routing.groups import NodeGroups
 
 
 def history(session: Session, node_id: str | None) -> list[Execution]:

@@ -1,73 +1,20 @@
-"""Trigger groups of one node: linked sets of received events, waiting or ready to run."""
+"""The trigger groups of one node, and the moves on them."""
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction, InvalidValue, Undetermined
 from rheo_assets.nodes import DataNode
+from rheo_assets.routing.group import Dropped, Key, TriggerGroup
 from rheo_assets.routing.joins import JoinKeys
 from rheo_assets.routing.journal import Began, Event, Trigger, Unrouted
+from rheo_assets.routing.needs import Needs
 from rheo_assets.routing.shelf import Shelf
-
-Key = tuple[str, Partition]
-"""A node id and one of its partitions, values in comparable form."""
-
-
-@dataclass(slots=True)
-class TriggerGroup:
-    """A consistent set of received events of one node.
-
-    Attributes:
-        number: Its number in the node, from 0.
-        created: When its first event was stored, epoch seconds.
-        received: The tips of the plain inputs that have come.
-        identities: The identities of those events.
-        tips: Once complete: every input's tip, refs and nearest inferred.
-        output: Once complete: the output partition.
-        unready: Once complete: partitions of range-checked inputs that are not known to be ready.
-        candidates: Once complete: for each nearest input its partitions, closest first.
-        found: Those candidates that were found ready in storage.
-    """
-
-    number: int
-    created: float
-    received: dict[str, Partition] = field(default_factory=dict)
-    identities: dict[str, str] = field(default_factory=dict)
-    tips: Mapping[str, Partition] | None = None
-    output: Partition | None = None
-    unready: set[Key] = field(default_factory=set)
-    candidates: dict[str, tuple[Partition, ...]] = field(default_factory=dict)
-    found: set[Key] = field(default_factory=set)
-
-    def chosen(self, sources: Mapping[str, str]) -> dict[str, Partition] | None:
-        """Returns the partition chosen for each nearest input; None while one has none."""
-        chosen = {}
-        for alias, partitions in self.candidates.items():
-            best = next((p for p in partitions if (sources[alias], p) in self.found), None)
-            if best is None:
-                return None
-            chosen[alias] = best
-        return chosen
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """A trigger group that has been dropped without an execution.
-
-    Attributes:
-        reason: `dropped` (it could never complete) or `expired`.
-        received: The tips of the inputs whose events had come.
-    """
-
-    reason: str
-    received: Mapping[str, Partition] = field(hash=False)
-
 
 _LATELY = 20
 _TOLD = {"dropped", "expired"}
@@ -92,7 +39,8 @@ class NodeGroups:
         self.counts: Counter[str] = Counter()
         self.lately: deque[Dropped] = deque(maxlen=_LATELY)
         self.next_number = 0
-        self.sources = {alias: view.node.id for alias, view in node.inputs.items()}
+        self._needs = Needs(node)
+        self.sources = self._needs.sources
         self._plain = [alias for alias, view in node.inputs.items() if view.needs_event]
         self._joins = JoinKeys(node)
         self._by_key: dict[tuple[object, ...], dict[int, None]] = {}
@@ -105,7 +53,7 @@ class NodeGroups:
     def offer(self, event: Event) -> None:
         """Offers an event to the waiting groups; where none takes it, it starts a group."""
         key = (event.node, event.partition)
-        if not event.has_data and self._is_range_checked(event.node):
+        if not event.has_data and self._needs.is_range_checked(event.node):
             self.injected.add(key)
         self._mark_ready(key, from_storage=False)
         satisfied = [
@@ -171,23 +119,11 @@ class NodeGroups:
         if group.output is None or len(group.tips) != len(self.sources):
             self._drop(group, "dropped")
             return
-        for alias, view in self.node.inputs.items():
-            tip = group.tips[alias]
-            if not view.node.holds_data:
-                continue
-            source = self.sources[alias]
-            if view.is_nearest:
-                group.candidates[alias] = view.partitions(tip)
-            elif view.checks_range:
-                partitions = view.partitions(tip)
-                if not all(view.node.spec.can_exist(partition) for partition in partitions):
-                    self._drop(group, "dropped")  # it reaches before the dimension's min: never complete
-                    return
-                needed = {(source, partition) for partition in partitions}
-                received = {(self.sources[name], p) for name, p in group.received.items()}
-                group.unready |= needed - received
+        if not self._needs.note(group):
+            self._drop(group, "dropped")
+            return
         group.unready -= self.injected
-        self._fresh.update(dict.fromkeys(group.unready | self._nearest_keys(group)))
+        self._fresh.update(dict.fromkeys(group.unready | self._needs.nearest(group)))
         self._index(group)
 
     def _admits(self, output: Partition) -> bool:
@@ -198,25 +134,15 @@ class NodeGroups:
         return self.node.filter.admits(self.node.spec, output)
 
     def _index(self, group: TriggerGroup) -> None:
-        for key in self._range_keys(group) | self._nearest_keys(group):
+        for key in self._needs.of(group):
             self._waiting.setdefault(key, {})[group.number] = None
         self._watch(group)
 
     def _watch(self, group: TriggerGroup) -> None:
-        if self._is_satisfied(group):
+        if self._needs.are_met(group):
             self.runnable[group.number] = None
         else:
             self.runnable.pop(group.number, None)
-
-    def _nearest_keys(self, group: TriggerGroup) -> set[Key]:
-        return {
-            (self.sources[alias], partition)
-            for alias, partitions in group.candidates.items()
-            for partition in partitions
-        }
-
-    def _is_satisfied(self, group: TriggerGroup) -> bool:
-        return group.tips is not None and not group.unready and group.chosen(self.sources) is not None
 
     # readiness ------------------------------------------------------------------------------------------------
 
@@ -242,7 +168,7 @@ class NodeGroups:
         for number in list(self._waiting.get(key, ())):
             group = self.groups[number]
             group.found.discard(key)
-            if key in self._range_keys(group):
+            if key in self._needs.ranged(group):
                 group.unready.add(key)
             self._fresh[key] = None
             self.groups.touch(number)
@@ -271,12 +197,7 @@ class NodeGroups:
 
     def waits_for(self, key: Key) -> bool:
         """Returns whether a group waits for a partition to be seen in storage."""
-        return any(self._still_waits(self.groups[number], key) for number in self._waiting.get(key, ()))
-
-    def _still_waits(self, group: TriggerGroup, key: Key) -> bool:
-        if key in group.unready:
-            return True
-        return group.number not in self.runnable and key not in group.found and key in self._nearest_keys(group)
+        return any(self._needs.wait_for(self.groups[number], key) for number in self._waiting.get(key, ()))
 
     # turns ----------------------------------------------------------------------------------------------------
 
@@ -358,18 +279,8 @@ class NodeGroups:
         self.runnable.pop(group.number, None)
         for key in self._group_keys(group):
             self._forget(self._by_key, key, group.number)
-        for waited in self._range_keys(group) | self._nearest_keys(group):
+        for waited in self._needs.of(group):
             self._forget(self._waiting, waited, group.number)
-
-    def _range_keys(self, group: TriggerGroup) -> set[Key]:
-        if group.tips is None:
-            return set()
-        return {
-            (self.sources[alias], partition)
-            for alias, view in self.node.inputs.items()
-            if view.checks_range and view.node.holds_data and alias in group.tips
-            for partition in view.partitions(group.tips[alias])
-        }
 
     @staticmethod
     def _forget(index: dict[Any, dict[int, None]], key: object, number: int) -> None:
@@ -406,19 +317,11 @@ class NodeGroups:
         group.output = solution.output
         if group.output is None or len(group.tips) != len(self.sources) or not self._admits(group.output):
             return False
-        for alias, view in self.node.inputs.items():
-            if view.is_nearest and view.node.holds_data:
-                group.candidates[alias] = view.partitions(group.tips[alias])
-        group.unready = unready & self._range_keys(group)
-        self._fresh.update(dict.fromkeys(group.unready | self._nearest_keys(group)))
+        self._needs.note_nearest(group)
+        group.unready = unready & self._needs.ranged(group)
+        self._fresh.update(dict.fromkeys(group.unready | self._needs.nearest(group)))
         return True
 
     def _same(self, alias: str, one: Partition, other: Partition) -> bool:
         spec = self.node.inputs[alias].node.spec
         return spec.comparable(one) == spec.comparable(other)
-
-    def _is_range_checked(self, source: str) -> bool:
-        return any(
-            view.checks_range and view.node.holds_data and self.sources[alias] == source
-            for alias, view in self.node.inputs.items()
-        )

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from rheo_assets.routing.groups import Key
+from rheo_assets.routing.group import Key
 from rheo_assets.routing.journal import Entry, Trigger
 from rheo_assets.routing.snapshot import Snapshot
 from rheo_assets.topology import Topology

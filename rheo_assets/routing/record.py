@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction, StateError
 from rheo_assets.nodes import DataNode
-from rheo_assets.routing.groups import Dropped, Key, NodeGroups, TriggerGroup
+from rheo_assets.routing.group import Dropped, Key, TriggerGroup
+from rheo_assets.routing.groups import NodeGroups
 from rheo_assets.routing.journal import PlanOpened, Trigger, Unrouted
 from rheo_assets.routing.router import Router, readable
 from rheo_assets.routing.shelf import Shelf

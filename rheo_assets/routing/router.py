@@ -11,7 +11,8 @@ from functools import partial
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
 from rheo_assets.nodes import DataNode
-from rheo_assets.routing.groups import Key, NodeGroups
+from rheo_assets.routing.group import Key
+from rheo_assets.routing.groups import NodeGroups
 from rheo_assets.routing.journal import Began, Ended, Entry, Event, PlanClosed, PlanOpened, Trigger, Turn, Unrouted
 from rheo_assets.topology import Topology
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from rheo_assets.routing.groups import Key
+from rheo_assets.routing.group import Key
 from rheo_assets.routing.journal import Entry, Event, Turn
 from rheo_assets.routing.loop import Loop
 from rheo_assets.routing.snapshot import Snapshot

@@ -29,7 +29,7 @@ from rheo_assets.assets.state import ApplicationState
 from rheo_assets.dimensions import Partition
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
-from rheo_assets.routing.groups import Key
+from rheo_assets.routing.group import Key
 from rheo_assets.routing.journal import Trigger
 from rheo_assets.routing.loop import Loop
 from rheo_assets.routing.router import Router

@@ -18,7 +18,7 @@ from rheo_assets.assets.partitions import Codec
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
 from rheo_assets.executions import Execution
-from rheo_assets.routing.groups import Key
+from rheo_assets.routing.group import Key
 from rheo_assets.routing.journal import Began, Ended, Entry, Event, PlanClosed, PlanOpened, Turn
 from rheo_assets.topology import Topology
 

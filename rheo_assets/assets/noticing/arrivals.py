@@ -16,7 +16,7 @@ from rheo_assets.assets.noticing.known import KnownArrivals
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
 from rheo_assets.nodes import ExternalData
-from rheo_assets.routing.groups import Key
+from rheo_assets.routing.group import Key
 from rheo_assets.whereabouts import folder_of
 
 Found = tuple[tuple[str, ...], str]  # what storage finds: a path in parts, and a version
