@@ -59,6 +59,7 @@ class Workspace:
         self._platform = platform
         self.since = _read_since(since)
         self.declared: dict[str, Signal] = {}
+        self._steps: dict[str, str] = {}
         self.unrecorded: set[str] = set()
         self.is_attached = False
 
@@ -75,10 +76,16 @@ class Workspace:
         """Takes a declaration in and returns it.
 
         Raises:
-            KeyTaken: This session has declared the id already.
+            KeyTaken: This session has declared the id already, or one that Dagster cannot tell from it.
         """
         if node.id in self.declared and not replaces:
             raise KeyTaken(f"'{self.name}' declares '{node.id}' twice: use update_data, or another id")
+        twin = self._steps.setdefault(node.id.replace("-", "_"), node.id) if isinstance(node, DataNode) else node.id
+        if twin != node.id:
+            raise KeyTaken(
+                f"'{self.name}' declares '{node.id}' and '{twin}', which are one name for the steps of Dagster's runs, "
+                "where '-' becomes '_': use another id"
+            )
         self.declared[node.id] = node
         self.unrecorded.add(node.id)
         return node

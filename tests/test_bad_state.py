@@ -22,6 +22,15 @@ FIRST = "2024-01-01"
 
 # one key twice ------------------------------------------------------------------------------------------------
 
+
+def test_two_nodes_that_dagster_cannot_tell_apart_are_refused(app: Application) -> None:
+    node(app, "daily-delays")
+    with pytest.raises(KeyTaken, match=r"'app' declares 'daily_delays' and 'daily-delays', which are one name"):
+        node(app, "daily_delays")
+    node(app, "daily-delays-2")
+    app.definitions()
+
+
 OTHER = """
     import sys
     import rheo_assets as flow

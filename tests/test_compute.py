@@ -71,6 +71,15 @@ def test_a_function_longer_than_lambda_allows_is_not_sent_there() -> None:
         app.create_data("n", compute_targets=[flow.InlinedCompute(lambda i, o, p: None, timeout=901)])
 
 
+@pytest.mark.parametrize(
+    ("wrapper", "said"),
+    [(flow.Glue, {"engine": "emr"}), (flow.EMR, {"engine": "glue"}), (flow.SparkSQL, {"lang": "SCALA"})],
+)
+def test_what_a_wrapper_says_itself_cannot_be_said_again(wrapper: Any, said: dict[str, str]) -> None:
+    with pytest.raises(DeclarationError, match=r"says the (engine|lang) itself: use BatchCompute"):
+        wrapper("select 1", **said)
+
+
 def test_an_engine_that_nobody_has_is_refused_with_near_misses() -> None:
     with pytest.raises(ValueError, match=r"application 'app': there is no engine 'glu'.*Did you mean 'glue'"):
         flow.Application("app", engines=["glu"])

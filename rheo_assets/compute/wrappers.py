@@ -79,12 +79,12 @@ def _language(lang: Lang | str | None, source: Code) -> str:
 
 def Glue(code: str | Code, lang: Lang | str | None = None, **hints: Any) -> Batch:  # noqa: N802
     """Returns code that Glue runs; `BatchCompute` with the engine named."""
-    return BatchCompute(code, lang, engine="glue", **hints)
+    return _of("Glue", code, {"lang": lang, "engine": "glue"}, hints, "engine")
 
 
 def EMR(code: str | Code, lang: Lang | str | None = None, **hints: Any) -> Batch:  # noqa: N802
     """Returns code that EMR runs; `BatchCompute` with the engine named."""
-    return BatchCompute(code, lang, engine="emr", **hints)
+    return _of("EMR", code, {"lang": lang, "engine": "emr"}, hints, "engine")
 
 
 def Spark(code: str | Code, lang: Lang | str | None = None, **hints: Any) -> Batch:  # noqa: N802
@@ -94,12 +94,20 @@ def Spark(code: str | Code, lang: Lang | str | None = None, **hints: Any) -> Bat
 
 def SparkSQL(sql: str | Code, **hints: Any) -> Batch:  # noqa: N802
     """Returns Spark SQL as a target; of several statements the last one's result is the output."""
-    return BatchCompute(sql, Lang.SPARK_SQL, **hints)
+    return _of("SparkSQL", sql, {"lang": Lang.SPARK_SQL}, hints, "lang")
 
 
 def PrestoSQL(sql: str | Code, **hints: Any) -> Batch:  # noqa: N802
     """Returns Presto SQL (Athena) as a target; `{dimension}` stands for the output's dimension value."""
-    return BatchCompute(sql, Lang.PRESTO_SQL, **hints)
+    return _of("PrestoSQL", sql, {"lang": Lang.PRESTO_SQL}, hints, "lang")
+
+
+def _of(name: str, code: str | Code, fixed: dict[str, Any], hints: dict[str, Any], settled: str) -> Batch:
+    if settled in hints:
+        raise DeclarationError(
+            name, f"{settled} is {hints[settled]!r}", f"{name} says the {settled} itself: use BatchCompute to name one"
+        )
+    return BatchCompute(code, **fixed, **hints)
 
 
 def InlinedCompute(  # noqa: N802
