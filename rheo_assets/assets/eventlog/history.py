@@ -167,9 +167,9 @@ class History:
         return [record.dagster_run for record in records if self._is_orphan(record.dagster_run)]
 
     def _is_orphan(self, run: DagsterRun) -> bool:
-        owner = run.tags.get(OWNER_TAG) if run.parent_run_id is None else None  # a retry has its parent's tags
+        owner = owner_of(run)
         is_ours = run.tags.get(APPLICATION_TAG) == self.binding.application  # of others it is not asked
-        return owner is not None and is_ours and self.binding.beats.is_dead(Owner.of_text(owner))
+        return owner is not None and is_ours and self.binding.beats.is_dead(owner)
 
     def _partitions_of(self, run: DagsterRun, node: DataNode) -> Sequence[Partition]:
         if run.tags.get(NODE_TAG) is not None:
@@ -201,6 +201,15 @@ def _execution(record: EventLogRecord) -> Execution | None:
         return Execution.of_fields(fields)
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def owner_of(run: DagsterRun) -> Owner | None:
+    """Returns the process that made a run and carries it out itself; None for a run that Dagster launches.
+
+    A retry is launched by Dagster and has its parent's tags.
+    """
+    text = run.tags.get(OWNER_TAG) if run.parent_run_id is None else None
+    return None if text is None else Owner.of_text(text)
 
 
 def _running(node: DataNode, partition: Partition, record: RunRecord) -> Execution:

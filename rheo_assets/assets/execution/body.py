@@ -11,12 +11,12 @@ from typing import Any
 import dagster as dg
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.eventlog.history import History
+from rheo_assets.assets.eventlog.history import History, owner_of
 from rheo_assets.assets.eventlog.instance import EventLog
 from rheo_assets.assets.execution.metadata import describe, execution_entry
 from rheo_assets.assets.execution.retries import Retry
 from rheo_assets.assets.execution.unrouted import Asked, Unrouted
-from rheo_assets.assets.keys import EVENT_ENTRY, OWNER_TAG
+from rheo_assets.assets.keys import EVENT_ENTRY
 from rheo_assets.assets.resources import configured
 from rheo_assets.compute.targets import NoOp
 from rheo_assets.dimensions import Partition
@@ -180,9 +180,8 @@ class Body:
     @cached_property
     def _is_old(self) -> bool:
         """Whether the run has stood in a queue for so long that the first claim may have been removed."""
-        run = self.context.run
-        if OWNER_TAG in run.tags and run.parent_run_id is None:  # a retry has its parent's tags
-            return False  # it runs in the process that made it
+        if owner_of(self.context.run) is not None:
+            return False  # it stood in no queue
         record = self.context.instance.get_run_record_by_id(self.run_id)
         return record is None or time.time() - record.create_timestamp.timestamp() > _OLD
 
