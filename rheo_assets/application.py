@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rheo_assets.assets.inspect import PendingGroup, Reason
     from rheo_assets.platforms.capabilities import Platform
 
+_OF_AWS = {"role", "bucket", "kms_key", "engine_options", "concurrency", "session_token", "profile", "endpoint_url"}
+
 
 class Application:
     """Signal-driven data assets under one name.
@@ -400,14 +402,21 @@ def AWSApplication(  # noqa: N802  # RheocerOS's name
         access_id: An access key's id.
         access_key: Its secret.
         dev_role_account_id: The account; that of the credentials unless said otherwise.
-        **params: What `Application` takes; with `platform=AwsPlatform(…)` the other options of AWS.
+        **params: What `Application` takes, and what `AwsPlatform` does: `role`, `bucket`, `engine_options`, …
 
     Raises:
         DeclarationError: Half an access key, or an account or region that AWS cannot have.
     """
-    if is_local_forced() or "platform" in params:
+    of_aws = {option: params.pop(option) for option in sorted(_OF_AWS & params.keys())}
+    if is_local_forced():
+        return Application(name, region, **params)
+    if "platform" in params:
+        if of_aws:
+            raise DeclarationError(
+                "AWSApplication", f"has a platform and {listed(of_aws)}", "Give them to the platform"
+            )
         return Application(name, region, **params)
     from rheo_assets.platforms.aws.platform import AwsPlatform
 
-    platform = AwsPlatform(dev_role_account_id, region, access_id=access_id, access_key=access_key)
+    platform = AwsPlatform(dev_role_account_id, region, access_id=access_id, access_key=access_key, **of_aws)
     return Application(name, region, platform=platform, **params)

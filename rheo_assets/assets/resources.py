@@ -95,7 +95,6 @@ class AthenaResource(EngineResource):
     output_location: str = Field(
         default="", description="The URI prefix of Athena's own results; the application's bucket otherwise."
     )
-    catalog: str = Field(default="AwsDataCatalog", description="The catalog of tables that the SQL names.")
 
 
 class LambdaResource(EngineResource):

@@ -38,6 +38,8 @@ _BROKEN: Final = frozenset(
     }
 )
 
+_REFUSED: Final = (PermissionError, FileNotFoundError)  # the storage's, in its own words
+
 BAD_CREDENTIALS: Final = frozenset(
     {
         "ExpiredToken",
@@ -88,7 +90,7 @@ def may_have_arrived(error: BaseException) -> bool:
     if isinstance(error, ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return error_code(error) in _BROKEN or status >= 500
-    return isinstance(error, NoConnection | HTTPClientError | OSError)
+    return isinstance(error, NoConnection | HTTPClientError | OSError) and not isinstance(error, _REFUSED)
 
 
 def is_worth_another_try(error: BaseException) -> bool:
@@ -104,6 +106,8 @@ def in_words(error: BaseException, doing: str) -> TaskFailure:
         return error
     if error_code(error) in BAD_CREDENTIALS:
         return TaskFailure("user", f"{doing}: {told(error)}. Log in again, or set AWS_PROFILE")
+    if isinstance(error, _REFUSED):
+        return TaskFailure("user", f"{doing}: {error}")
     if not isinstance(error, ClientError):
         return TaskFailure("platform", f"{doing}: {told(error)}")
     kind = "platform" if is_worth_another_try(error) else "user"

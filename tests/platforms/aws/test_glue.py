@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from rheo_assets.compute.vocabulary import GlueVersion
 from rheo_assets.platforms.aws.costs import dpus, glue_dollars
@@ -138,6 +139,33 @@ def test_a_driver_that_wakes_after_another_has_taken_over_stops_its_own_run(doub
     taken: list[str] = []
     assert jobs(Pausing()).submit(task()) == taken[0]
     assert [run.status for run in double.started] == ["RUNNING", "STOPPED"]
+
+
+def test_a_run_that_is_listed_late_after_a_lost_answer_is_not_started_twice(double, jobs, monkeypatch):
+    glue = jobs()
+    find, looks = glue.find, []
+
+    def late(job: Any) -> str | None:
+        looks.append(job)
+        return find(job) if len(looks) > 2 else None
+
+    monkeypatch.setattr(glue, "find", late)
+    double.lose_answer("start_job_run")
+    with pytest.raises(ClientError):
+        glue.submit(task())
+    for _ in range(2):
+        with pytest.raises(StillStarting):
+            glue.submit(task())
+    assert glue.submit(task()).endswith(double.started[0].job_run_id)
+    assert len(double.started) == 1
+
+
+def test_a_start_that_was_turned_away_is_repeated_at_once(double, jobs):
+    glue = jobs()
+    double.refuse("start_job_run", "ConcurrentRunsExceededException")
+    with pytest.raises(ClientError):
+        glue.submit(task())
+    assert glue.submit(task()).endswith(double.started[0].job_run_id)
 
 
 def test_a_job_that_another_driver_is_about_to_start_is_waited_for(double, jobs, world):

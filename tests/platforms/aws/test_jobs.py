@@ -47,6 +47,7 @@ class Service:
         self.failing: list[BaseException] = []
         self.refused_stops: list[BaseException] = []
         self.lose_answers = 0
+        self.cleaned: list[str] = []
         self._lock = threading.Lock()
 
     def submit(self, task: Task) -> str:
@@ -88,6 +89,9 @@ class Service:
     def failure(self, task: Task, job: str, state: JobState) -> TaskFailure:
         return TaskFailure("user", f"{task.node!r} failed: {state.reason}")
 
+    def ended(self, task: Task, job: str) -> None:
+        self.cleaned.append(job)
+
 
 def run(service: Service, one: Task | None = None, cancelled: Callable[[], bool] = NEVER) -> tuple[Any, list[str]]:
     lines: list[str] = []
@@ -115,8 +119,10 @@ def test_a_job_that_succeeds_answers_with_its_result_its_page_and_its_facts() ->
     ],
 )
 def test_every_other_end_is_a_failure_that_says_whose_it_is(ends: Phase, kind: str, told: str) -> None:
-    failure, _ = run(Service(ends=ends))
+    service = Service(ends=ends)
+    failure, _ = run(service)
     assert isinstance(failure, TaskFailure)
+    assert service.cleaned == ["job-t-0"], "however it ended, what it needed goes"
     assert (failure.kind, failure.unresolved) == (kind, False)
     assert pytest.raises(TaskFailure, match=told)
     with pytest.raises(TaskFailure, match=told):
@@ -153,6 +159,15 @@ def test_a_call_that_is_not_allowed_is_told_at_once_with_its_name() -> None:
     failure, _ = run(service)
     assert failure.kind == "user"
     assert "may not call StartJobRun" in failure.message
+
+
+@pytest.mark.parametrize("error", [PermissionError("S3 refuses it"), FileNotFoundError("there is no bucket 'lake'")])
+def test_what_the_storage_refuses_is_told_at_once_and_not_asked_again(error: OSError) -> None:
+    service = Service()
+    service.failing = [error]
+    failure, lines = run(service)
+    assert (failure.kind, failure.unresolved, lines) == ("user", False, [])
+    assert failure.message == f"'node': Service did not take the job: {error}"
 
 
 def test_cancelling_stops_the_job() -> None:
@@ -202,6 +217,7 @@ def test_a_question_that_is_refused_ends_the_wait_but_not_the_job() -> None:
     threading.Timer(0.1, lambda: service.failing.append(refused("AccessDeniedException"))).start()
     failure, _ = run(service)
     assert (failure.kind, failure.unresolved) == ("user", True)
+    assert service.cleaned == [], "the job may still run"
 
 
 def test_many_jobs_are_asked_for_together_by_one_thread() -> None:

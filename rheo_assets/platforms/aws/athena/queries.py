@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 BATCH: Final = 50  # ids of one BatchGetQueryExecution
 DOLLARS_PER_TERABYTE: Final = 5.0  # us-east-1: https://aws.amazon.com/athena/pricing/
-LEAST_BYTES: Final = 10 * 1024 * 1024  # charged for each query
+LEAST_BYTES: Final = 10 * 1024 * 1024  # charged for each query that reads
+_CATALOG: Final = "AwsDataCatalog"  # where the inputs are; SQL may name tables of others: "catalog"."database"."table"
 _PHASES: Final = {
     "QUEUED": Phase.WAITING,
     "RUNNING": Phase.RUNNING,
@@ -49,12 +50,10 @@ class AthenaSettings:
         workgroup: The workgroup.
         output_location: The URI prefix of Athena's own results; the application's bucket otherwise. A workgroup that
             enforces its own has the last word.
-        catalog: The data catalog of tables that the SQL names besides its inputs.
     """
 
     workgroup: str = "primary"
     output_location: str = ""
-    catalog: str = "AwsDataCatalog"
 
 
 class _Chain:
@@ -66,11 +65,19 @@ class _Chain:
         self.position = 0
         self.query = ""
         self.scanned = 0
+        self.billed = 0
         self.warnings: tuple[str, ...] = ()
 
     @property
     def is_last(self) -> bool:
         return self.position == len(self.statements) - 1
+
+    def count(self, execution: Mapping[str, Any]) -> None:
+        """Adds what a query that has ended has read, and what is charged: nothing for one that failed, or for DDL."""
+        scanned = int(execution.get("Statistics", {}).get("DataScannedInBytes", 0))
+        self.scanned += scanned
+        if execution["Status"]["State"] != "FAILED" and (scanned or execution.get("StatementType") != "DDL"):
+            self.billed += max(scanned, LEAST_BYTES)
 
 
 class AthenaQueries:
@@ -153,7 +160,7 @@ class AthenaQueries:
     def _where(self, task: Task) -> dict[str, Any]:
         results = self._settings.output_location or f"{self._home(task.application)}/athena/"
         return {
-            "QueryExecutionContext": {"Database": database_name(task), "Catalog": self._settings.catalog},
+            "QueryExecutionContext": {"Database": database_name(task), "Catalog": _CATALOG},
             "ResultConfiguration": {"OutputLocation": results},
             "WorkGroup": self._settings.workgroup,
         }
@@ -180,24 +187,23 @@ class AthenaQueries:
         phase = _PHASES[status["State"]]
         if not phase.has_ended:
             return JobState(Phase.RUNNING if chain.position else phase, status["State"])
-        scanned = max(int(execution.get("Statistics", {}).get("DataScannedInBytes", 0)), LEAST_BYTES)
         if phase is Phase.SUCCEEDED and not chain.is_last:
-            return self._next(chain, scanned)
-        chain.scanned += scanned
+            return self._next(chain, execution)
+        chain.count(execution)
         error = status.get("AthenaError", {})
         if phase is Phase.FAILED and (error.get("Retryable") or error.get("ErrorCategory") == _SYSTEM):
             phase = Phase.LOST
         reason = str(error.get("ErrorMessage") or status.get("StateChangeReason", ""))
         return JobState(phase, status["State"], reason, _facts(chain, execution))
 
-    def _next(self, chain: _Chain, scanned: int) -> JobState:
+    def _next(self, chain: _Chain, execution: Mapping[str, Any]) -> JobState:
         try:
             self._start(chain, chain.position + 1)
         except Exception as error:  # not raised: it says nothing about the other jobs that are looked at
             if is_worth_another_try(error):  # at the next look
                 return JobState(Phase.RUNNING, "RUNNING")
             return JobState(Phase.FAILED, "NOT_STARTED", told(error))
-        chain.scanned += scanned
+        chain.count(execution)
         return JobState(Phase.RUNNING, "RUNNING")
 
     def stop(self, job: str) -> None:
@@ -216,13 +222,12 @@ class AthenaQueries:
 
     def result(self, task: Task, job: str, state: JobState) -> TaskResult:
         """Returns the rows, columns and first rows of what was unloaded."""
-        chain = self._chains.pop(job)
+        chain = self._chains[job]
         with tempfile.TemporaryDirectory(prefix="rheo-result-") as folder:
             found = measured(self._clients.client("s3"), task.output, Path(folder))
             if found is None:
                 columns = self._columns_of_nothing(chain)
                 found = self._leave_empty(task.output, columns, Path(folder))
-        self._tables.drop(task)
         return TaskResult(
             rows=found.rows,
             schema=found.schema,
@@ -232,12 +237,15 @@ class AthenaQueries:
             seconds=float(state.facts.get("engine seconds", 0.0)),
         )
 
-    def failure(self, task: Task, job: str, state: JobState) -> TaskFailure:
+    def failure(self, task: Task, job: str, state: JobState) -> TaskFailure:  # noqa: ARG002  # of the protocol
         """Returns Athena's words, with the lines of the user's own SQL."""
-        self._chains.pop(job, None)
-        self._tables.drop(task)
         told = _LINE.sub(lambda hit: f"line {max(int(hit[1]) - 1, 1)}:", state.reason)
         return TaskFailure("user", f"{task.node!r}: its query failed: {told}")
+
+    def ended(self, task: Task, job: str) -> None:
+        """Removes the tables of the task's inputs."""
+        self._chains.pop(job, None)
+        self._tables.drop(task)
 
     def _columns_of_nothing(self, chain: _Chain) -> list[tuple[str, str]]:
         """Asks for the columns of a query without rows, which leaves no file that could say them."""
@@ -266,7 +274,7 @@ def _facts(chain: _Chain, execution: Mapping[str, Any]) -> dict[str, Any]:
     statistics = execution.get("Statistics", {})
     return {
         "bytes scanned": chain.scanned,
-        "cost estimate (USD)": round(chain.scanned / 1e12 * DOLLARS_PER_TERABYTE, 6),
+        "cost estimate (USD)": round(chain.billed / 1e12 * DOLLARS_PER_TERABYTE, 6),
         "engine seconds": int(statistics.get("EngineExecutionTimeInMillis", 0)) / 1000,
         "queued seconds": int(statistics.get("QueryQueueTimeInMillis", 0)) / 1000,
     }

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from rheo_assets.platforms.aws.jobs.watching import Watched, Watcher
-from rheo_assets.platforms.aws.patience import Patience
+from rheo_assets.platforms.aws.patience import Patience, told
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 
@@ -88,6 +88,9 @@ class JobService(Protocol):
     def failure(self, task: Task, job: str, state: JobState) -> TaskFailure:
         """Returns why a job failed, in the user's own words where the job could say it."""
 
+    def ended(self, task: Task, job: str) -> None:
+        """Removes what the job needed and nobody else does, however it ended; a job that may still run is left."""
+
 
 class Messages(Protocol):
     """What a job says while it runs. Reading costs a call, so that whoever waits for many jobs decides how often."""
@@ -125,10 +128,22 @@ class RemoteEngine:
             f"{task.node!r}: {title} did not take the job", lambda: self.service.submit(task), log, cancelled
         )
         log(f"{task.node!r} runs as {title} job {job}: {self.service.link(job)}")
-        state = self._watcher.wait(
-            Watched(self.service, job, self.service.messages(task, job), task.timeout, log, cancelled)
-        )
-        return self._concluded(task, job, state)
+        watched = Watched(self.service, job, self.service.messages(task, job), task.timeout, log, cancelled)
+        is_over = True
+        try:
+            return self._concluded(task, job, self._watcher.wait(watched))
+        except TaskFailure as failure:
+            is_over = not failure.unresolved
+            raise
+        finally:
+            if is_over:
+                self._ended(task, job, log)
+
+    def _ended(self, task: Task, job: str, log: Callable[[str], None]) -> None:
+        try:
+            self.service.ended(task, job)
+        except Exception as error:  # the output is there, or why it is not is known: that is what counts
+            log(f"what {self.service.title} job {job} needed could not be removed: {told(error)}")
 
     def _concluded(self, task: Task, job: str, state: JobState) -> TaskResult:
         title = self.service.title
@@ -144,6 +159,7 @@ class RemoteEngine:
                 "timeout", f"{task.node!r}: its {title} job {job} ran into its time limit{limit}", state.reason
             )
         if state.phase is Phase.LOST:
-            told = f"{task.node!r}: {title} could not run the job {job} ({state.name}): {state.reason}"
-            raise TaskFailure("platform", told)
+            raise TaskFailure(
+                "platform", f"{task.node!r}: {title} could not run the job {job} ({state.name}): {state.reason}"
+            )
         raise self.service.failure(task, job, state)

@@ -52,6 +52,6 @@ def settings_of(kind: type[Settings], engine: str, platform: AwsPlatform, otherw
         raise DeclarationError("AwsPlatform", f"engine_options of {engine!r} name {strange!r}", hint)
     if "role" in known and not given["role"]:
         raise CapabilityMissing(
-            f"jobs of {engine!r} need an IAM role: AwsPlatform(role='arn:aws:iam::…:role/…'){otherwise}"
+            f"jobs of {engine!r} need an IAM role: set RHEO_ROLE to its ARN, or say AwsPlatform(role=…){otherwise}"
         )
     return kind(**given)

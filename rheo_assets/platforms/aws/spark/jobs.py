@@ -17,6 +17,7 @@ from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.jobs.engine import JobState, Messages
 from rheo_assets.platforms.aws.jobs.messages import PipesMessages
 from rheo_assets.platforms.aws.package import runner_package
+from rheo_assets.platforms.aws.patience import may_have_arrived
 from rheo_assets.platforms.aws.spark.script import job_script
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import MESSAGES_FOLDER, RESULT_FILE, TASK_FILE
@@ -28,7 +29,7 @@ _SKEW: Final = timedelta(minutes=5)  # between our clock and the service's
 
 
 class StillStarting(OSError):  # noqa: N818  # an answer that is asked for again
-    """Another driver is about to start the job."""
+    """A driver, perhaps this one, has asked for the job, and no answer has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +114,13 @@ class SparkJobs(ABC):
         """Returns the id of the one run of the task's token; starts it where there is none.
 
         Who creates the claim starts the run. Everybody else takes the recorded run, or the listed one, and starts one
-        only if the claim's owner has had its time. A driver that finds another's record stops what it has started.
+        only if the claim's owner has had its time; so does the owner itself where its start got no answer, since a run
+        may be listed late. A driver that finds another's record stops what it has started.
         """
         folder, now = self.folder(task), datetime.now(UTC)
         job = self._prepared(task, folder, now)  # before the claim: between it and the start there is nothing else
         if self._storage.create(f"{folder}/{CLAIM_FILE}", self._claim(now)):
-            return self._recorded(folder, self.start(job))
+            return self._recorded(folder, self._start(job))
         known = self._read(f"{folder}/{RUN_FILE}")
         if known is not None:
             return str(known["job"])
@@ -127,8 +129,19 @@ class SparkJobs(ABC):
         found = self.find(replace(job, since=since - _SKEW))
         if found is None:
             self._take_over(folder, claim, now)
-            found = self.start(job)
+            found = self._start(job)
         return self._recorded(folder, found)
+
+    def _start(self, job: SparkJob) -> str:
+        try:
+            return self.start(job)
+        except Exception as error:
+            if not may_have_arrived(error):  # there is no run: whoever asks next need not wait
+                self._storage.delete(f"{job.folder}/{CLAIM_FILE}")
+            raise
+
+    def ended(self, task: Task, job: str) -> None:  # noqa: B027  # for all services
+        """Leaves everything: the folder of a job says how it went."""
 
     def messages(self, task: Task, job: str) -> Messages:  # noqa: ARG002  # a service may need the job's id
         """Returns what the job says while it runs."""
@@ -163,18 +176,14 @@ class SparkJobs(ABC):
     # The claim
 
     def _claim(self, now: datetime) -> bytes:
-        # A thread that asks again after a lost answer is the same owner; another thread is not.
         return json.dumps({"owner": f"{self._me}-{threading.get_ident()}", "at": now.isoformat()}).encode()
 
     def _take_over(self, folder: str, claim: Mapping[str, Any], now: datetime) -> None:
-        mine = self._claim(now)
-        if claim.get("owner") == json.loads(mine)["owner"]:
-            return
         uri = f"{folder}/{CLAIM_FILE}"
         if claim and now - datetime.fromisoformat(claim["at"]) < timedelta(seconds=self.takeover):
-            raise StillStarting(f"another driver has been starting the job since {claim['at']}")
+            raise StillStarting(f"the job has been about to start since {claim['at']}")
         self._storage.delete(uri)
-        if not self._storage.create(uri, mine):
+        if not self._storage.create(uri, self._claim(now)):
             raise StillStarting("another driver has just taken the job over")
 
     def _recorded(self, folder: str, job: str) -> str:

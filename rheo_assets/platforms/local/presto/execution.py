@@ -133,6 +133,8 @@ class Execution:
             self.warnings.append(f"the result of statement {statement.number} is not used: the last one is the output")
             return
         selected = _as_stored(sql, bound)
+        if last:
+            self.warnings += _untyped(bound)
         if last and self._is_streamed(statement):
             self._write(f"({selected})")
             return
@@ -221,6 +223,16 @@ class Execution:
         found = relation.limit(PREVIEW_ROWS).project(shown).fetchall()
         names = [name for name, _ in schema]
         return schema, tuple({n: plain(v) for n, v in zip(names, row, strict=True)} for row in found)
+
+
+def _untyped(relation: Any) -> list[str]:
+    """Returns a warning for each column that is NULL and nothing else."""
+    kinds = zip(relation.columns, relation.types, strict=True)
+    return [
+        f"the column '{name}' is NULL without a type, which Athena cannot write to a table: CAST it"
+        for name, kind in kinds
+        if athena_types.athena_name(kind) == "unknown"
+    ]
 
 
 def _as_stored(sql: str, relation: Any) -> str:

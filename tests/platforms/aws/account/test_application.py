@@ -147,8 +147,15 @@ def test_an_application_for_aws_runs_on_a_laptop_where_the_variable_says_so(
     monkeypatch.delenv("RHEO_PLATFORM", raising=False)
     made = flow.AWSApplication("shop", REGION, dev_role_account_id="111222333444")
     assert made.platform.bucket("shop") == "rheo-shop-111222333444-eu-west-1"
+    role = "arn:aws:iam::111222333444:role/rheo-jobs"
+    told = flow.AWSApplication(
+        "shop", REGION, dev_role_account_id="111222333444", role=role, bucket="rheo-{application}"
+    )
+    assert (told.platform.role, told.platform.bucket("shop")) == (role, "rheo-shop")
+    with pytest.raises(DeclarationError, match="has a platform and role"):
+        flow.AWSApplication("shop", REGION, role=role, platform=LocalPlatform(tmp_path))
     monkeypatch.setenv("RHEO_PLATFORM", "local")
-    assert isinstance(flow.AWSApplication("shop", REGION, KEY, SECRET).platform, LocalPlatform)
+    assert isinstance(flow.AWSApplication("shop", REGION, KEY, SECRET, role=role).platform, LocalPlatform)
 
 
 def test_what_can_never_be_an_account_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

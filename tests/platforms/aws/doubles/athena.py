@@ -55,7 +55,9 @@ class Query:
         if self.error:
             status |= {"AthenaError": self.error, "StateChangeReason": self.error["ErrorMessage"]}
         statistics = {"DataScannedInBytes": 1234, "EngineExecutionTimeInMillis": 250, "QueryQueueTimeInMillis": 10}
-        return {"QueryExecutionId": self.id, "Query": self.sql, "Status": status, "Statistics": statistics}
+        kind = "DDL" if self.sql.startswith("CREATE") else "DML"
+        described = {"QueryExecutionId": self.id, "Query": self.sql, "Status": status, "StatementType": kind}
+        return {**described, "Statistics": statistics if kind == "DML" else {}}
 
 
 class AthenaDouble(Faults):
