@@ -198,9 +198,26 @@ def test_a_wrong_query_is_told_with_the_lines_of_the_users_sql(bench: Bench) -> 
     assert bench.rows() == []
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE daily\nWITH (format = 'PARQUET') AS\nSELECT id, 'a;b' AS text FROM orders",
+        f"UNLOAD (\n\nSELECT id, 'a;b' AS text FROM orders) TO '{OUT}/' WITH (format = 'PARQUET')",
+    ],
+)
+def test_what_a_last_statement_writes_is_the_output_as_on_the_laptop(bench: Bench, sql: str) -> None:
+    land(bench)
+    bench.run(task(sql, orders()))
+    assert bench.rows() == [(1, "a;b")]
+    (query,) = bench.double.queries.values()
+    assert query.sql.startswith("UNLOAD (\n\n\nSELECT id"), "on its own line, so that Athena's messages name it"
+
+
 def test_a_query_without_a_result_is_refused_before_it_starts(bench: Bench) -> None:
     with pytest.raises(TaskFailure, match="'daily': the last statement has no result"):
-        bench.run(task("CREATE TABLE x AS SELECT 1 AS one"))
+        bench.run(task("CREATE VIEW x AS SELECT 1 AS one"))
+    with pytest.raises(TaskFailure, match="the last statement writes to s3://lake/side, not to the node's output"):
+        bench.run(task("UNLOAD (SELECT 1 AS one) TO 's3://lake/side' WITH (format = 'PARQUET')"))
     with pytest.raises(TaskFailure, match=r"no value for \{dya\}"):
         bench.run(task("SELECT '{dya}' AS day"))
     assert not bench.double.queries

@@ -6,8 +6,9 @@ import re
 from typing import Final
 
 from rheo_assets.platforms.local.presto.execution import parameters
-from rheo_assets.platforms.local.presto.parameters import fill
+from rheo_assets.platforms.local.presto.parameters import Query, fill
 from rheo_assets.platforms.local.presto.refusals import Refusal
+from rheo_assets.platforms.local.presto.script import parse
 from rheo_assets.runner.statements import split_statements
 from rheo_assets.runner.task import Task, TaskOutput
 
@@ -21,14 +22,13 @@ def statements_of(task: Task) -> list[str]:
         Refusal: There is none, the last one answers nothing, or the output's format is one that Athena cannot write.
     """
     *before, last = _filled(task)
-    first_word = re.match(r"\s*(?:--[^\n]*\n\s*)*\(*\s*(\w+)", last)
-    if first_word is None or first_word[1].upper() not in {"SELECT", "WITH", "VALUES", "TABLE"}:
-        raise Refusal("the last statement has no result for the node's output: end with a SELECT")
     return [*before, f"UNLOAD (\n{last}\n) TO '{task.output.path}/' WITH ({_unload_options(task.output)})"]
 
 
 def query_of(task: Task) -> str:
     """Returns the query whose result is the output, as the user wrote it but for its parameters.
+
+    Of CREATE TABLE … AS and of UNLOAD it is the query in them, as in the local engine.
 
     Raises:
         Refusal: There is none.
@@ -40,7 +40,22 @@ def _filled(task: Task) -> list[str]:
     statements = split_statements(fill(task.code, parameters(task)).text)
     if not statements:
         raise Refusal("the query is empty: write a SELECT")
-    return [statement.strip().rstrip(";") for statement in statements]
+    *before, last = (statement.strip().rstrip(";") for statement in statements)
+    return [*before, _query(last, task.output)]
+
+
+def _query(last: str, output: TaskOutput) -> str:
+    hit = re.match(r"\s*(?:--[^\n]*\n\s*)*\(*\s*(\w+)", last)
+    word = hit[1].upper() if hit is not None else ""
+    if word in {"SELECT", "WITH", "VALUES", "TABLE"}:
+        return last
+    statement = parse(Query(last, last))[0] if word in {"CREATE", "UNLOAD"} else None
+    if statement is None or statement.kind == "view":
+        raise Refusal("the last statement has no result for the node's output: end with a SELECT")
+    location = statement.location or str(statement.properties.get("external_location", ""))
+    if location and location.rstrip("/") != output.final.rstrip("/"):
+        raise Refusal(f"the last statement writes to {location}, not to the node's output: end with a SELECT")
+    return statement.text
 
 
 def _unload_options(output: TaskOutput) -> str:

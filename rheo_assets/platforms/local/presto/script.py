@@ -31,6 +31,7 @@ class Statement:
         location: Where an `unload` writes.
         properties: The `WITH (…)` of a CTAS or an `unload`, names in lower case.
         lenient: `IF EXISTS`, `IF NOT EXISTS`, `OR REPLACE`.
+        text: Of `table` and `unload`: the text of the query, on the lines where it stands.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Statement:
     location: str = ""
     properties: Mapping[str, Any] = field(default_factory=dict)
     lenient: bool = False
+    text: str = ""
 
 
 @lru_cache(maxsize=64)  # a node's query is the same for most of its partitions
@@ -108,7 +110,8 @@ class _Reader:
         name = self._name()
         properties = self._properties() if self._take("WITH") else {}
         self._expect("AS")
-        return Statement(kind, self.number, self._tree(), name, properties=properties, lenient=lenient)
+        text = self._text(self.position, len(self.tokens))
+        return Statement(kind, self.number, self._tree(), name, properties=properties, lenient=lenient, text=text)
 
     def _insert(self) -> Statement:
         self._expect("INTO")
@@ -122,13 +125,13 @@ class _Reader:
         if self._word() != "(":
             raise self._wrong("UNLOAD (SELECT …) TO 's3://…' WITH (format = 'PARQUET')")
         end = self._closing()
-        tree = self._tree(self.position + 1, end)
+        tree, text = self._tree(self.position + 1, end), self._text(self.position + 1, end)
         self.position = end + 1
         self._expect("TO")
         location = str(self._value())
         properties = self._properties() if self._take("WITH") else {}
         self._finish()
-        return Statement("unload", self.number, tree, location=location, properties=properties)
+        return Statement("unload", self.number, tree, location=location, properties=properties, text=text)
 
     def _drop(self) -> Statement:
         self._one_of("TABLE", "VIEW")
@@ -219,6 +222,12 @@ class _Reader:
             if depth == 0:
                 return index
         raise self._wrong("a closing )")
+
+    def _text(self, start: int, end: int) -> str:
+        if start >= end:
+            return ""
+        first, last = self.tokens[start].start, self.tokens[end - 1].end
+        return "\n" * self.query.text.count("\n", 0, first) + self.query.text[first : last + 1]
 
     def _tree(self, start: int | None = None, end: int | None = None) -> Any:
         tokens = self.tokens[self.position if start is None else start : end]
