@@ -147,7 +147,7 @@ def test_what_is_written_is_read_back_and_its_uri_maps_back(tmp_path_factory, pa
         assume(False)
     storage.write(uri, content)
     assert storage.read(uri) == content
-    assert storage.uri(path) == uri
+    assert storage.uri(path) == uri.removesuffix("/")  # a folder may be written so
 
 
 def test_an_object_that_has_not_changed_is_found_as_the_very_same(storage, tmp_path_factory):
