@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rheo_assets.platforms.aws.jobs.engine import Phase
-from rheo_assets.platforms.aws.spark.emr import EmrSettings, emr_instances, emr_state
+from rheo_assets.platforms.aws.spark.emr import EmrJobs, EmrSettings, emr_instances, emr_state
 from rheo_assets.platforms.aws.spark.emr_serverless import serverless_state
 from rheo_assets.runner.task import Task, TaskOutput
+from tests.platforms.aws.doubles.emr import EmrDouble
+from tests.platforms.aws.doubles.engines import BUCKET, home
+from tests.platforms.aws.doubles.host import SparkHost
+from tests.platforms.aws.doubles.world import World
+
+MANAGED = "for-use-with-amazon-emr-managed-policies"
+
+
+@pytest.fixture
+def host(world: World, tmp_path: Path) -> SparkHost:
+    """A host on which nothing runs: clusters and runs end as they are told to."""
+    world.reset(BUCKET)
+    return SparkHost(None, world.clients.client("s3"), tmp_path, {})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def clusters(world: World, host: SparkHost, monkeypatch: pytest.MonkeyPatch) -> Callable[..., EmrJobs]:
+    EmrDouble(host, monkeypatch).outcome = ("ALL_STEPS_COMPLETED", "Steps completed")
+    return lambda **settings: EmrJobs(world.clients, world.storage, home, EmrSettings("rheo-jobs", **settings))
+
+
+def task(token: str = "e-0-0", **more: Any) -> Task:
+    return Task("node", "PYTHON", "output = 1", (), TaskOutput("s3://b/k"), application="shop", token=token, **more)
 
 
 def cluster(state: str, code: str = "", message: str = "", **more: Any) -> dict[str, Any]:
@@ -58,6 +83,23 @@ def test_a_cluster_costs_its_instances_from_its_creation():
 def test_instances_are_those_of_the_hint_or_the_settings():
     task = Task("n", "PYTHON", "", (), TaskOutput("s3://b/k"), hints={"InstanceConfig": {"InstanceCount": 7}})
     assert emr_instances(task, EmrSettings("role")) == ("m5.xlarge", 7)
+
+
+def test_a_cluster_has_the_tag_that_the_policy_of_its_service_role_demands(clusters, world):
+    emr = clusters(tags={"team": "sales"})
+    cluster = emr.submit(task())
+    assert emr.states([cluster])[cluster].phase is Phase.SUCCEEDED
+    described = world.clients.client("emr").describe_cluster(ClusterId=cluster)["Cluster"]["Tags"]
+    tags = {tag["Key"]: tag["Value"] for tag in described}
+    assert (tags[MANAGED], tags["team"], tags["rheo:token"]) == ("true", "sales", "e-0-0")
+
+
+def test_a_tag_of_the_settings_goes_before_ours_and_the_service_role_has_its_say(clusters):
+    untagged = clusters(tags={MANAGED: "false"})
+    state = untagged.states([cluster := untagged.submit(task())])[cluster]
+    assert (state.phase, "insufficient EC2 permissions" in state.reason) == (Phase.FAILED, True)
+    other = clusters(tags={MANAGED: "false"}, service_role="EMR_DefaultRole")
+    assert other.states([cluster := other.submit(task("e-1-0"))])[cluster].phase is Phase.SUCCEEDED
 
 
 @pytest.mark.parametrize(

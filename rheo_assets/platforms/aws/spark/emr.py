@@ -23,6 +23,9 @@ PYTHON: Final = "/usr/bin/python3.11"  # /usr/bin/python3 of Amazon Linux 2023 i
 _TAG_TOKEN: Final = "rheo:token"
 _TAG_TYPE: Final = "rheo:instance-type"
 _TAG_COUNT: Final = "rheo:instance-count"
+# What AmazonEMRServicePolicy_v2, the policy of EMR_DefaultRole_V2, demands of a cluster and of its network:
+# https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-managed-iam-policies.html
+_MANAGED: Final = {"for-use-with-amazon-emr-managed-policies": "true"}
 _FEW: Final = 4  # clusters that are cheaper to ask for one by one
 _PAGES: Final = 20
 
@@ -61,7 +64,7 @@ class EmrSettings:
         configurations: Further `Configurations` of the clusters.
         bootstrap_actions: `BootstrapActions` of the clusters: what they install.
         security_configuration: The name of one; empty for none.
-        tags: Of the clusters.
+        tags: Of the clusters, besides what EMR's managed policies demand.
     """
 
     role: str
@@ -112,7 +115,8 @@ class EmrJobs(SparkJobs):
         if settings.subnet:
             instances["Ec2SubnetId"] = settings.subnet
         more = {"SecurityConfiguration": settings.security_configuration} if settings.security_configuration else {}
-        tags = {_TAG_TOKEN: job.task.token, _TAG_TYPE: instance_type, _TAG_COUNT: str(count), **settings.tags}
+        ours = {_TAG_TOKEN: job.task.token, _TAG_TYPE: instance_type, _TAG_COUNT: str(count)}
+        tags = {**_MANAGED, **ours, **settings.tags}
         answer = self._client.run_job_flow(
             Name=_name(job),
             LogUri=f"{job.folder}/logs/",

@@ -11,6 +11,11 @@ from moto.emr import models, responses
 from tests.platforms.aws.doubles.faults import Faults
 from tests.platforms.aws.doubles.host import HostedJob, SparkHost
 
+# AmazonEMRServicePolicy_v2, which this role has, lets EMR make instances only with this tag:
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonEMRServicePolicy_v2.html
+_SCOPED_ROLE = "EMR_DefaultRole_V2"
+_SCOPED_TAG = ("for-use-with-amazon-emr-managed-policies", "true")
+
 _OPERATIONS = ("run_job_flow", "describe_cluster", "list_clusters", "terminate_job_flows")
 
 
@@ -26,12 +31,12 @@ class EmrDouble(Faults):
         self.outcome: tuple[str, str] | None = None
         self._jobs: dict[str, HostedJob] = {}
         status = models.Cluster.status.fget
-        run = models.ElasticMapReduceBackend.run_job_flow
+        run = responses.ElasticMapReduceResponse.run_job_flow
 
-        def run_job_flow(backend: Any, **given: Any) -> models.Cluster:
-            cluster = run(backend, **given)
-            self._run(cluster)
-            return cluster
+        def run_job_flow(response: Any) -> Any:
+            answer = run(response)
+            self._run(response.backend.clusters[answer.result["JobFlowId"]])  # its tags come after the cluster
+            return answer
 
         def with_code(cluster: models.Cluster) -> dict[str, Any]:
             described = status(cluster)
@@ -43,7 +48,7 @@ class EmrDouble(Faults):
                 cluster.state = "TERMINATING"
                 self._jobs[cluster.id].stop()
 
-        patch.setattr(models.ElasticMapReduceBackend, "run_job_flow", run_job_flow)
+        patch.setattr(responses.ElasticMapReduceResponse, "run_job_flow", run_job_flow)
         patch.setattr(models.Cluster, "status", property(with_code))
         patch.setattr(models.Cluster, "terminate", terminate)
         self.install(patch, responses.ElasticMapReduceResponse, *_OPERATIONS)
@@ -52,6 +57,10 @@ class EmrDouble(Faults):
         step = cluster.steps[0]
         words = list(step.args)
         self.tokens.append(words[words.index("--rheo_token") + 1])
+        refusal = _refusal(cluster)
+        if refusal:
+            self._end(cluster, *refusal)
+            return
         if self.outcome is not None:
             code, message = self.outcome
             self._end(cluster, "STEP_FAILURE" if code == "FAILED" else code, message)
@@ -76,3 +85,11 @@ class EmrDouble(Faults):
         cluster.end_datetime = utcnow()
         good = code in {"ALL_STEPS_COMPLETED", "USER_REQUEST"}
         cluster.state = "TERMINATED" if good else "TERMINATED_WITH_ERRORS"
+
+
+def _refusal(cluster: models.Cluster) -> tuple[str, str] | None:
+    """Returns with which code and in which words EMR ends a cluster that it cannot make."""
+    if cluster.service_role.rpartition("/")[2] == _SCOPED_ROLE and _SCOPED_TAG not in cluster._tags.items():
+        # https://github.com/terraform-aws-modules/terraform-aws-emr/issues/3
+        return "VALIDATION_ERROR", f"Service role {cluster.service_role} has insufficient EC2 permissions"
+    return None
