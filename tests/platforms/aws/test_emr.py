@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.emrserverless.models import emrserverless_backends
 
 from rheo_assets.platforms.aws.jobs.engine import Phase
 from rheo_assets.platforms.aws.spark.emr import EmrJobs, EmrSettings, emr_instances, emr_state
-from rheo_assets.platforms.aws.spark.emr_serverless import serverless_state
-from rheo_assets.runner.task import Task, TaskOutput
+from rheo_assets.platforms.aws.spark.emr_serverless import ServerlessJobs, ServerlessSettings, serverless_state
+from rheo_assets.platforms.aws.spark.jobs import StillStarting
+from rheo_assets.runner.task import Task, TaskFailure, TaskOutput
 from tests.platforms.aws.doubles.emr import EmrDouble
-from tests.platforms.aws.doubles.engines import BUCKET, home
+from tests.platforms.aws.doubles.emr_serverless import ServerlessDouble
+from tests.platforms.aws.doubles.engines import BUCKET, home, patient
 from tests.platforms.aws.doubles.host import SparkHost
 from tests.platforms.aws.doubles.world import World
 
@@ -32,6 +36,31 @@ def host(world: World, tmp_path: Path) -> SparkHost:
 def clusters(world: World, host: SparkHost, monkeypatch: pytest.MonkeyPatch) -> Callable[..., EmrJobs]:
     EmrDouble(host, monkeypatch).outcome = ("ALL_STEPS_COMPLETED", "Steps completed")
     return lambda **settings: EmrJobs(world.clients, world.storage, home, EmrSettings("rheo-jobs", **settings))
+
+
+@pytest.fixture
+def double(host: SparkHost, monkeypatch: pytest.MonkeyPatch) -> ServerlessDouble:
+    double = ServerlessDouble(host, monkeypatch)
+    double.outcome = ("FAILED", "exit code 1")  # in its own time, and not by an answer of the test's
+    return double
+
+
+@pytest.fixture
+def runs(world: World, double: ServerlessDouble) -> Callable[..., ServerlessJobs]:
+    def opened(**settings: Any) -> ServerlessJobs:
+        role = "arn:aws:iam::123456789012:role/rheo-jobs"
+        return ServerlessJobs(world.clients, world.storage, home, ServerlessSettings(role, **settings))
+
+    return opened
+
+
+@pytest.fixture
+def application(world: World, runs: Callable[..., ServerlessJobs]) -> Any:
+    """The application that the jobs find, which others may start, stop or delete."""
+    with suppress(StillStarting):
+        runs().submit(task("the-first"))
+    (found,) = emrserverless_backends["123456789012"]["us-east-1"].applications.values()
+    return found
 
 
 def task(token: str = "e-0-0", **more: Any) -> Task:
@@ -96,10 +125,12 @@ def test_a_cluster_has_the_tag_that_the_policy_of_its_service_role_demands(clust
 
 def test_a_tag_of_the_settings_goes_before_ours_and_the_service_role_has_its_say(clusters):
     untagged = clusters(tags={MANAGED: "false"})
-    state = untagged.states([cluster := untagged.submit(task())])[cluster]
+    cluster = untagged.submit(task())
+    state = untagged.states([cluster])[cluster]
     assert (state.phase, "insufficient EC2 permissions" in state.reason) == (Phase.FAILED, True)
     other = clusters(tags={MANAGED: "false"}, service_role="EMR_DefaultRole")
-    assert other.states([cluster := other.submit(task("e-1-0"))])[cluster].phase is Phase.SUCCEEDED
+    cluster = other.submit(task("e-1-0"))
+    assert other.states([cluster])[cluster].phase is Phase.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -127,3 +158,49 @@ def test_a_serverless_run_costs_what_it_used():
     used = {"vCPUHour": 4.0, "memoryGBHour": 16.0, "storageGBHour": 0.0}
     facts = serverless_state({"state": "SUCCESS", "billedResourceUtilization": used}).facts
     assert facts["cost estimate (USD, us-east-1)"] == 0.303
+
+
+# applications of EMR Serverless that take no job yet ------------------------------------------------------------
+
+
+def test_a_job_waits_until_its_application_has_been_made(double, runs):
+    lines: list[str] = []
+    with pytest.raises(TaskFailure, match="exit code 1"):
+        patient(runs()).run(task(), lines.append, lambda: False)
+    assert (double.tokens, double.calls["create_application"]) == (["e-0-0"], 1)
+    assert double.calls["get_application"] == double.looks + 1
+    assert "StillStarting" in lines[0]
+
+
+@pytest.mark.parametrize("state", ["CREATING", "STARTING", "STOPPING"])
+def test_an_application_that_is_found_is_waited_for_until_it_takes_jobs(double, runs, application, state):
+    application.state, double.looks = state, 100
+    serverless = runs()
+    with pytest.raises(StillStarting, match=f"application {application.id} is {state}"):
+        serverless.submit(task())
+    assert double.tokens == []
+    application.state = "STOPPED"
+    assert serverless.submit(task()).startswith(f"{application.id}/")
+
+
+def test_waiting_for_an_application_ends_and_says_how_it_stands(double, runs, application):
+    application.state, application.state_details, double.looks = "CREATING", "no subnet has room", 100
+    serverless = runs()
+    serverless.longest_wait = 0.0
+    told = rf"'node': after 0 minutes the application {application.id} is CREATING \(no subnet has room\)"
+    with pytest.raises(TaskFailure, match=told) as caught:
+        serverless.submit(task())
+    assert (caught.value.kind, caught.value.unresolved, double.tokens) == ("platform", False, [])
+
+
+def test_an_application_that_somebody_deleted_is_made_again_unless_it_was_named(double, runs, application):
+    application.state = "STOPPED"
+    serverless = runs()
+    serverless.submit(task())
+    application.state = "TERMINATED"
+    named = runs(application_id=application.id)
+    with pytest.raises(TaskFailure, match=r"is TERMINATED\. Name another application_id, or leave it out"):
+        named.submit(task("e-1-0"))
+    with pytest.raises(TaskFailure, match="exit code 1"):
+        patient(serverless).run(task("e-2-0"), lambda _: None, lambda: False)
+    assert (double.tokens, double.calls["create_application"]) == (["e-0-0", "e-2-0"], 2)

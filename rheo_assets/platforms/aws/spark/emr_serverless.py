@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.costs import REGION, serverless_dollars
 from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.patience import error_code
-from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs
+from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs, StillStarting
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import JOB, TOKEN
+from rheo_assets.runner.task import TaskFailure
 
 if TYPE_CHECKING:
     from rheo_assets.platforms.aws.platform import AwsPlatform
@@ -23,6 +25,10 @@ RELEASE: Final = "emr-7.9.0"  # Spark 3.5
 PYTHON: Final = "/usr/bin/python3.11"  # /usr/bin/python3 of Amazon Linux 2023 is 3.9, too old for the runner
 _LEAST_MINUTES: Final = 5  # that executionTimeoutMinutes takes
 _PAGE: Final = 50
+# While it is made, started or stopped, an application takes no job; where it is stopped, the job starts it:
+# https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/application-states.html
+_READY: Final = frozenset({"CREATED", "STARTED", "STOPPED"})
+_GONE: Final = "TERMINATED"
 
 _PHASES: Final = {
     "SUBMITTED": Phase.WAITING,
@@ -80,10 +86,13 @@ class ServerlessJobs(SparkJobs):
 
     Hints: `RuntimeConfig` (a release label), `SparkCliArgs` (as spark-submit takes them), `Timeout` in minutes.
 
+    Attributes:
+        longest_wait: Seconds until an application that takes no job yet is given up.
     """
 
     title: str = "EMR Serverless"
     service: str = "emr-serverless"
+    longest_wait: float = 300.0
     _settings: ServerlessSettings
 
     def __init__(
@@ -91,6 +100,7 @@ class ServerlessJobs(SparkJobs):
     ) -> None:
         super().__init__(clients, storage, home, settings)
         self._applications: dict[str, str] = {}
+        self._waiting: dict[str, float] = {}
 
     def find(self, job: SparkJob) -> str | None:
         """Looks through the application's runs for the one that is named after the token."""
@@ -108,8 +118,9 @@ class ServerlessJobs(SparkJobs):
         return None if run is None else f"{application}/{run}"
 
     def start(self, job: SparkJob) -> str:
-        """Starts a run, on the configured application or on one made for its release."""
+        """Starts a run, on the configured application or on one made for its release, once that takes jobs."""
         application = self._application(job)
+        self._check_ready(application, job)
         run: dict[str, Any] = {
             "applicationId": application,
             "clientToken": job.task.token,
@@ -175,7 +186,7 @@ class ServerlessJobs(SparkJobs):
         name, gone = f"{self._settings.application_name}-{release}", 0
         for application in self._all_applications():
             if application.get("name") == name and application["releaseLabel"] == release:
-                if application["state"] != "TERMINATED":
+                if application["state"] != _GONE:
                     return str(application["id"])
                 gone += 1
         more = {"networkConfiguration": dict(self._settings.network)} if self._settings.network else {}
@@ -193,6 +204,35 @@ class ServerlessJobs(SparkJobs):
     def _all_applications(self) -> Iterator[Mapping[str, Any]]:
         for page in self._client.get_paginator("list_applications").paginate(PaginationConfig={"PageSize": _PAGE}):
             yield from page.get("applications", ())
+
+    def _check_ready(self, application: str, job: SparkJob) -> None:
+        """Does nothing where the application takes jobs.
+
+        Raises:
+            StillStarting: It takes none yet: it is asked again.
+            TaskFailure: It has been waited for long enough, or is gone.
+        """
+        found = self._client.get_application(applicationId=application)["application"]
+        state, details = str(found["state"]), str(found.get("stateDetails") or "")
+        if state in _READY:
+            self._waiting.pop(application, None)
+            return
+        told = f"the application {application} is {state}{details and f' ({details})'}"
+        if state == _GONE:
+            self._let_go(application, job, told)
+        since = self._waiting.setdefault(application, time.monotonic())
+        if time.monotonic() - since < self.longest_wait:
+            raise StillStarting(told)
+        self._waiting.pop(application, None)  # a later attempt waits anew
+        waited = f"after {self.longest_wait / 60:g} minutes {told} and takes no job"
+        raise TaskFailure("platform", f"{job.task.node!r}: {waited}. Look at it in EMR Studio")
+
+    def _let_go(self, application: str, job: SparkJob, told: str) -> NoReturn:
+        """Says that the application is gone, and forgets it where another one can be made."""
+        if self._settings.application_id:
+            raise TaskFailure("user", f"{job.task.node!r}: {told}. Name another application_id, or leave it out")
+        self._applications = {release: known for release, known in self._applications.items() if known != application}
+        raise StillStarting(f"{told}: another one is made")
 
     def _state(self, job: str) -> JobState:
         application, _, run_id = job.partition("/")

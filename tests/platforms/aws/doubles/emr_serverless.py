@@ -12,11 +12,19 @@ from moto.emrserverless import models, responses
 from tests.platforms.aws.doubles.faults import Faults
 from tests.platforms.aws.doubles.host import HostedJob, SparkHost
 
-_OPERATIONS = ("list_applications", "create_application", "start_job_run", "get_job_run", "list_job_runs")
+_OPERATIONS = (
+    "list_applications", "create_application", "get_application", "start_job_run", "get_job_run", "list_job_runs",
+)  # fmt: skip
+# https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/application-states.html
+_TAKES_JOBS = {"CREATED", "STARTED", "STOPPED"}
 
 
 class ServerlessDouble(Faults):
-    """EMR Serverless's job runs; see `GlueDouble`."""
+    """EMR Serverless's job runs; see `GlueDouble`.
+
+    Attributes:
+        looks: How often an application that is being made is looked at until it is made.
+    """
 
     no_faults = (("FAILED", "Job failed: worker could not be allocated"), ("FAILED", "Internal error. Try again"))
 
@@ -25,13 +33,35 @@ class ServerlessDouble(Faults):
         self.host = host
         self.tokens: list[str] = []
         self.outcome: tuple[str, str] | None = None
+        self.looks = 2
+        self._looked: dict[str, int] = {}
         self._jobs: dict[str, HostedJob] = {}
         start, cancel = models.EMRServerlessBackend.start_job_run, models.EMRServerlessBackend.cancel_job_run
+        make, get = models.EMRServerlessBackend.create_application, responses.EMRServerlessResponse.get_application
+
+        def create_application(backend: Any, **given: Any) -> models.Application:
+            for known in backend.applications.values():
+                if known.client_token == given["client_token"]:
+                    return known
+            application = make(backend, **given)
+            application.state = "CREATING"
+            return application
+
+        def get_application(response: Any) -> Any:
+            application = response.emrserverless_backend.get_application(response._get_param("applicationId"))
+            self._looked[application.id] = self._looked.get(application.id, 0) + 1
+            if application.state == "CREATING" and self._looked[application.id] > self.looks:
+                application.state = "CREATED"
+            return get(response)
 
         def start_job_run(backend: Any, **given: Any) -> models.JobRun:
             for run in backend.job_runs.get(given["application_id"], ()):
                 if run.client_token == given["client_token"]:
                     return run
+            application = backend.get_application(given["application_id"])
+            if application.state not in _TAKES_JOBS:
+                raise models.ValidationException(f"Application {application.id} is {application.state}")
+            application.state = "STARTED"
             run = start(backend, **given)
             self._run(run)
             return run
@@ -45,6 +75,8 @@ class ServerlessDouble(Faults):
             self._jobs[run.id].stop()
             return answer
 
+        patch.setattr(models.EMRServerlessBackend, "create_application", create_application)
+        patch.setattr(responses.EMRServerlessResponse, "get_application", get_application)
         patch.setattr(models.EMRServerlessBackend, "start_job_run", start_job_run)
         patch.setattr(models.EMRServerlessBackend, "cancel_job_run", cancel_job_run)
         self.install(patch, responses.EMRServerlessResponse, *_OPERATIONS)
