@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from moto.emrserverless.models import emrserverless_backends
 
-from rheo_assets.platforms.aws.jobs.engine import Phase
-from rheo_assets.platforms.aws.spark.emr import EmrJobs, EmrSettings, emr_instances, emr_state
+from rheo_assets.platforms.aws.jobs.engine import JobState, Phase
+from rheo_assets.platforms.aws.spark.emr import EmrJobs, EmrSettings, emr_instances, emr_release, emr_state
 from rheo_assets.platforms.aws.spark.emr_serverless import ServerlessJobs, ServerlessSettings, serverless_state
-from rheo_assets.platforms.aws.spark.jobs import StillStarting
+from rheo_assets.platforms.aws.spark.jobs import SparkJobs, StillStarting
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput
 from tests.platforms.aws.doubles.emr import EmrDouble
 from tests.platforms.aws.doubles.emr_serverless import ServerlessDouble
@@ -110,8 +110,55 @@ def test_a_cluster_costs_its_instances_from_its_creation():
 
 
 def test_instances_are_those_of_the_hint_or_the_settings():
-    task = Task("n", "PYTHON", "", (), TaskOutput("s3://b/k"), hints={"InstanceConfig": {"InstanceCount": 7}})
-    assert emr_instances(task, EmrSettings("role")) == ("m5.xlarge", 7)
+    asked = task(hints={"InstanceConfig": {"InstanceCount": 7}})
+    assert emr_instances(asked, EmrSettings("role")) == ("m5.xlarge", 7)
+
+
+INSTALL = {"Name": "python", "ScriptBootstrapAction": {"Path": "s3://b/python.sh"}}
+
+
+@pytest.mark.parametrize("release", ["emr-5.36.2", "emr-6.15.0", "emr-7.0.0"])
+def test_a_release_without_a_python_for_the_runner_becomes_the_present_one_and_says_so(clusters, world, release):
+    emr, old = clusters(), task(hints={"RuntimeConfig": release})
+    cluster = emr.submit(old)
+    assert emr.states([cluster])[cluster].phase is Phase.SUCCEEDED
+    leave_result(world, emr, old)
+    (told,) = emr.result(old, cluster, JobState(Phase.SUCCEEDED)).warnings
+    assert told.startswith(f"{release} is too old for the runner: the job ran on emr-7.9.0")
+
+
+@pytest.mark.parametrize("settings", [{"python": "/opt/bin/python3.12"}, {"bootstrap_actions": (INSTALL,)}])
+def test_a_release_with_a_python_of_the_users_own_is_the_one_that_runs(clusters, world, settings):
+    emr, old = clusters(**settings), task(hints={"RuntimeConfig": "emr-6.15.0"})
+    cluster = emr.submit(old)
+    described = world.clients.client("emr").describe_cluster(ClusterId=cluster)["Cluster"]
+    assert (described["ReleaseLabel"], emr.states([cluster])[cluster].phase) == ("emr-6.15.0", Phase.SUCCEEDED)
+    leave_result(world, emr, old)
+    assert emr.result(old, cluster, JobState(Phase.SUCCEEDED)).warnings == ()
+
+
+@pytest.mark.parametrize("release", ["emr-7.1.0", "emr-7.12.0", "emr-spark-8.0-preview"])
+def test_a_release_that_can_run_the_runner_is_the_one_that_runs(release):
+    asked = task(hints={"RuntimeConfig": release})
+    assert emr_release(asked, "emr-6.15.0", brings_python=False) == (release, release)
+    assert emr_release(task(), "emr-6.15.0", brings_python=False) == ("emr-7.9.0", "emr-6.15.0")
+
+
+def test_an_old_release_of_emr_serverless_becomes_the_present_one_and_says_so(double, runs, world):
+    double.looks, double.outcome = 0, ("SUCCESS", "")
+    serverless, old = runs(), task(hints={"RuntimeConfig": "emr-6.15.0"})
+    run = serverless.submit(old)
+    assert serverless.states([run])[run].phase is Phase.SUCCEEDED
+    leave_result(world, serverless, old)
+    (told,) = serverless.result(old, run, JobState(Phase.SUCCEEDED)).warnings
+    assert told.startswith("emr-6.15.0 is too old for the runner: the job ran on emr-7.9.0")
+    assert runs(application_id="own").result(old, run, JobState(Phase.SUCCEEDED)).warnings == ()
+
+
+def leave_result(world: World, jobs: SparkJobs, done: Task) -> None:
+    """Leaves what the runner leaves behind."""
+    left = '{"result": {"rows": 1, "schema": [], "preview": [], "warnings": [], "engine": "Spark 3.5.6"}}'
+    world.storage.write(f"{jobs.folder(done)}/result.json", left.encode())
 
 
 def test_a_cluster_has_the_tag_that_the_policy_of_its_service_role_demands(clusters, world):

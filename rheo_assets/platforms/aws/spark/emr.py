@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,13 +14,16 @@ from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.patience import error_code
 from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs
 from rheo_assets.runner.remote import JOB, TOKEN
-from rheo_assets.runner.task import Task
+from rheo_assets.runner.task import Task, TaskResult
 
 if TYPE_CHECKING:
     from rheo_assets.platforms.aws.platform import AwsPlatform
 
 RELEASE: Final = "emr-7.9.0"  # Spark 3.5
 PYTHON: Final = "/usr/bin/python3.11"  # /usr/bin/python3 of Amazon Linux 2023 is 3.9, too old for the runner
+# The first release with a Python that the runner can use; emr-7.0 has 3.9, emr-6 has 3.7:
+# https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-release-app-versions-7.x.html
+_OLDEST: Final = (7, 1)
 _TAG_TOKEN: Final = "rheo:token"
 _TAG_TYPE: Final = "rheo:instance-type"
 _TAG_COUNT: Final = "rheo:instance-count"
@@ -83,8 +87,9 @@ class EmrSettings:
 class EmrJobs(SparkJobs):
     """Runs each Spark task on a cluster of its own; see `JobService`.
 
-    Hints: `InstanceConfig` (`InstanceCount`, `InstanceType`), `RuntimeConfig` (a release label), `SparkCliArgs` (as
-    spark-submit takes them), `Timeout` in minutes.
+    Hints: `InstanceConfig` (`InstanceCount`, `InstanceType`), `RuntimeConfig` (a release label; releases before
+    emr-7.1 have a Python that is too old and run as emr-7.9.0, with a warning, unless the settings name a Python or
+    install one), `SparkCliArgs` (as spark-submit takes them), `Timeout` in minutes.
 
     """
 
@@ -120,7 +125,7 @@ class EmrJobs(SparkJobs):
         answer = self._client.run_job_flow(
             Name=_name(job),
             LogUri=f"{job.folder}/logs/",
-            ReleaseLabel=str(job.task.hints.get("RuntimeConfig") or settings.release),
+            ReleaseLabel=self._release(job.task)[0],
             Applications=[{"Name": "Spark"}],
             Instances=instances,
             Configurations=[dict(each) for each in settings.configurations],
@@ -155,6 +160,15 @@ class EmrJobs(SparkJobs):
     def log_link(self, job: str) -> str:
         """Returns the page that leads to the step's log, which also lies below the job's folder in S3."""
         return f"{self.link(job)} (Steps)"
+
+    def result(self, task: Task, job: str, state: JobState) -> TaskResult:
+        """Returns what the runner left behind, with a word about an old release."""
+        return with_release(super().result(task, job, state), *self._release(task))
+
+    def _release(self, task: Task) -> tuple[str, str]:
+        settings = self._settings
+        brings_python = settings.python != PYTHON or bool(settings.bootstrap_actions)
+        return emr_release(task, settings.release, brings_python=brings_python)
 
     def _step(self, job: SparkJob) -> dict[str, Any]:
         python = self._settings.python
@@ -204,6 +218,29 @@ def emr_state(cluster: Mapping[str, Any]) -> JobState:
         phase = Phase.LOST
     said = f"{name} ({code})" if code else name
     return JobState(phase, said, reason, _facts(cluster) if phase.has_ended else {})
+
+
+def emr_release(task: Task, release: str, *, brings_python: bool) -> tuple[str, str]:
+    """Returns the release that runs the task, and the one that was asked for.
+
+    Args:
+        task: Its hint `RuntimeConfig` goes before the settings.
+        release: That of the settings.
+        brings_python: Whether the settings see to a Python that the runner can use, whatever the release has.
+    """
+    asked = str(task.hints.get("RuntimeConfig") or release)
+    numbers = re.search(r"(\d+)\.(\d+)", asked)
+    is_old = numbers is not None and (int(numbers[1]), int(numbers[2])) < _OLDEST
+    return (RELEASE if is_old and not brings_python else asked), asked
+
+
+def with_release(result: TaskResult, release: str, asked: str) -> TaskResult:
+    """Returns the result with a word about a release that is not the one asked for."""
+    if release == asked:
+        return result
+    remedy = f"To run on {asked}, give the engine the option python=, a Python of 3.10 or later"
+    told = f"{asked} is too old for the runner: the job ran on {release}. {remedy}"
+    return replace(result, warnings=(*result.warnings, told))
 
 
 def emr_instances(task: Task, settings: EmrSettings) -> tuple[str, int]:

@@ -13,16 +13,15 @@ from rheo_assets.platforms.aws.costs import REGION, serverless_dollars
 from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.patience import error_code
+from rheo_assets.platforms.aws.spark.emr import PYTHON, RELEASE, emr_release, with_release
 from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs, StillStarting
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import JOB, TOKEN
-from rheo_assets.runner.task import TaskFailure
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 if TYPE_CHECKING:
     from rheo_assets.platforms.aws.platform import AwsPlatform
 
-RELEASE: Final = "emr-7.9.0"  # Spark 3.5
-PYTHON: Final = "/usr/bin/python3.11"  # /usr/bin/python3 of Amazon Linux 2023 is 3.9, too old for the runner
 _LEAST_MINUTES: Final = 5  # that executionTimeoutMinutes takes
 _PAGE: Final = 50
 # While it is made, started or stopped, an application takes no job; where it is stopped, the job starts it:
@@ -84,7 +83,8 @@ class ServerlessJobs(SparkJobs):
 
     `StartJobRun` takes the task's token: a repeated start answers with the run that there is.
 
-    Hints: `RuntimeConfig` (a release label), `SparkCliArgs` (as spark-submit takes them), `Timeout` in minutes.
+    Hints: `RuntimeConfig` (a release label; old ones are as on EMR, see `EmrJobs`), `SparkCliArgs` (as spark-submit
+    takes them), `Timeout` in minutes.
 
     Attributes:
         longest_wait: Seconds until an application that takes no job yet is given up.
@@ -166,6 +166,14 @@ class ServerlessJobs(SparkJobs):
         """Returns the page that leads to the driver's log, which also lies below the job's folder in S3."""
         return self.link(job)
 
+    def result(self, task: Task, job: str, state: JobState) -> TaskResult:
+        """Returns what the runner left behind, with a word about an old release."""
+        result = super().result(task, job, state)
+        return result if self._settings.application_id else with_release(result, *self._release(task))
+
+    def _release(self, task: Task) -> tuple[str, str]:
+        return emr_release(task, self._settings.release, brings_python=self._settings.python != PYTHON)
+
     def _words(self, job: SparkJob) -> list[str]:
         names = ("emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON", "emr-serverless.driverEnv.PYSPARK_PYTHON")
         environment = {f"spark.{name}": self._settings.python for name in (*names, "executorEnv.PYSPARK_PYTHON")}
@@ -177,7 +185,7 @@ class ServerlessJobs(SparkJobs):
         """Returns the id of the application that runs the job; makes it where it is missing."""
         if self._settings.application_id:
             return self._settings.application_id
-        release = str(job.task.hints.get("RuntimeConfig") or self._settings.release)
+        release = self._release(job.task)[0]
         if release not in self._applications:
             self._applications[release] = self._found_or_made(release)
         return self._applications[release]

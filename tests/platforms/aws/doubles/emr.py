@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -92,4 +93,16 @@ def _refusal(cluster: models.Cluster) -> tuple[str, str] | None:
     if cluster.service_role.rpartition("/")[2] == _SCOPED_ROLE and _SCOPED_TAG not in cluster._tags.items():
         # https://github.com/terraform-aws-modules/terraform-aws-emr/issues/3
         return "VALIDATION_ERROR", f"Service role {cluster.service_role} has insufficient EC2 permissions"
+    words = " ".join(cluster.steps[0].args)
+    if not cluster.bootstrap_actions and lacks_python(cluster.release_label, words):
+        return "STEP_FAILURE", "Shut down as step failed: Cannot run program, No such file or directory"
     return None
+
+
+def lacks_python(release: str, words: str) -> bool:
+    """Returns whether spark-submit is told of a Python that the release does not have.
+
+    https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-release-app-versions-7.x.html
+    """
+    number = tuple(map(int, re.findall(r"\d+", release)[:2]))
+    return number < (7, 1) and "=/usr/bin/python3.11" in words

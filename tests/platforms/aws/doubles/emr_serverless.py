@@ -9,6 +9,7 @@ import pytest
 from moto.core.utils import utcnow
 from moto.emrserverless import models, responses
 
+from tests.platforms.aws.doubles.emr import lacks_python
 from tests.platforms.aws.doubles.faults import Faults
 from tests.platforms.aws.doubles.host import HostedJob, SparkHost
 
@@ -84,11 +85,14 @@ class ServerlessDouble(Faults):
     def _run(self, run: models.JobRun) -> None:
         self.tokens.append(run.client_token)
         run.created_at = utcnow()
+        submit = run.job_driver["sparkSubmit"]
+        if lacks_python(run.release_label, submit["sparkSubmitParameters"]):
+            run.state, run.state_details = "FAILED", "Cannot run program, No such file or directory"
+            return
         if self.outcome is not None:
             run.state, run.state_details = self.outcome
             return
         run.state = "RUNNING"
-        submit = run.job_driver["sparkSubmit"]
         words = shlex.split(submit["sparkSubmitParameters"])
         python = words[words.index("--py-files") + 1].split(",")
 
