@@ -113,7 +113,8 @@ def test_csv_of_presto_sql_has_no_header_because_athena_writes_none() -> None:
         ({"NumberOfWorkers": 0}, "NumberOfWorkers is 0"),
         ({"NumberOfWorkers": True}, "NumberOfWorkers is True"),
         ({"Timeout": 0}, "Timeout is 0"),
-        ({"Timeout": 100_000}, "at most 10080 .7 days"),
+        ({"Timeout": 100_000}, "at most 10079: Glue takes less than 7 days"),
+        ({"Timeout": 10_080}, "at most 10079"),
         ({"InstanceConfig": 3}, "InstanceConfig is 3"),
         ({"InstanceConfig": {"InstanceCount": -1}}, "InstanceCount is a whole number"),
         ({"RuntimeConfig": "7.5"}, "release label"),
@@ -151,6 +152,7 @@ def test_hints_that_make_sense_are_taken() -> None:
         {"GlueVersion": 5.0},
         {"MaxCapacity": 2.5},
         {"Timeout": 0.5},
+        {"Timeout": 10_079},
     ):
         assert dict(flow.BatchCompute("output = x", **hints).hints) == hints
 

@@ -31,7 +31,8 @@ _ELSEWHERE: Final = {
     "permissions": "Write extra_permissions",
 }
 
-LONGEST_MINUTES: Final = 7 * 24 * 60  # of a Glue job: https://docs.aws.amazon.com/glue/latest/dg/add-job.html
+# A job of Glue has less than seven days: Timeout of CreateJob in botocore's model (glue/2017-03-31).
+LONGEST_MINUTES: Final = 7 * 24 * 60 - 1
 
 
 def read_hints(given: Mapping[str, Any], where: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -84,7 +85,7 @@ def _number(value: object) -> str:
 
 def _minutes(value: object) -> str:
     good = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_MINUTES
-    return "" if good else f"A number of minutes above 0, at most {LONGEST_MINUTES} (7 days)"
+    return "" if good else f"A number of minutes above 0, at most {LONGEST_MINUTES}: Glue takes less than 7 days"
 
 
 def _one_of(values: type[GlueVersion] | type[GlueWorkerType]) -> Callable[[object], str]:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from rheo_assets.compute.vocabulary import GlueVersion
+from rheo_assets.compute.vocabulary import GlueVersion, GlueWorkerType
+from rheo_assets.compute.wrappers import BatchCompute
 from rheo_assets.platforms.aws.costs import dpus, glue_dollars
 from rheo_assets.platforms.aws.jobs.engine import JobState, Phase
 from rheo_assets.platforms.aws.spark.glue import GlueJobs, GlueSettings, glue_state, glue_version, glue_workers
@@ -224,11 +225,19 @@ def test_a_state_of_tomorrow_goes_on_until_the_run_has_ended():
         ({"MaxCapacity": 1}, ("G.1X", 2)),
         ({"NumberOfWorkers": 1}, ("G.1X", 2)),
         ({"WorkerType": "Standard", "NumberOfWorkers": 5}, ("G.1X", 5)),
+        ({"WorkerType": "G.025X", "NumberOfWorkers": 5}, ("G.1X", 5)),
         ({"WorkerType": "G.4X", "NumberOfWorkers": 3}, ("G.4X", 3)),
     ],
 )
 def test_capacity_in_dpus_and_old_workers_become_workers_of_today(hints, workers):
     assert glue_workers(task(hints=hints), GlueSettings("role")) == workers
+
+
+@pytest.mark.parametrize("worker_type", list(map(str, GlueWorkerType)))
+def test_glue_takes_every_worker_type_that_a_node_may_name_and_the_longest_time(double, jobs, worker_type):
+    longest = BatchCompute("output = 1", WorkerType=worker_type, Timeout=10_079)
+    jobs().submit(task(hints=longest.hints, timeout=longest.timeout))
+    assert double.started[0].given["timeout"] == 10_079
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ from rheo_assets.runner.task import Task, TaskResult
 if TYPE_CHECKING:
     from rheo_assets.platforms.aws.platform import AwsPlatform
 
-AUTO: Final = "5.1"  # what Glue itself takes where no version is given
+# Spark 3.5, as on a laptop. Where no version is given, Glue itself takes 6.0, which has Spark 4; what it calls "auto"
+# moves a job to newer versions by itself. See GlueVersion of CreateJob in botocore's model (glue/2017-03-31).
+AUTO: Final = "5.1"
 _OLDEST: Final = 5.0
 _MINUTES: Final = 480  # Glue 5's own limit where a node has none
 _CONCURRENT_RUNS: Final = 1000
@@ -31,6 +33,9 @@ _PAGES: Final = 25
 _FEW: Final = 4  # runs of one job that are cheaper to ask for one by one
 _TRIES: Final = 5
 _LEAST_WORKERS: Final = 2  # one is the driver
+# Glue has the first up to version 2.0, and the second for streaming jobs only; ours are of type glueetl: WorkerType of
+# CreateJob in botocore's model, https://docs.aws.amazon.com/glue/latest/dg/add-job.html
+_OTHERWISE: Final = {"Standard": "G.1X", "G.025X": "G.1X"}
 
 _PHASES: Final = {
     "STARTING": Phase.WAITING,
@@ -90,8 +95,8 @@ class GlueJobs(SparkJobs):
 
     Hints: `GlueVersion` ("auto" is 5.1; versions before 5.0 have a Python or Spark that is too old and run as 5.1,
     with a warning), `WorkerType`, `NumberOfWorkers`, at least two, `Timeout` in minutes, and `MaxCapacity`: DPUs, which
-    Glue takes only before version 2.0; they become as many workers of G.1X, which are one DPU each. So does `Standard`,
-    which Glue has only up to version 2.0.
+    Glue takes only before version 2.0; they become as many workers of G.1X, which are one DPU each. So do workers of
+    `Standard`, which Glue has only up to version 2.0, and of `G.025X`, which it has for streaming jobs only.
 
     """
 
@@ -302,4 +307,4 @@ def glue_workers(task: Task, settings: GlueSettings) -> tuple[str, int]:
         return "G.1X", max(_LEAST_WORKERS, math.ceil(float(task.hints["MaxCapacity"])))
     worker_type = str(task.hints.get("WorkerType") or settings.worker_type)
     workers = max(_LEAST_WORKERS, int(task.hints.get("NumberOfWorkers") or settings.workers))
-    return ("G.1X" if worker_type == "Standard" else worker_type), workers
+    return _OTHERWISE.get(worker_type, worker_type), workers

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.glue import models, responses
+from moto.glue.exceptions import InvalidInputException
 
 from tests.platforms.aws.doubles.faults import Faults
 from tests.platforms.aws.doubles.host import HostedJob, SparkHost
@@ -40,6 +42,8 @@ class GlueDouble(Faults):
         patch.setattr(models.FakeJob, "get_job_runs", lambda job: job.job_runs[::-1])  # Glue lists the newest first
         patch.setattr(models.FakeJob, "get_job_run", _run_of)
         patch.setattr(responses.GlueResponse, "update_job", _update_job, raising=False)
+        for operation in ("create_job", "update_job", "start_job_run"):
+            patch.setattr(responses.GlueResponse, operation, _checking(getattr(responses.GlueResponse, operation)))
         patch.setattr(responses.GlueResponse, "batch_stop_job_run", _batch_stop_job_run, raising=False)
         self.install(patch, responses.GlueResponse, *_OPERATIONS)
 
@@ -108,6 +112,23 @@ class Run:
             **({"CompletedOn": self.completed_on} if self.completed_on else {}),
             **({"ErrorMessage": self.message} if self.message else {}),
         }
+
+
+def _checking(operation: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Returns the operation with checks of Glue that moto does not make; see `CreateJob` in botocore's model.
+
+    Our jobs are of type `glueetl`, and of version 5.0 or later.
+    """
+
+    def call(response: Any) -> Any:
+        given = response.parameters.get("JobUpdate") or response.parameters
+        if given.get("WorkerType") in {"Standard", "G.025X"}:
+            raise InvalidInputException(operation.__name__, f"{given['WorkerType']} is not for this job")
+        if int(given.get("Timeout") or 0) >= 7 * 24 * 60:
+            raise InvalidInputException(operation.__name__, "Timeout must be less than 10080 minutes")
+        return operation(response)
+
+    return call
 
 
 def _run_of(job: models.FakeJob, run_id: str) -> Any:
