@@ -11,6 +11,8 @@ import pytest
 
 import rheo_assets as flow
 from rheo_assets.compute.engines import PREFERENCE, read_kinds
+from rheo_assets.compute.hints import HINTS
+from rheo_assets.compute.parameters import PARAMETERS
 from rheo_assets.compute.targets import Batch
 from rheo_assets.compute.wrappers import as_targets
 from rheo_assets.errors import DeclarationError
@@ -136,11 +138,32 @@ def test_csv_of_presto_sql_has_no_header_because_athena_writes_none() -> None:
         ({"WorkerTyp": "G.1X"}, "Write WorkerType"),
         ({"external_library_paths": ["a.jar"]}, "Give it to scala_script"),
         ({"permissions": []}, "Write extra_permissions"),
+        ({"MaxRetries": 3}, "has no hint 'MaxRetries'. Write retry_count; an argument of the code needs another name"),
+        ({"NumWorkers": 3}, "Write NumberOfWorkers"),
+        ({"Role": "jobs"}, r"AwsPlatform\(role=…\)"),
+        ({"Tags": {"team": "sales"}}, r"AwsPlatform\(engine_options={'glue': {'tags': …}}\)"),
+        ({"ReleaseLabel": "emr-7.9.0"}, "Write RuntimeConfig='emr-7.9.0'"),
+        ({"ExecutionClass": "FLEX"}, "Leave it out: no node can set it"),
     ],
 )
 def test_hints_that_no_engine_takes_are_refused(hints: dict[str, Any], told: str) -> None:
     with pytest.raises(DeclarationError, match=told):
         flow.BatchCompute("output = x", **hints)
+
+
+def test_every_parameter_of_the_calls_of_glue_and_emr_is_a_hint_or_refused() -> None:
+    from botocore.loaders import Loader
+
+    named: set[str] = set()
+    for service, shapes in (("glue", ["CreateJobRequest", "StartJobRunRequest"]), ("emr", ["RunJobFlowInput"])):
+        model = Loader().load_service_model(service, "service-2")
+        named |= {name for shape in shapes for name in model["shapes"][shape]["members"]}
+    assert set(PARAMETERS) == named - HINTS | {"NumWorkers"}
+
+
+def test_an_argument_of_the_code_may_have_a_name_that_is_much_like_one_of_aws() -> None:
+    target = flow.Spark("output = x", name="n", role="r", tags=["t"], command="c", max_retries=2)
+    assert set(target.args) == {"name", "role", "tags", "command", "max_retries"}
 
 
 def test_hints_that_make_sense_are_taken() -> None:

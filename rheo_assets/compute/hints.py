@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from rheo_assets.compute.parameters import PARAMETERS
 from rheo_assets.compute.vocabulary import GlueVersion, GlueWorkerType
 from rheo_assets.errors import DeclarationError, listed
 
@@ -48,6 +49,9 @@ def read_hints(given: Mapping[str, Any], where: str) -> tuple[dict[str, Any], di
                 hints[name] = value
         elif name in _ELSEWHERE:
             raise DeclarationError(where, f"has no argument {name!r}", _ELSEWHERE[name])
+        elif name in PARAMETERS:
+            told = f"{PARAMETERS[name]}; an argument of the code needs another name"
+            raise DeclarationError(where, f"has no hint {name!r}", told)
         elif near := difflib.get_close_matches(name.casefold(), list(_FOLDED), n=1, cutoff=0.9):
             told = f"Write {_FOLDED[near[0]]}; an argument of the code needs a name that is less like it"
             raise DeclarationError(where, f"has no hint {name!r}", told)
