@@ -59,17 +59,54 @@ def test_an_application_names_its_engines_in_its_own_order() -> None:
 
 def test_a_target_that_no_engine_of_the_application_serves_is_refused_where_it_is_declared() -> None:
     app = flow.Application("app", engines=["athena", "glue"])
-    with pytest.raises(ValueError, match=r"node 'n': no engine serves PYTHON code.*Glue does not know RuntimeConfig"):
+    told = (
+        "node 'n': no engine serves PYTHON code: Glue does not know RuntimeConfig. "
+        "Leave out RuntimeConfig for Glue, or add 'emr' to the application's engines"
+    )
+    with pytest.raises(ValueError, match=f"^{told}$"):
         app.create_data("n", compute_targets=[flow.Spark("output = x", RuntimeConfig="emr-7.5.0")])
-    with pytest.raises(ValueError, match=r"node 'n'.*Athena does not run INLINED"):
+    told = "none of Athena, Glue runs Python functions. Add 'lambda' to the application's engines$"
+    with pytest.raises(ValueError, match=rf"node 'n': no engine serves callable '<lambda>': {told}"):
         app.create_data("n", compute_targets=[flow.InlinedCompute(lambda i, o, p: None)])
     with pytest.raises(ValueError, match="asks for the engine 'emr', which the application does not have"):
         app.create_data("n", compute_targets=[flow.EMR("output = x")])
 
 
+def test_hints_of_two_engines_are_told_with_what_to_leave_out() -> None:
+    app = flow.Application("app")
+    both = {"WorkerType": "G.1X", "InstanceConfig": {"InstanceCount": 3}}
+    told = (
+        "node 'n': no engine serves PYTHON code: Glue does not know InstanceConfig; EMR does not know WorkerType; "
+        "EMR Serverless does not know InstanceConfig, WorkerType. "
+        "Leave out InstanceConfig for Glue, or leave out WorkerType for EMR"
+    )
+    with pytest.raises(ValueError, match=f"^{told}$"):
+        app.create_data("n", compute_targets=[flow.Spark("output = x", **both)])
+    with pytest.raises(ValueError, match=r"Leave out RuntimeConfig for Glue, or name the engine 'emr'$"):
+        app.create_data("n", compute_targets=[flow.Glue("output = x", RuntimeConfig="emr-7.5.0")])
+    with pytest.raises(ValueError, match=r"Athena does not know WorkerType\. Leave out WorkerType for Athena"):
+        app.create_data("n", compute_targets=[flow.PrestoSQL("select 1", WorkerType="G.1X")])
+
+
+def test_an_engine_that_runs_another_language_is_told_alone() -> None:
+    glue = flow.BatchCompute("select 1", "PRESTO_SQL", engine="glue")
+    for target, engines, told in (
+        (
+            flow.PrestoSQL("select 1"),
+            ["glue"],
+            "Glue does not run PRESTO_SQL. Add 'athena' to the application's engines",
+        ),
+        (flow.PrestoSQL("select 1"), [], "the application has none. Add 'athena' to the application's engines"),
+        (glue, ["glue", "athena"], "Glue does not run PRESTO_SQL. Name the engine 'athena'"),
+    ):
+        with pytest.raises(ValueError, match=f"no engine serves PRESTO_SQL code: {told}$"):
+            engine_of(target, engines)
+
+
 def test_a_function_longer_than_lambda_allows_is_not_sent_there() -> None:
     app = flow.Application("app", engines=["lambda"])
-    with pytest.raises(ValueError, match="Lambda ends code after 900 s, and timeout is 901"):
+    told = "Lambda ends code after 900 s, and timeout is 901. Give a timeout of 900 s at most, or add 'process'"
+    with pytest.raises(ValueError, match=told):
         app.create_data("n", compute_targets=[flow.InlinedCompute(lambda i, o, p: None, timeout=901)])
 
 

@@ -41,16 +41,27 @@ class EngineKind:
 
     def refusal(self, target: Target) -> str:
         """Returns why the engine does not serve the target; empty when it does."""
-        lang = INLINED if isinstance(target, Inlined) else str(getattr(target, "lang", ""))
-        if lang not in self.langs:
-            return f"{self.title} does not run {lang}"
-        strange = sorted(set(getattr(target, "hints", ())) - self.hints)
-        if strange:
+        if not self.runs(target):
+            return f"{self.title} does not run {_language(target)}"
+        if strange := self.strange(target):
             return f"{self.title} does not know {', '.join(strange)}"
         asked = getattr(target, "timeout", None)
         if self.longest is not None and asked is not None and asked > self.longest:
             return f"{self.title} ends code after {self.longest:g} s, and timeout is {asked:g}"
         return ""
+
+    def runs(self, target: Target) -> bool:
+        """Returns whether the engine runs the target's language."""
+        lang = INLINED if isinstance(target, Inlined) else str(getattr(target, "lang", ""))
+        return lang in self.langs
+
+    def strange(self, target: Target) -> list[str]:
+        """Returns the target's hints that the engine does not understand."""
+        return sorted(set(getattr(target, "hints", ())) - self.hints)
+
+
+def _language(target: Target) -> str:
+    return "Python functions" if isinstance(target, Inlined) else str(getattr(target, "lang", ""))
 
 
 ATHENA: Final = EngineKind("athena", "Athena", frozenset({Lang.PRESTO_SQL}))
@@ -149,7 +160,7 @@ def served(target: Target, kinds: Iterable[EngineKind], where: str) -> Target:
     """Returns the target with the engine that serves it: the one it names, else the first that can.
 
     Raises:
-        DeclarationError: None can; says why each cannot.
+        DeclarationError: None can; says why those of its language cannot, and what to do.
     """
     if not isinstance(target, Batch | Inlined):
         return target
@@ -163,10 +174,37 @@ def served(target: Target, kinds: Iterable[EngineKind], where: str) -> Target:
                 f"{target.title} asks for the engine {target.engine!r}, which the application does not have "
                 f"(it has {', '.join(names)}).{did_you_mean(str(target.engine), names)}",
             )
-    refusals = []
-    for kind in asked:
-        refusal = kind.refusal(target)
-        if not refusal:
-            return replace(target, engine=kind.name)
-        refusals.append(refusal)
-    raise DeclarationError(where, f"no engine serves {target.title}: {'; '.join(refusals) or 'there is none'}")
+    chosen = next((kind for kind in asked if not kind.refusal(target)), None)
+    if chosen is None:
+        raise DeclarationError(where, _why_not(target, asked), _what_to_do(target, asked, kinds))
+    return replace(target, engine=chosen.name)
+
+
+def _why_not(target: Target, asked: Sequence[EngineKind]) -> str:
+    """Returns what keeps each engine of the target's language; where there is none, that."""
+    refusals = [kind.refusal(target) for kind in asked if kind.runs(target)]
+    if not refusals and len(asked) > 1:
+        refusals = [f"none of {', '.join(kind.title for kind in asked)} runs {_language(target)}"]
+    elif not refusals:
+        refusals = [kind.refusal(target) for kind in asked] or ["the application has none"]
+    return f"no engine serves {target.title}: {'; '.join(refusals)}"
+
+
+def _what_to_do(target: Target, asked: Sequence[EngineKind], kinds: Sequence[EngineKind]) -> str:
+    """Returns the ways out: the fewest hints to leave out, a shorter time, or another engine."""
+    ways: list[str] = []
+    left_out: list[set[str]] = []
+    for kind in (kind for kind in asked if kind.runs(target)):
+        strange = set(kind.strange(target))
+        if not strange:
+            ways.append(f"give a timeout of {kind.longest:g} s at most")
+        elif not any(other <= strange for other in left_out):
+            left_out.append(strange)
+            ways.append(f"leave out {' and '.join(sorted(strange))} for {kind.title}")
+    others = [kind for kind in (*kinds, *known_kinds()) if kind not in asked and not kind.refusal(target)]
+    if others and others[0] in kinds:
+        ways.append(f"name the engine {others[0].name!r}")
+    elif others:
+        ways.append(f"add {others[0].name!r} to the application's engines")
+    told = ", or ".join(ways)
+    return told[:1].upper() + told[1:]
