@@ -360,6 +360,41 @@ def test_code_that_fails_wherever_it_runs_is_refused(code: str, lang: str, told:
         flow.BatchCompute(code, lang)
 
 
+SCALA = "It looks like Scala: say lang=Lang.SCALA, or use scala_script(…)"
+SQL = "It looks like SQL: use SparkSQL(…) or PrestoSQL(…)"
+PYTHON = "See the code as `python` reads it"
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("val big = orders.filter($'total' > 1)\nbig", SCALA),
+        ("import org.apache.spark.sql.functions._\norders.select(col('a').as('b'))", SCALA),
+        ("orders.as[Order]", SCALA),
+        ("orders.map(order => order.total)", SCALA),
+        ("case class Order(id: Long)\norders.limit(1)", SCALA),
+        ("def big(total: Long) = total > 1\norders", SCALA),
+        ("def one = 1\norders", SCALA),
+        ("select * from orders", SQL),
+        ("-- all of them\nSELECT\n  id\nFROM orders", SQL),
+        ("with big as (select 1 as one) select * from big", SQL),
+        ("create table t as select 1", SQL),
+        ("INSERT INTO t VALUES (1)", SQL),
+        ("output = (", PYTHON),
+        ("select = (", PYTHON),
+        ("with open('a') as file:\nprint(1)", PYTHON),
+        ("def f(x=1):\n  y = (", PYTHON),
+        ("def f(x: int = 1) -> int:\n  y = 2\n z = 3", PYTHON),
+        ("print 'old'", PYTHON),
+    ],
+)
+def test_code_that_is_not_python_is_told_what_it_looks_like(code: str, told: str) -> None:
+    for lang in (None, "PYTHON"):
+        with pytest.raises(DeclarationError) as caught:
+            flow.BatchCompute(code, lang)
+        assert str(caught.value).endswith(told)
+
+
 def test_a_scala_script_may_name_the_object_that_is_called() -> None:
     code = flow.scala_script("object Daily { def main(a: Any, b: Any, c: Any, d: Any) = ??? }", entity="Daily")
     assert code.text.endswith("\nDaily.main(spark, inputs, dimensions, args)")

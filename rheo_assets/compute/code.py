@@ -17,6 +17,16 @@ from rheo_assets.runner.statements import split_statements
 
 _SCALA_NAME = re.compile(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*")
 _ENDINGS: Final[Mapping[Lang, tuple[str, ...]]] = {Lang.SCALA: (".jar",), Lang.PYTHON: (".zip", ".whl", ".egg")}
+# What only Scala and only SQL have, for code that is no Python. A word for an eye, not a parser.
+_SCALA: Final = re.compile(
+    r"\bval\s+\w+|=>|\.as\[|^\s*import\s+(?:org|com|java|scala)\.|^\s*(?:case\s+class|object)\s+\w"
+    r"|^\s*def\s+\w+[ \t]*(?:\[.*\])?[ \t]*(?:\(.*\))?[ \t]*(?::[ \t]*[A-Z][\w\[\], .]*)?[ \t]*=",
+    re.MULTILINE,
+)
+_SQL: Final = re.compile(
+    r"(?:\s|--.*\n)*(?:(?:select|create|insert)\s+[^\s=.]|with\s+(?:recursive\s+)?\w+\s*(?:\(.*\))?\s*as\s*\()",
+    re.IGNORECASE,
+)
 _URI = re.compile(r"(s3|s3a|hdfs|file)://[^\s]*[^/\s]")
 
 
@@ -49,9 +59,18 @@ def check_source(text: object, lang: str, where: str) -> None:
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None)
             told = f"its code is not Python: {getattr(error, 'msg', error)}{f' in line {line}' if line else ''}"
-            raise DeclarationError(where, told, "See the code as `python` reads it") from None
+            raise DeclarationError(where, told, _other_language(text)) from None
     elif lang in {Lang.SPARK_SQL, Lang.PRESTO_SQL} and not split_statements(text):
         raise DeclarationError(where, f"its SQL {text!r} has no statement", "Give the SELECT that is to be written")
+
+
+def _other_language(text: str) -> str:
+    """Returns what to do with code that is no Python."""
+    if _SQL.match(text):
+        return "It looks like SQL: use SparkSQL(…) or PrestoSQL(…)"
+    if _SCALA.search(text):
+        return "It looks like Scala: say lang=Lang.SCALA, or use scala_script(…)"
+    return "See the code as `python` reads it"
 
 
 def scala_script(
