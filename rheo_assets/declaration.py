@@ -189,8 +189,8 @@ def data_node(
     data_format = DataFormat.of(metadata.pop("dataset_format", DataFormat.PARQUET), where)
     options = {name: metadata.pop(name) for name in _WRITER_OPTIONS if name in metadata}
     targets = as_targets(compute_targets, where, kinds)
-    if data_format is DataFormat.CSV and any(getattr(target, "lang", "") == Lang.PRESTO_SQL for target in targets):
-        options = _without_header(options, where)
+    if any(getattr(target, "lang", "") == Lang.PRESTO_SQL for target in targets):
+        options = _options_of_presto(data_format, options, where)
     _check_arguments(targets, spec, views, where)
     layout = Layout(f"s3://{bucket}/internal_data/{node_id}", ("{}",) * len(spec))
     return DataNode(
@@ -211,8 +211,17 @@ def data_node(
     )
 
 
-def _without_header(options: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Returns the options of a csv that Athena writes, which has no header: UNLOAD cannot write one."""
+def _options_of_presto(data_format: DataFormat, options: dict[str, Any], where: str) -> dict[str, Any]:
+    """Returns the options of a format that Presto SQL writes: of a csv without a header, as UNLOAD cannot write one.
+
+    It writes no orc: Athena could, what runs it on a laptop cannot.
+    """
+    if data_format is DataFormat.ORC:
+        raise DeclarationError(
+            where, "asks Presto SQL for orc, which Spark alone writes", "Use parquet, or SparkSQL(…)"
+        )
+    if data_format is not DataFormat.CSV:
+        return options
     if options.get("header"):
         raise DeclarationError(
             where, "asks Presto SQL for csv with a header, which Athena cannot write", "Leave out header=, or use Spark"

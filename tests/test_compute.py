@@ -139,6 +139,15 @@ def test_csv_of_presto_sql_has_no_header_because_athena_writes_none() -> None:
     assert "header" not in app.create_data("k", compute_targets=[flow.Spark("x")], dataset_format="csv").options
 
 
+@pytest.mark.parametrize("spelled", ["orc", "ORC", flow.DataFormat.ORC])
+def test_orc_of_presto_sql_is_refused_where_it_is_declared_because_only_spark_writes_it(spelled: Any) -> None:
+    app = flow.Application("app")
+    targets = [flow.SparkSQL("select 1"), flow.PrestoSQL("select 1 as one")]
+    with pytest.raises(ValueError, match=r"node 'n': asks Presto SQL for orc, .*\. Use parquet, or SparkSQL"):
+        app.create_data("n", compute_targets=targets, dataset_format=spelled)
+    assert app.create_data("m", compute_targets=targets[:1], dataset_format=spelled).format == "orc"
+
+
 # hints --------------------------------------------------------------------------------------------------------
 
 
