@@ -14,7 +14,7 @@ from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.patience import error_code
 from rheo_assets.platforms.aws.spark.emr import PYTHON, RELEASE, emr_release, with_release
-from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs, StillStarting
+from rheo_assets.platforms.aws.spark.jobs import RUN_FILE, SparkJob, SparkJobs, StillStarting
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import JOB, TOKEN
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
@@ -102,9 +102,15 @@ class ServerlessJobs(SparkJobs):
         self._applications: dict[str, str] = {}
         self._waiting: dict[str, float] = {}
 
+    def submit(self, task: Task) -> str:
+        """Returns the id of the one run of the task's token, which is started once its application takes jobs."""
+        if self._read(f"{self.folder(task)}/{RUN_FILE}") is None:
+            self._check_ready(task)  # before the claim, which would have to be waited for, too
+        return super().submit(task)
+
     def find(self, job: SparkJob) -> str | None:
         """Looks through the application's runs for the one that is named after the token."""
-        application = self._application(job)
+        application = self._application(job.task)
         try:
             pages = self._client.get_paginator("list_job_runs").paginate(
                 applicationId=application, createdAtAfter=job.since, PaginationConfig={"PageSize": _PAGE}
@@ -118,9 +124,8 @@ class ServerlessJobs(SparkJobs):
         return None if run is None else f"{application}/{run}"
 
     def start(self, job: SparkJob) -> str:
-        """Starts a run, on the configured application or on one made for its release, once that takes jobs."""
-        application = self._application(job)
-        self._check_ready(application, job)
+        """Starts a run, on the configured application or on one made for its release."""
+        application = self._application(job.task)
         run: dict[str, Any] = {
             "applicationId": application,
             "clientToken": job.task.token,
@@ -181,11 +186,11 @@ class ServerlessJobs(SparkJobs):
         words = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
         return [*words, "--py-files", job.package, *job.task.hints.get("SparkCliArgs", ())]
 
-    def _application(self, job: SparkJob) -> str:
-        """Returns the id of the application that runs the job; makes it where it is missing."""
+    def _application(self, task: Task) -> str:
+        """Returns the id of the application that runs the task; makes it where it is missing."""
         if self._settings.application_id:
             return self._settings.application_id
-        release = self._release(job.task)[0]
+        release = self._release(task)[0]
         if release not in self._applications:
             self._applications[release] = self._found_or_made(release)
         return self._applications[release]
@@ -213,13 +218,14 @@ class ServerlessJobs(SparkJobs):
         for page in self._client.get_paginator("list_applications").paginate(PaginationConfig={"PageSize": _PAGE}):
             yield from page.get("applications", ())
 
-    def _check_ready(self, application: str, job: SparkJob) -> None:
-        """Does nothing where the application takes jobs.
+    def _check_ready(self, task: Task) -> None:
+        """Does nothing where the task's application takes jobs.
 
         Raises:
             StillStarting: It takes none yet: it is asked again.
             TaskFailure: It has been waited for long enough, or is gone.
         """
+        application = self._application(task)
         found = self._client.get_application(applicationId=application)["application"]
         state, details = str(found["state"]), str(found.get("stateDetails") or "")
         if state in _READY:
@@ -227,18 +233,18 @@ class ServerlessJobs(SparkJobs):
             return
         told = f"the application {application} is {state}{details and f' ({details})'}"
         if state == _GONE:
-            self._let_go(application, job, told)
+            self._let_go(application, task, told)
         since = self._waiting.setdefault(application, time.monotonic())
         if time.monotonic() - since < self.longest_wait:
             raise StillStarting(told)
         self._waiting.pop(application, None)  # a later attempt waits anew
         waited = f"after {self.longest_wait / 60:g} minutes {told} and takes no job"
-        raise TaskFailure("platform", f"{job.task.node!r}: {waited}. Look at it in EMR Studio")
+        raise TaskFailure("platform", f"{task.node!r}: {waited}. Look at it in EMR Studio")
 
-    def _let_go(self, application: str, job: SparkJob, told: str) -> NoReturn:
+    def _let_go(self, application: str, task: Task, told: str) -> NoReturn:
         """Says that the application is gone, and forgets it where another one can be made."""
         if self._settings.application_id:
-            raise TaskFailure("user", f"{job.task.node!r}: {told}. Name another application_id, or leave it out")
+            raise TaskFailure("user", f"{task.node!r}: {told}. Name another application_id, or leave it out")
         self._applications = {release: known for release, known in self._applications.items() if known != application}
         raise StillStarting(f"{told}: another one is made")
 
