@@ -12,9 +12,10 @@ import pytest
 from moto.emrserverless.models import emrserverless_backends
 
 from rheo_assets.platforms.aws.jobs.engine import JobState, Phase
-from rheo_assets.platforms.aws.spark.emr import EmrJobs, EmrSettings, emr_instances, emr_release, emr_state
+from rheo_assets.platforms.aws.spark.emr import EmrJobs, EmrSettings, emr_instances, emr_state
 from rheo_assets.platforms.aws.spark.emr_serverless import ServerlessJobs, ServerlessSettings, serverless_state
 from rheo_assets.platforms.aws.spark.jobs import SparkJobs, StillStarting
+from rheo_assets.platforms.aws.spark.releases import emr_release
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput
 from tests.platforms.aws.doubles.emr import EmrDouble
 from tests.platforms.aws.doubles.emr_serverless import ServerlessDouble

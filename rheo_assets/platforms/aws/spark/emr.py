@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,17 +12,13 @@ from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.patience import error_code
 from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs
+from rheo_assets.platforms.aws.spark.releases import PYTHON, RELEASE, emr_release, with_release
 from rheo_assets.runner.remote import JOB, TOKEN
 from rheo_assets.runner.task import Task, TaskResult
 
 if TYPE_CHECKING:
     from rheo_assets.platforms.aws.platform import AwsPlatform
 
-RELEASE: Final = "emr-7.9.0"  # Spark 3.5
-PYTHON: Final = "/usr/bin/python3.11"  # /usr/bin/python3 of Amazon Linux 2023 is 3.9, too old for the runner
-# The first release with a Python that the runner can use; emr-7.0 has 3.9, emr-6 has 3.7:
-# https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-release-app-versions-7.x.html
-_OLDEST: Final = (7, 1)
 _TAG_TOKEN: Final = "rheo:token"
 _TAG_TYPE: Final = "rheo:instance-type"
 _TAG_COUNT: Final = "rheo:instance-count"
@@ -218,29 +213,6 @@ def emr_state(cluster: Mapping[str, Any]) -> JobState:
         phase = Phase.LOST
     said = f"{name} ({code})" if code else name
     return JobState(phase, said, reason, _facts(cluster) if phase.has_ended else {})
-
-
-def emr_release(task: Task, release: str, *, brings_python: bool) -> tuple[str, str]:
-    """Returns the release that runs the task, and the one that was asked for.
-
-    Args:
-        task: Its hint `RuntimeConfig` goes before the settings.
-        release: That of the settings.
-        brings_python: Whether the settings see to a Python that the runner can use, whatever the release has.
-    """
-    asked = str(task.hints.get("RuntimeConfig") or release)
-    numbers = re.search(r"(\d+)\.(\d+)", asked)
-    is_old = numbers is not None and (int(numbers[1]), int(numbers[2])) < _OLDEST
-    return (RELEASE if is_old and not brings_python else asked), asked
-
-
-def with_release(result: TaskResult, release: str, asked: str) -> TaskResult:
-    """Returns the result with a word about a release that is not the one asked for."""
-    if release == asked:
-        return result
-    remedy = f"To run on {asked}, give the engine the option python=, a Python of 3.10 or later"
-    told = f"{asked} is too old for the runner: the job ran on {release}. {remedy}"
-    return replace(result, warnings=(*result.warnings, told))
 
 
 def emr_instances(task: Task, settings: EmrSettings) -> tuple[str, int]:
