@@ -92,6 +92,7 @@ def check_capabilities(topology: Topology, platform: Platform) -> list[str]:
                 who = f"{target.title} of '{node.id}'"
                 try:
                     engine = platform.engine(target)
+                    _check_target(target, engine, topology.application)
                 except CapabilityMissing as error:
                     raise CapabilityMissing(f"{who} cannot run here: {error}") from None
                 _check_libraries(target, node.id)
@@ -117,6 +118,13 @@ def _permissions(node: DataNode) -> list[Permission]:
 def _asked_of_roles(node: DataNode) -> str:
     asked = (f"{', '.join(each.action)} on {', '.join(each.resource)}" for each in _permissions(node))
     return f"the role of '{node.id}' must allow {'; '.join(asked)}. Add it to the role: it is not granted from here"
+
+
+def _check_target(target: Target, engine: Engine, application: str) -> None:
+    """Asks an engine that can tell whether it could run this very target: its packages, not its code."""
+    check = getattr(engine, "check_target", None)
+    if check is not None:
+        check(target, application)
 
 
 def _check_libraries(target: Target, node: str) -> None:

@@ -24,7 +24,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from rheo_assets.compute.targets import Target
+from rheo_assets.errors import CapabilityMissing
 from rheo_assets.platforms.local.functions_child import ANSWER, CALL, CANNOT_ANSWER
+from rheo_assets.platforms.local.requirements import refusal, unmet
 from rheo_assets.platforms.local.storage import LocalStorage
 from rheo_assets.runner.disks import full_disk, says_full_disk
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
@@ -62,6 +65,16 @@ class FunctionEngine:
         self._in_s3 = in_s3
         self._environment = dict(environment or {})
 
+    def check_target(self, target: Target, application: str) -> None:  # noqa: ARG002  # asked of every engine
+        """Looks for the packages that a callable requires; activation asks this.
+
+        Raises:
+            CapabilityMissing: One is not installed here. Of another version it may be: a callable sees this Python's.
+        """
+        missing = [each for each in unmet(getattr(target, "requirements", ())) if not each.found]
+        if missing:
+            raise CapabilityMissing(refusal(missing))
+
     def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
         """Runs the task's callable in a child process; see `Engine.run`.
 
@@ -69,6 +82,7 @@ class FunctionEngine:
         """
         if task.lang not in self.langs:
             raise TaskFailure("platform", f"node '{task.node}': inlined Python cannot run {task.lang} code")
+        warnings = () if self._in_s3 else _other_versions(task)  # whoever fills a mirror sees to it
         try:
             output, *_ = [self._storage.path(uri) for uri in _uris(task)]
             output.mkdir(parents=True, exist_ok=True)
@@ -91,8 +105,8 @@ class FunctionEngine:
             warning = (
                 f"node '{task.node}': its callable wrote {COMPLETION_FILE}, which is removed; it is written for you"
             )
-            result = replace(result, warnings=(*result.warnings, warning))
-        return result
+            warnings = (*warnings, warning)
+        return replace(result, warnings=(*result.warnings, *warnings))
 
     def _run(self, task: Task, folder: Path, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
         lifeline, ours = os.pipe()
@@ -203,6 +217,15 @@ class _Child:
         text = line.decode(errors="replace").rstrip("\r")
         self.last.append(text)
         self._log(text)
+
+
+def _other_versions(task: Task) -> tuple[str, ...]:
+    """Returns a warning for each required package of another version; refuses those that are not installed."""
+    lacking = unmet(task.requirements)
+    missing = [each for each in lacking if not each.found]
+    if missing:
+        raise TaskFailure("user", f"node '{task.node}': its callable cannot run here: {refusal(missing)}")
+    return tuple(f"node '{task.node}': its callable ran without {each}" for each in lacking)
 
 
 def _not_started(task: Task, error: Exception) -> TaskFailure:

@@ -6,16 +6,21 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from rheo_assets.compute.targets import Target
+from rheo_assets.errors import CapabilityMissing
 from rheo_assets.platforms.aws.patience import in_words
 from rheo_assets.platforms.local.functions import FunctionEngine
+from rheo_assets.platforms.local.requirements import refusal, unmet
 from rheo_assets.runner.mirror import Mirror
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 if TYPE_CHECKING:
     from rheo_assets.platforms.aws.clients import Clients
     from rheo_assets.platforms.aws.platform import AwsPlatform
+
+_ON_LAMBDA: Final = ", or let Lambda run it: without engine='process', and with a timeout of at most 900 s"
 
 
 def run_function(
@@ -60,11 +65,26 @@ class ProcessFunctions:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
 
+    def check_target(self, target: Target, application: str) -> None:  # noqa: ARG002  # asked of every engine
+        """Looks for the packages that a callable requires; activation asks this.
+
+        Raises:
+            CapabilityMissing: One is not installed here, or in another version.
+        """
+        lacking = unmet(getattr(target, "requirements", ()))
+        if lacking:
+            raise CapabilityMissing(refusal(lacking, _ON_LAMBDA))
+
     def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
         """Runs the callable in a child process of this machine."""
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
+        lacking = unmet(task.requirements)  # again: the machine of a run may be another than that of the activation
+        if lacking:
+            raise TaskFailure(
+                "user", f"{task.node!r}: its callable cannot run beside the run: {refusal(lacking, _ON_LAMBDA)}"
+            )
         environment = self._clients.child_environment()
         try:
             return run_function(task, self._clients.client("s3"), environment, log, cancelled)
