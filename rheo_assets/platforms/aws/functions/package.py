@@ -2,21 +2,89 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from rheo_assets.errors import CapabilityMissing
 from rheo_assets.platforms.aws.package import Package, library_files, package_files, packed
+from rheo_assets.platforms.capabilities import Storage
 
 ENTRY: Final = "rheo_assets.platforms.aws.functions.job"
+PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 _INSTALL_WITHIN: Final = 600.0
 _LAMBDA_PLATFORM: Final = "manylinux2014_x86_64"
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _LARGEST: Final = 250 * 1024 * 1024
+_NO_NETWORK: Final = re.compile(r"connection broken by|Failed to establish a new connection|name resolution")
+_SOME_VERSION: Final = re.compile(r"from versions: (?!none)")
+_TELLING: Final = ("No matching distribution", "Could not find a version")
+_packing = Lock()  # executions of one run ask for the same at once
+
+
+class NoIndex(CapabilityMissing):
+    """Requirements that pip could not even look for: another try may find them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The zip of a function where Lambda takes it from.
+
+    Attributes:
+        digest: The sha256 of it.
+        uri: Where it lies.
+    """
+
+    digest: str
+    uri: str
+
+
+def function_code(requirements: tuple[str, ...], storage: Storage, home: str) -> Code:
+    """Returns the zip of functions with these requirements in an application's bucket; packs it where there is none.
+
+    What came of a set of requirements is noted in the bucket, so that pip is asked once, at activation, and not again
+    in every process that runs something; and what the packages need in turn stays the same.
+
+    Args:
+        requirements: Pinned, as pip reads them.
+        storage: Where the bucket is.
+        home: The URI of the bucket.
+
+    Raises:
+        CapabilityMissing: pip does not find one of them, or all together are larger than Lambda takes.
+    """
+    note = f"{home}/runner/functions/{_identity(requirements)}"
+    with _packing:
+        known = _noted(note, storage, home) if requirements else None
+        if known is not None:
+            return known
+        package = function_package(requirements)
+        code = Code(package.digest, package.upload(storage, home))
+        if requirements:
+            storage.write(note, code.digest.encode())
+        return code
+
+
+def _noted(note: str, storage: Storage, home: str) -> Code | None:
+    try:
+        digest = storage.read(note).decode()
+    except FileNotFoundError:
+        return None
+    uri = f"{home}/runner/{digest}.zip"
+    return Code(digest, uri) if storage.version(uri) is not None else None
+
+
+def _identity(requirements: tuple[str, ...]) -> str:
+    said = json.dumps([sorted(requirements), PYTHON, _LAMBDA_PLATFORM, function_package(()).digest])
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 @cache
@@ -37,14 +105,7 @@ def _installed(requirements: tuple[str, ...]) -> dict[str, bytes]:
     if not requirements:
         return {}
     with tempfile.TemporaryDirectory(prefix="rheo-requirements-") as folder:
-        python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        wanted = ["--platform", _LAMBDA_PLATFORM, "--python-version", python, "--only-binary=:all:", "--target", folder]
-        quiet = ["--quiet", "--disable-pip-version-check", "--no-compile", "--no-input"]
-        command = [sys.executable, "-m", "pip", "install", *quiet, *wanted, "--", *requirements]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_WITHIN, check=False)
-        if done.returncode:
-            told = next((line for line in done.stderr.splitlines() if "ERROR" in line), done.stderr.strip()[-300:])
-            raise CapabilityMissing(f"the requirements {', '.join(requirements)} cannot be packed for Lambda: {told}")
+        _install(requirements, folder)
         files = {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in sorted(Path(folder).rglob("*"))
@@ -57,3 +118,35 @@ def _installed(requirements: tuple[str, ...]) -> dict[str, bytes]:
             "Use InlinedCompute(…, engine='process')"
         )
     return files
+
+
+def _install(requirements: tuple[str, ...], folder: str) -> None:
+    wanted = ["--platform", _LAMBDA_PLATFORM, "--python-version", PYTHON, "--only-binary=:all:", "--target", folder]
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-compile", "--no-input"]
+    command = [sys.executable, "-m", "pip", "install", *quiet, *wanted, "--", *requirements]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_WITHIN, check=False)
+    except subprocess.TimeoutExpired:
+        raise NoIndex(f"{_not_packed(requirements)}: pip took more than {_INSTALL_WITHIN:.0f} s") from None
+    if done.returncode:
+        raise _refused(requirements, done.stderr)
+
+
+def _refused(requirements: tuple[str, ...], told: str) -> CapabilityMissing:
+    """Returns pip's reason; of its many lines the one that says which package it is about."""
+    if _NO_NETWORK.search(told) and not _SOME_VERSION.search(told):
+        return NoIndex(
+            f"{_not_packed(requirements)}: pip does not reach its package index from here. Check the network, or name "
+            "an index that can be reached in PIP_INDEX_URL"
+        )
+    errors = [line.removeprefix("ERROR:").strip() for line in told.splitlines() if line.startswith("ERROR:")]
+    reasons = [line for line in errors if not line.startswith("Ignored the following")]
+    lines = [line for sign in _TELLING for line in reasons if line.startswith(sign)] or reasons
+    return CapabilityMissing(
+        f"{_not_packed(requirements)}: {lines[0] if lines else told.strip()[-300:]}. Name versions that have a wheel "
+        f"for Python {PYTHON} on Linux (x86_64), or use InlinedCompute(…, engine='process')"
+    )
+
+
+def _not_packed(requirements: tuple[str, ...]) -> str:
+    return f"the requirements {', '.join(requirements)} cannot be packed for Lambda"
