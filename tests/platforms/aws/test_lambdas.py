@@ -8,17 +8,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rheo_assets.errors import CapabilityMissing
 from rheo_assets.platforms.aws.functions.lambdas import LambdaFunctions, LambdaSettings
-from rheo_assets.platforms.aws.functions.package import function_package
 from rheo_assets.platforms.aws.functions.process import ProcessFunctions
 from rheo_assets.platforms.aws.jobs.engine import Phase, RemoteEngine
 from rheo_assets.platforms.aws.storage import S3Storage
@@ -194,34 +192,69 @@ def test_one_function_serves_all_callables_of_the_same_requirements(bench: Bench
     assert config["MaximumRetryAttempts"] == 0
 
 
-def wheel(folder: Path) -> None:
-    """Builds a wheel by hand: `toy_words` 1.0."""
-    folder.mkdir()
-    with zipfile.ZipFile(folder / "toy_words-1.0-py3-none-any.whl", "w") as archive:
-        archive.writestr("toy_words.py", "WORD = 'packed'\n")
-        about = "Metadata-Version: 2.1\nName: toy-words\nVersion: 1.0\n"
-        archive.writestr("toy_words-1.0.dist-info/METADATA", about)
-        archive.writestr(
-            "toy_words-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr("toy_words-1.0.dist-info/RECORD", "")
+def within(seconds: float) -> Callable[[], bool]:
+    """Ends what goes on for longer."""
+    since = time.monotonic()
+    return lambda: time.monotonic() > since + seconds
 
 
-def test_pinned_requirements_travel_in_the_package(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wheel(tmp_path / "wheels")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+@pytest.mark.parametrize("operation", ["PutObject", "GetObject"])
+def test_a_role_without_rights_is_told_at_once_with_what_to_allow(bench: Bench, operation: str) -> None:
+    bench.double.forbidden = (operation,)
+    with pytest.raises(TaskFailure) as told:
+        bench.run(bench.task(report), cancelled=within(20))
+    role = bench.service._settings.role
+    assert (told.value.kind, told.value.unresolved) == ("user", False)
+    assert f"runs as the role {role}, which may not use s3://rheo-shop: ClientError:" in told.value.message
+    assert f"when calling the {operation} operation" in told.value.message
+    assert "Allow it s3:GetObject, s3:PutObject" in told.value.message
+    assert bench.double.tokens == []
+    bench.double.forbidden = ()
+    bench.run(bench.task(report))
+    assert bench.double.tokens == ["t-0"]
 
-    def word(inputs: Any, output: Any, params: Any) -> dict[str, Any]:
-        import toy_words
 
-        return {"word": toy_words.WORD}
+def test_a_function_that_cannot_be_imported_is_told_at_once(bench: Bench) -> None:
+    bench.double.lacks = "rheo_assets/runner/inlined.py"
+    with pytest.raises(
+        TaskFailure, match=r"'report': its function rheo-shop-\w+ on Lambda does not start: .*No module"
+    ):
+        bench.run(bench.task(report), cancelled=within(20))
+    bench.double.lacks = "rheo_assets/platforms/aws/functions/process.py"
+    with pytest.raises(TaskFailure, match=r"does not start: Runtime\.ImportModuleError: No module named") as told:
+        bench.run(bench.task(report), cancelled=within(20))
+    assert told.value.kind == "platform"
 
-    assert bench.run(bench.task(word, requirements=("toy-words==1.0",))).metadata["word"] == "packed"
-    with pytest.raises(CapabilityMissing, match=r"no-such-words==2\.0 cannot be packed for Lambda"):
-        function_package(("no-such-words==2.0",))
+
+def test_a_function_is_tried_out_once_in_a_process(bench: Bench) -> None:
+    engine = bench.engine()
+    for token in ("t-0", "t-1"):
+        engine.run(bench.task(report, token=token), print, lambda: False)
+    assert bench.double.calls == {"probe": 1, "invoke": 2}
+
+
+def test_a_function_that_somebody_deleted_is_made_again(bench: Bench) -> None:
+    engine = bench.engine()
+    engine.run(bench.task(report), print, lambda: False)
+    client = bench.world.clients.client("lambda")
+    (function,) = client.list_functions()["Functions"]
+    client.delete_function(FunctionName=function["FunctionName"])
+    for uri in [f"s3://{BUCKET}/runner/{name}" for name in bench.storage.children(f"s3://{BUCKET}/runner")]:
+        bench.storage.delete(uri)
+    engine.run(bench.task(report, token="t-1"), print, lambda: False)
+    assert bench.double.tokens == ["t-0", "t-1"]
+
+
+def test_a_call_that_waits_for_long_says_so_once(bench: Bench) -> None:
+    bench.double.hold.clear()
+    service = LambdaFunctions(bench.world.clients, bench.storage, home, bench.service._settings)
+    service.long_wait = 0.1
+    lines: list[str] = []
+    with pytest.raises(TaskFailure, match="was stopped"):
+        patient(service, slowest=0.2).run(bench.task(report), lines.append, within(4))
+    (line,) = [line for line in lines if "has waited for" in line]
+    assert "'report'" in line
+    assert "Lambda's queue, which keeps it for at most six hours" in line
 
 
 def test_a_process_whose_data_s3_does_not_give_says_so(bench: Bench) -> None:
@@ -230,3 +263,18 @@ def test_a_process_whose_data_s3_does_not_give_says_so(bench: Bench) -> None:
     with pytest.raises(TaskFailure, match="'report': its callable's data on S3: 404") as told:
         engine.run(replace(made, code=f"{made.code}-gone"), print, lambda: False)
     assert told.value.kind == "user"
+
+
+def test_a_process_without_the_required_packages_says_how_to_get_them(bench: Bench) -> None:
+    engine = ProcessFunctions(bench.world.clients)
+    wanted = ("no-such-words==2.0", "boto3==0.1")
+    with pytest.raises(TaskFailure) as told:
+        engine.run(bench.task(report, requirements=wanted), print, lambda: False)
+    assert told.value.kind == "user"
+    assert told.value.message == (
+        "'report': its callable cannot run beside the run: its Python lacks no-such-words==2.0 (it is not installed), "
+        f"boto3==0.1 ({version('boto3')} is installed). Run `pip install no-such-words==2.0 boto3==0.1` here, or let "
+        "Lambda run it: without engine='process', and with a timeout of at most 900 s"
+    )
+    installed = (f"boto3=={version('boto3')}",)
+    engine.run(bench.task(report, requirements=installed), print, lambda: False)

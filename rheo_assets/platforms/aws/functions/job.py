@@ -22,6 +22,8 @@ TASK_FILE: Final = "task.json"
 STARTED_FILE: Final = "started.json"
 CANCEL_FILE: Final = "cancel"
 RESULT_FILE: Final = "result.json"
+PROBE_FILE: Final = "probe.json"
+_PROBED_FILE: Final = "probed.json"
 MESSAGES_FOLDER: Final = "messages"
 _ASK: Final = 5.0  # seconds between two looks whether it is to end
 _RESERVE: Final = 20.0  # seconds that are left for the answer, and for what was written
@@ -67,12 +69,14 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """The function that Lambda calls.
 
     Args:
-        event: `{"folder": "s3://…/jobs/<token>"}`.
+        event: `{"folder": "s3://…/jobs/<token>"}`, or `{"probe": "s3://…/jobs/probe-<name>"}` to try the function out.
         context: Lambda's own.
     """
     import boto3
 
     session = boto3.Session()
+    if "probe" in event:
+        return _probed(Folder(session, event["probe"]))
     folder = Folder(session, event["folder"])
     if not folder.create(STARTED_FILE, json.dumps({"at": datetime.now(UTC).isoformat()})):
         return {"again": True}
@@ -97,6 +101,17 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     channel.close()
     folder.write(RESULT_FILE, json.dumps(answer))
     return {"again": False}
+
+
+def _probed(folder: Folder) -> dict[str, Any]:
+    """Does what a task needs before its callable runs; what is wrong is raised, so that the driver is told."""
+    import cloudpickle  # noqa: F401  # as the child process will
+
+    import rheo_assets.runner.inlined  # noqa: F401
+
+    folder.write(_PROBED_FILE, folder.read(PROBE_FILE))
+    folder.read(_PROBED_FILE)
+    return {"probed": True}
 
 
 def _cancelled(folder: Folder) -> Callable[[], bool]:

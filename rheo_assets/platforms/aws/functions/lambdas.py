@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from rheo_assets.compute.targets import LAMBDA_SECONDS
+from rheo_assets.compute.targets import LAMBDA_SECONDS, Target
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.functions.job import (
     CANCEL_FILE,
@@ -21,36 +17,22 @@ from rheo_assets.platforms.aws.functions.job import (
     STARTED_FILE,
     TASK_FILE,
 )
-from rheo_assets.platforms.aws.functions.package import function_package
+from rheo_assets.platforms.aws.functions.made import LambdaSettings, MadeFunctions
 from rheo_assets.platforms.aws.jobs.engine import JobState, Messages, Phase, RemoteEngine
 from rheo_assets.platforms.aws.jobs.messages import PipesMessages
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
+from rheo_assets.platforms.aws.jobs.watching import Watcher, process_watcher
+from rheo_assets.platforms.aws.patience import Patience
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 if TYPE_CHECKING:
     from rheo_assets.platforms.aws.platform import AwsPlatform
 
-_HANDLER: Final = "rheo_assets.platforms.aws.functions.job.handler"
 _QUEUED_AT_MOST: Final = 6 * 3600.0  # seconds that Lambda keeps an event: its default maximum age
+_LONG: Final = 300.0  # seconds in the queue after which people are told
 _GRACE: Final = 60.0
 _DOLLARS_PER_GB_SECOND: Final = 0.0000166667  # x86, us-east-1: https://aws.amazon.com/lambda/pricing/
-_MADE_WITHIN: Final = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class LambdaSettings:
-    """How functions are made.
-
-    Attributes:
-        role: The ARN of the role that they run as.
-        memory: Megabytes, 128 to 10,240.
-        disk: Megabytes of `/tmp`, where data is worked on, 512 to 10,240.
-    """
-
-    role: str
-    memory: int = 1024
-    disk: int = 2048
 
 
 class LambdaFunctions:
@@ -58,6 +40,10 @@ class LambdaFunctions:
 
     The function itself sees to it that a task runs once: whoever creates the mark that it has started goes on, so that
     a call whose answer was lost may simply be made again.
+
+    A function that vanishes after it has left its mark, as when memory runs out, is found out when its time is over,
+    after 16 minutes. Lambda can write a record of such a call to S3, but only with further rights of the role, and in a
+    place where every failed call of the function had to be read to find the one.
 
     Args:
         clients: Opens the client of Lambda.
@@ -68,6 +54,7 @@ class LambdaFunctions:
 
     title = "Lambda"
     polite_seconds = 5.0
+    long_wait = _LONG
 
     def __init__(
         self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: LambdaSettings
@@ -76,27 +63,36 @@ class LambdaFunctions:
         self._storage = storage
         self._home = home
         self._settings = settings
-        self._made: set[str] = set()
-        self._limits: dict[str, float] = {}
+        self._functions = MadeFunctions(clients, storage, home, settings)
         self._called: dict[str, float] = {}
+        self._queued: set[str] = set()
 
-    def _client(self) -> Any:
-        return self._clients.client("lambda")
+    def check_requirements(self, application: str, requirements: tuple[str, ...]) -> None:
+        """Packs the requirements of a callable, which its execution uses later.
+
+        Raises:
+            CapabilityMissing: They cannot be packed.
+        """
+        if requirements:
+            self._functions.code(application, requirements)
 
     def submit(self, task: Task) -> str:
         """Calls the task's function unless the task has started already; see `JobService.submit`."""
         folder = f"{self._home(task.application)}/jobs/{task.token}"
-        limit = LAMBDA_SECONDS if task.timeout is None else min(task.timeout, LAMBDA_SECONDS)
-        self._limits[folder] = limit
         self._called.setdefault(folder, time.time())
         if self._storage.version(f"{folder}/{STARTED_FILE}") is None:
             self._storage.create(f"{folder}/{TASK_FILE}", task.to_json().encode())
-            name = self._function(task)
-            payload = json.dumps({"folder": folder}).encode()
-            self._clients.client("lambda", repeats=False).invoke(
-                FunctionName=name, InvocationType="Event", Payload=payload
-            )
+            self._call(task, json.dumps({"folder": folder}).encode())
         return folder
+
+    def _call(self, task: Task, payload: bytes) -> None:
+        client = self._clients.client("lambda", repeats=False)
+        name = self._functions.of(task)
+        try:
+            client.invoke(FunctionName=name, InvocationType="Event", Payload=payload)
+        except client.exceptions.ResourceNotFoundException:  # somebody has deleted it
+            self._functions.forget(task, name)
+            client.invoke(FunctionName=self._functions.of(task), InvocationType="Event", Payload=payload)
 
     def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
         """Returns how the calls stand: an asynchronous call has no state of its own, but the folder says it."""
@@ -105,6 +101,7 @@ class LambdaFunctions:
     def _state(self, job: str) -> JobState:
         answer = self._read(job, RESULT_FILE)
         started = self._read(job, STARTED_FILE)
+        self._queued.discard(job)
         if answer is not None:
             seconds = float((answer.get("result") or {}).get("seconds", 0.0))
             phase = Phase.SUCCEEDED if "result" in answer else _PHASES.get(answer["failure"]["kind"], Phase.FAILED)
@@ -113,6 +110,7 @@ class LambdaFunctions:
         if started is None:
             if time.time() - self._called.get(job, time.time()) > _QUEUED_AT_MOST:
                 return JobState(Phase.LOST, "EXPIRED", "Lambda had no room for it for six hours")
+            self._queued.add(job)
             return JobState(Phase.WAITING, "QUEUED")
         age = (datetime.now(UTC) - datetime.fromisoformat(started["at"])).total_seconds()
         if age > LAMBDA_SECONDS + _GRACE:
@@ -140,9 +138,20 @@ class LambdaFunctions:
         region = self._clients.region
         return f"https://{region}.console.aws.amazon.com/lambda/home?region={region}#/functions?f0=true&k0=functionName"
 
-    def messages(self, task: Task, job: str) -> Messages:  # noqa: ARG002  # of the protocol
-        """Returns what the callable prints."""
-        return PipesMessages(self._storage, f"{job}/{MESSAGES_FOLDER}")
+    def messages(self, task: Task, job: str) -> Messages:
+        """Returns what the callable prints, and that it has waited for long."""
+        printed = PipesMessages(self._storage, f"{job}/{MESSAGES_FOLDER}")
+        return _Announced(printed, lambda: self._long_wait(task, job))
+
+    def _long_wait(self, task: Task, job: str) -> str | None:
+        """Returns a line about a call that has been in Lambda's queue for long; the function works, so it may wait."""
+        waited = time.time() - self._called.get(job, time.time())
+        if job not in self._queued or waited <= self.long_wait:
+            return None
+        return (
+            f"{task.node!r} has waited for {waited / 60:.0f} min in Lambda's queue, which keeps it for at most six "
+            "hours: other functions take up the concurrency of the account, or this one's is reserved too low"
+        )
 
     def result(self, task: Task, job: str, state: JobState) -> TaskResult:  # noqa: ARG002  # of the protocol
         """Returns what the function left behind."""
@@ -164,53 +173,54 @@ class LambdaFunctions:
             return None
         return content
 
-    # the function ---------------------------------------------------------------------------------------------
 
-    def _function(self, task: Task) -> str:
-        """Returns the name of the function that runs the task; makes it where there is none."""
-        package = function_package(task.requirements)
-        python = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        identity = json.dumps([package.digest, python, self._settings.role, self._settings.memory, self._settings.disk])
-        name = f"rheo-{task.application[:40]}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-        if name not in self._made:
-            self._make(task, name, python, package.upload(self._storage, self._home(task.application)))
-            self._made.add(name)
-        return name
+class _Announced:
+    """What a job says, and before it, once, what there is to announce; see `Messages`."""
 
-    def _make(self, task: Task, name: str, python: str, code: str) -> None:
-        bucket, _, key = code.removeprefix("s3://").partition("/")
-        client = self._client()
-        # Where another driver was faster: the name says what is in it.
-        with contextlib.suppress(client.exceptions.ResourceConflictException):
-            client.create_function(
-                FunctionName=name,
-                Runtime=python,
-                Role=self._settings.role,
-                Handler=_HANDLER,
-                Code={"S3Bucket": bucket, "S3Key": key},
-                Timeout=int(LAMBDA_SECONDS),
-                MemorySize=self._settings.memory,
-                EphemeralStorage={"Size": self._settings.disk},
-                Description=f"Runs the Python callables of {task.application} (rheo_assets)",
-                Tags={"rheo:application": task.application},
-            )
-        # What failed is tried again by us, as another attempt with another token.
-        client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
-        deadline = time.monotonic() + _MADE_WITHIN
-        while client.get_function_configuration(FunctionName=name).get("State", "Active") == "Pending":
-            if time.monotonic() > deadline:
-                raise TaskFailure("platform", f"{task.node!r}: Lambda does not get its function {name} ready")
-            time.sleep(1)
+    def __init__(self, said: Messages, announcement: Callable[[], str | None]) -> None:
+        self._said = said
+        self._announcement = announcement
+        self._is_made = False
+
+    def read(self) -> Sequence[str]:
+        """Returns the lines that are new since the last look."""
+        line = None if self._is_made else self._announcement()
+        self._is_made = self._is_made or line is not None
+        return [*([line] if line is not None else []), *self._said.read()]
+
+
+class LambdaEngine(RemoteEngine):
+    """Runs callables on Lambda; see `Engine`.
+
+    Args:
+        functions: The service.
+        watcher: Looks at the jobs of all services of this process.
+        patience: How long a call that the service turns away is tried again.
+    """
+
+    def __init__(self, functions: LambdaFunctions, watcher: Watcher, patience: Patience | None = None) -> None:
+        super().__init__(functions, watcher, patience)
+        self._functions = functions
+
+    def check_target(self, target: Target, application: str) -> None:
+        """Packs the requirements of a callable; activation asks this.
+
+        Raises:
+            CapabilityMissing: They cannot be packed.
+        """
+        self._functions.check_requirements(application, getattr(target, "requirements", ()))
 
 
 _PHASES: Final = {"cancelled": Phase.STOPPED, "timeout": Phase.TIMED_OUT, "platform": Phase.LOST}
 
 
-def lambda_engine(platform: AwsPlatform) -> RemoteEngine:
+def lambda_engine(platform: AwsPlatform) -> LambdaEngine:
     """Returns the engine that runs callables on Lambda.
 
     Raises:
         CapabilityMissing: The platform has no role for it.
     """
     otherwise = ", or InlinedCompute(…, engine='process') to run callables beside the Dagster run"
-    return remote_engine(LambdaFunctions, LambdaSettings, "lambda", platform, otherwise)
+    opened = remote_engine(LambdaFunctions, LambdaSettings, "lambda", platform, otherwise)
+    assert isinstance(opened.service, LambdaFunctions)
+    return LambdaEngine(opened.service, process_watcher())

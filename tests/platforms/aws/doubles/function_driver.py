@@ -7,6 +7,7 @@ not this checkout.
 import importlib
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -24,12 +25,41 @@ class Context:
         return self._seconds * 1000
 
 
+def forbid(operations: Sequence[str]) -> None:
+    """Lets AWS refuse operations, as it does where the role of the function has no right to them."""
+    from botocore.client import BaseClient
+    from botocore.exceptions import ClientError
+
+    call = BaseClient._make_api_call
+
+    def checked(client: Any, operation: str, arguments: Any) -> Any:
+        if operation in operations:
+            text = f"User: arn:aws:sts::123456789012:assumed-role/functions/f is not authorized to perform: {operation}"
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": text}}, operation)
+        return call(client, operation, arguments)
+
+    BaseClient._make_api_call = checked
+
+
+def handled(given: Mapping[str, Any]) -> Any:
+    module, _, name = given["handler"].rpartition(".")
+    try:
+        handler = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        error.lambdas = "Runtime.ImportModuleError"  # type: ignore[attr-defined]
+        raise
+    return handler(json.loads(given["event"]), Context(given["seconds"]))
+
+
 def main() -> None:
     given: dict[str, Any] = json.loads(sys.argv[1])
     sys.path.insert(0, given["package"])
-    module, _, name = given["handler"].rpartition(".")
-    answer = getattr(importlib.import_module(module), name)(json.loads(given["event"]), Context(given["seconds"]))
-    print("ANSWER", json.dumps(answer))
+    forbid(given["forbidden"])
+    try:
+        print("ANSWER", json.dumps(handled(given)))
+    except Exception as error:
+        kind = getattr(error, "lambdas", type(error).__name__)
+        print("ERROR", json.dumps({"errorMessage": str(error), "errorType": kind, "stackTrace": []}))
 
 
 if __name__ == "__main__":
