@@ -16,7 +16,7 @@ from typing import Any, Final
 from rheo_assets.platforms.aws.functions.process import run_function
 from rheo_assets.platforms.aws.patience import told
 from rheo_assets.runner.remote_messages import FilesChannel
-from rheo_assets.runner.task import Task, TaskFailure
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 TASK_FILE: Final = "task.json"
 STARTED_FILE: Final = "started.json"
@@ -80,6 +80,18 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     folder = Folder(session, event["folder"])
     if not folder.create(STARTED_FILE, json.dumps({"at": datetime.now(UTC).isoformat()})):
         return {"again": True}
+    try:
+        answer = {"result": json.loads(_run(session, folder, context).to_json())}
+    except TaskFailure as failure:
+        answer = {"failure": json.loads(failure.to_json())}
+    except Exception as error:  # whatever it is: without an answer the driver waits until all time is over
+        answer = {"failure": json.loads(TaskFailure("platform", f"its Lambda failed: {told(error)}").to_json())}
+    folder.write(RESULT_FILE, json.dumps(answer))
+    return {"again": False}
+
+
+def _run(session: Any, folder: Folder, context: Any) -> TaskResult:
+    """Runs the task of the folder, which says there what its callable prints."""
     task = Task.from_json(folder.read(TASK_FILE))
     left = context.get_remaining_time_in_millis() / 1000 - _RESERVE
     limited = replace(task, timeout=left if task.timeout is None else min(task.timeout, left))
@@ -91,16 +103,9 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         channel.write_message({"__dagster_pipes_version": "0.1", "method": "log_external_stream", "params": params})
 
     try:
-        result = run_function(limited, session.client("s3"), {}, log, _cancelled(folder))
-        answer = {"result": json.loads(result.to_json())}
-    except TaskFailure as failure:
-        answer = {"failure": json.loads(failure.to_json())}
-    except Exception as error:
-        text = f"{task.node!r}: its Lambda failed: {told(error)}"
-        answer = {"failure": json.loads(TaskFailure("platform", text).to_json())}
-    channel.close()
-    folder.write(RESULT_FILE, json.dumps(answer))
-    return {"again": False}
+        return run_function(limited, session.client("s3"), {}, log, _cancelled(folder))
+    finally:
+        channel.close()
 
 
 def _probed(folder: Folder) -> dict[str, Any]:
