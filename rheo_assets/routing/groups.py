@@ -303,8 +303,15 @@ class NodeGroups:
             if group.tips is not None:
                 self._index(group)
 
-    def resume(self, group: TriggerGroup, unready: set[Key]) -> bool:
-        """Solves a recorded group under the present declaration; returns whether it still stands."""
+    def mark_of(self, group: TriggerGroup) -> str:
+        """Returns what `resume` wants to know of a recorded group's needs."""
+        return self._needs.mark(group)
+
+    def resume(self, group: TriggerGroup, unready: set[Key], mark: str) -> bool:
+        """Solves a recorded group under the present declaration; returns whether it still stands.
+
+        Where it needs other partitions than when it was recorded, all of them are looked for again.
+        """
         complete = len(group.received) == len(self._plain)
         try:
             solution = self.node.linkage.solve(group.received, allow_guesses=complete)
@@ -319,6 +326,9 @@ class NodeGroups:
             return False
         self._needs.note_nearest(group)
         group.unready = unready & self._needs.ranged(group)
+        if mark != self._needs.mark(group) and not self._needs.note(group):
+            return False
+        group.unready -= self.injected
         self._fresh.update(dict.fromkeys(group.unready | self._needs.nearest(group)))
         return True
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.group import Key, TriggerGroup
 
@@ -61,6 +63,11 @@ class Needs:
             if alias in group.tips
             for partition in self._inputs[alias].partitions(group.tips[alias])
         }
+
+    def mark(self, group: TriggerGroup) -> str:
+        """Returns a short text that differs where the group's range-checked partitions do; empty for none."""
+        needed = sorted(map(repr, self.ranged(group)))
+        return blake2b("\n".join(needed).encode(), digest_size=6).hexdigest() if needed else ""
 
     def nearest(self, group: TriggerGroup) -> set[Key]:
         """Returns the partitions among which a group's nearest inputs choose."""

@@ -80,6 +80,7 @@ def _dump_group(state: NodeGroups, topology: Topology, group: TriggerGroup) -> d
         "identities": group.identities,
         "unready": _dump_keys(topology, group.unready),
         "found": _dump_keys(topology, group.found),
+        "needs": state.mark_of(group),
     }
 
 
@@ -204,7 +205,7 @@ def _read_group(state: NodeGroups, topology: Topology, item: dict[str, Any]) -> 
         group.received[alias] = partition
     group.identities = dict(item["identities"])
     group.found = _read_keys(topology, item["found"])
-    if not state.resume(group, _read_keys(topology, item["unready"])):
+    if not state.resume(group, _read_keys(topology, item["unready"]), item.get("needs", "")):
         return None
     return group
 

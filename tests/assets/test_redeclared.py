@@ -94,6 +94,54 @@ def test_what_was_about_to_run_runs_with_an_input_that_the_node_got_since(root: 
     assert execution.inputs == {"x": [(DAY,)], "also": [(DAY,)]}
 
 
+def _longer(app: Application) -> dict[str, Any]:
+    return {"x": S3(app, "x", "day"), "y": S3(app, "y", "day")[:-4].ref.range_check(True)}
+
+
+def _checked(app: Application) -> dict[str, Any]:
+    other = S3(app, "z", "day")[:-2].ref.range_check(True)
+    return {"x": S3(app, "x", "day"), "y": S3(app, "y", "day")[:-2].ref.range_check(True), "z": other}
+
+
+def _without_z(app: Application) -> dict[str, Any]:
+    return {"x": S3(app, "x", "day"), "y": S3(app, "y", "day")[:-2].ref.range_check(True)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "missing"),
+    [
+        pytest.param(_without_z, _longer, {"y": ["2023-12-30", "2023-12-29"]}, id="a longer range"),
+        pytest.param(_without_z, _checked, {"z": [DAY, "2023-12-31"]}, id="one more range"),
+        pytest.param(
+            lambda app: {**_without_z(app), "z": S3(app, "z", "day")}, _without_z, {}, id="one event less to wait for"
+        ),
+    ],
+)
+def test_a_group_that_waits_looks_for_all_that_its_node_needs_now(
+    root: Path, app: Application, before: Any, after: Any, missing: dict[str, list[str]]
+) -> None:
+    node(app, "made", before(app))
+    app.activate()
+    app.process(app["x"][DAY])
+    assert len(app.pending("made")) == 1
+    later = redeclared(root)
+    made = node(later, "made", after(later))
+    later.activate()
+    later.settle(SETTLE_SECONDS)
+    assert later.history(made) == [], "nothing of y is there"
+    for day in (DAY, "2023-12-31"):
+        file(later, later["y"][day])
+    later.settle(SETTLE_SECONDS)
+    for name, days in missing.items():
+        assert later.history(made) == []
+        for day in days:
+            file(later, later[name][day])
+        later.settle(SETTLE_SECONDS)
+    (execution,) = later.history(made)
+    assert execution.status == "COMPLETED"
+    assert set(execution.missing) <= {"x"}, "its event brought no data"
+
+
 def test_a_run_that_was_asked_for_under_another_declaration_says_so(root: Path, app: Application) -> None:
     x = S3(app, "x", "day")
     made = node(app, "made", [x])

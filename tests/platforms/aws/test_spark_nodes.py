@@ -80,7 +80,9 @@ def test_activation_tells_what_a_role_must_allow(
 
 def test_jobs_without_a_role_are_refused_with_what_to_do(world: World) -> None:
     for engine in ("glue", "emr", "emr_serverless"):
-        with pytest.raises(CapabilityMissing, match=r"need an IAM role: set RHEO_ROLE to its ARN, or say AwsPlatform\(role="):
+        with pytest.raises(
+            CapabilityMissing, match=r"need an IAM role: set RHEO_ROLE to its ARN, or say AwsPlatform\(role="
+        ):
             platform(world).engine(Batch("output = 1", "PYTHON", engine=engine))
 
 
