@@ -37,6 +37,14 @@ class Readiness:
                 _log.warning("a partition of '%s' is never ready: %s", signal.id, error)
             return False
 
+    def was_written_since(self, signal: Signal, partition: Partition, moment: float) -> bool:
+        """Returns whether the partition's completion file is newer than a moment, epoch seconds; of others False."""
+        if not isinstance(signal, DataNode | ExternalData) or signal.protocol is None:
+            return False
+        folder = self.folder(signal, partition)
+        found = (self._storage.modified(f"{folder}/{name}") for name in signal.protocol.files)
+        return any(at is not None and at > moment for at in found)
+
     def folder(self, signal: DataNode | ExternalData, partition: Partition) -> str:
         """Returns the URI of the folder that is read for a partition."""
         return folder_of(self._storage, signal, partition)

@@ -214,12 +214,12 @@ class NodeGroups:
         while (expiry := self.next_expiry()) is not None and expiry <= now:
             self._drop(self.groups[self._ages[0][1]], "expired")
 
-    def emit(self, turn: int, is_held: Callable[[Partition], bool]) -> list[Trigger]:
+    def emit(self, turn: int, is_held: Callable[[TriggerGroup], bool]) -> list[Trigger]:
         """Takes out the runnable groups, oldest first, and returns what is to be executed.
 
         Args:
             turn: The position of the turn.
-            is_held: Whether a plan holds an output partition, so that its group is absorbed.
+            is_held: Whether a plan holds a group's output, so that the group is absorbed.
         """
         triggers = []
         for number in sorted(self.runnable):  # not as they became ready: a restored driver knows the numbers only
@@ -228,7 +228,7 @@ class NodeGroups:
             assert group.tips is not None
             nearest = group.chosen(self.sources)
             assert nearest is not None
-            if is_held(group.output):
+            if is_held(group):
                 self._drop(group, "absorbed")
                 continue
             if group.output in self.in_flight or group.output in self.unrouted:

@@ -117,6 +117,11 @@ class Unrouted:
     owner: str
 
 
+def planned_id(plan: str, node_id: str, partition: Partition) -> str:
+    """Returns the id of one of a plan's executions."""
+    return str(uuid5(NAMESPACE_URL, f"rheo:{plan}|{node_id}|{partition!r}"))
+
+
 Entry = Event | Turn | PlanOpened | PlanClosed | Began | Ended
 
 

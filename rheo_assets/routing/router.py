@@ -11,9 +11,20 @@ from functools import partial
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
 from rheo_assets.nodes import DataNode
-from rheo_assets.routing.group import Key
+from rheo_assets.routing.group import Key, TriggerGroup
 from rheo_assets.routing.groups import NodeGroups
-from rheo_assets.routing.journal import Began, Ended, Entry, Event, PlanClosed, PlanOpened, Trigger, Turn, Unrouted
+from rheo_assets.routing.journal import (
+    Began,
+    Ended,
+    Entry,
+    Event,
+    PlanClosed,
+    PlanOpened,
+    Trigger,
+    Turn,
+    Unrouted,
+    planned_id,
+)
 from rheo_assets.topology import Topology
 
 _log = logging.getLogger("rheo_assets")
@@ -36,6 +47,8 @@ class Router:
         dirty: The ids of the nodes whose state has changed since it was saved.
         plans_changed: Whether the open plans have.
         ended: How many ends of executions it has folded in.
+        absorbed: For each open plan the partitions for which it has absorbed what others than itself reported, as far
+            as this router has folded it in itself. A hint for who closes the plan; no decision hangs on it.
     """
 
     def __init__(
@@ -50,6 +63,7 @@ class Router:
         self.plans = dict(plans or {})
         self.plans_changed = False
         self.ended = 0
+        self.absorbed: dict[str, set[Key]] = {}
         self.active: set[str] = set()
         self.runnable: set[str] = set()
         self.busy: set[str] = set()
@@ -97,6 +111,7 @@ class Router:
             self.plans_changed = True
         elif isinstance(entry, PlanClosed):
             self.plans_changed |= self.plans.pop(entry.plan, None) is not None
+            self.absorbed.pop(entry.plan, None)
         elif isinstance(entry, Began) and entry.node in self.topology.data_nodes:
             for state in self._touch(entry.node, entry.position):
                 state.began(entry)
@@ -165,8 +180,20 @@ class Router:
             expired.append(node_id)
         return expired
 
-    def _is_held(self, node_id: str, partition: Partition) -> bool:
-        return any(partition in plan.holds.get(node_id, ()) for plan in self.plans.values())
+    def _is_held(self, node_id: str, group: TriggerGroup) -> bool:
+        assert group.output is not None
+        holder = next((plan for plan in self.plans.values() if group.output in plan.holds.get(node_id, ())), None)
+        if holder is not None and not self._is_pushed_by(holder, node_id, group):
+            self.absorbed.setdefault(holder.plan, set()).add((node_id, group.output))
+        return holder is not None
+
+    def _is_pushed_by(self, plan: PlanOpened, node_id: str, group: TriggerGroup) -> bool:
+        """Returns whether a group's events are the plan's own outputs."""
+        sources = self.groups(node_id).sources
+        return all(
+            group.identities[alias] == planned_id(plan.plan, sources[alias], tip)
+            for alias, tip in group.received.items()
+        )
 
     # what a driver asks ---------------------------------------------------------------------------------------
 

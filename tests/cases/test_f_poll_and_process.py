@@ -351,6 +351,30 @@ def test_a_push_that_would_start_a_partition_of_a_running_plan_is_absorbed(
     assert ran(app, n) == ["2022-01-03"]
 
 
+def test_data_that_is_written_again_after_a_plan_has_read_it_runs_again_when_the_plan_ends(
+    app: Application, gate: Gate, beside: Callable[..., threading.Thread]
+) -> None:
+    """§5.6 and §6: what a plan holds is absorbed, and yet what it has not read runs."""
+    x = S3(app, "x", "day")
+    first = node(app, "first", [x])
+    last = node(app, "last", [first[:-2]], compute_targets=[gate.target()])
+    app.activate()
+    for day in ("2022-01-02", "2022-01-03"):
+        file(app, x[day])
+    gate.open("2022-01-02")  # which the plan does not hold
+    running = beside(app.execute, last["2022-01-03"], recursive=True)
+    gate.await_start("2022-01-03")
+    file(app, x["2022-01-03"], b"newer")
+    app.tick()
+    gate.open("2022-01-03")
+    running.join()
+    app.settle(60)
+    assert sorted(ran(app, first)) == ["2022-01-02", "2022-01-03", "2022-01-03"], "what it had read does not run again"
+    assert ran(app, last).count("2022-01-03") == 2
+    cycle(app)
+    assert len(ran(app, first)) == 3
+
+
 def test_kill_ends_a_running_execution(app: Application, gate: Gate, beside: Callable[..., threading.Thread]) -> None:
     """§6: kill."""
     x = S3(app, "x", "day")

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from rheo_assets.assets.ownership.owners import Owner
 from rheo_assets.dimensions import Partition
@@ -91,8 +90,3 @@ class PlanRun:
             stages.append(PlannedStage(node, tuple(node.spec.read(v) for v in item["partitions"]), tips))
         owner = Owner.of_text(fields["owner"]) if fields["owner"] is not None else None
         return cls(fields["id"], fields["target"], tuple(stages), owner)
-
-
-def planned_id(plan: str, node: DataNode, partition: Partition) -> str:
-    """Returns the id of one of a plan's executions."""
-    return str(uuid5(NAMESPACE_URL, f"rheo:{plan}|{node.id}|{partition!r}"))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rheo_assets.assets.driving.driver import Driver
-from rheo_assets.assets.driving.plan_runs import PlannedStage, PlanRun, planned_id
+from rheo_assets.assets.driving.plan_runs import PlannedStage, PlanRun
 from rheo_assets.assets.eventlog.history import History
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import ExecutionFailed, NotReady
@@ -20,6 +20,9 @@ from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
 from rheo_assets.planning.execution import injected_tips, unmet
 from rheo_assets.planning.plan import Tips
+from rheo_assets.planning.reading import recorded_tips
+from rheo_assets.routing.group import Key
+from rheo_assets.routing.journal import planned_id
 from rheo_assets.runner.execution import Request, recorded_success
 
 _log = logging.getLogger("rheo_assets")
@@ -116,19 +119,37 @@ class Plans:
     def _finish(self, run: PlanRun) -> None:
         with self.driver.lock:
             self.driver.turn()  # what the plan's own outputs pushed is absorbed while the plan still holds it
+            absorbed = self.driver.router.absorbed.get(run.id, set())
             self.driver.journal.close_plan(run.id)
             for node, partition, tips in self._walk(run).postponed:
                 self._leave_waiting(run, node, partition, tips)
+            for key in sorted(absorbed, key=repr):
+                self._run_again(run, key)
             self.driver.fold()
         self._walks.pop(run.id, None)
         self._storage.delete(f"{self._prefix}/{run.id}.json")
 
     def _leave_waiting(self, run: PlanRun, node: DataNode, partition: Partition, tips: Tips) -> None:
-        if self.driver.binding.claims.newest(planned_id(run.id, node, partition)) is not None:
+        if self.driver.binding.claims.newest(planned_id(run.id, node.id, partition)) is not None:
             return  # another driver found it ready
         for alias, view in node.inputs.items():
             if view.needs_event:
                 self.driver.journal.inject(view.node.id, tips[alias], f"plan:{run.id}:{node.id}:{alias}", node.id)
+
+    def _run_again(self, run: PlanRun, key: Key) -> None:
+        """Reports again what was absorbed and had been written anew after the plan's own execution read it."""
+        node_id, partition = key
+        node = self._topology.data_nodes[node_id]
+        execution = self.history.ended_as(node, {partition: planned_id(run.id, node_id, partition)}).get(partition)
+        if execution is None or execution.status != Status.COMPLETED or execution.started is None:
+            return
+        tips, started = recorded_tips(node, execution.inputs), execution.started.timestamp()
+        events = {alias: tips[alias] for alias, view in node.inputs.items() if view.needs_event and alias in tips}
+        written_since = self.driver.binding.readiness.was_written_since
+        if any(written_since(node.inputs[alias].node, tip, started) for alias, tip in events.items()):
+            for alias, tip in events.items():
+                identity = f"plan:{run.id}:again:{node_id}:{'/'.join(node.spec.render(partition))}:{alias}"
+                self.driver.journal.inject(node.inputs[alias].node.id, tip, identity, node_id)
 
     def left(self) -> list[PlanRun]:
         """Returns the recorded plans that no live process of their own carries out."""
@@ -180,7 +201,7 @@ class Plans:
         """Returns the executions of a node that open plans have not ended yet: their ids by partition."""
         with self.driver.lock:
             held = {
-                held: planned_id(name, node, held)
+                held: planned_id(name, node.id, held)
                 for name, plan in self.driver.router.plans.items()
                 for held in plan.holds.get(node.id, ())
                 if partition is None or held == partition
@@ -250,11 +271,11 @@ class Plans:
         return self._walks.setdefault(run.id, _Walk())
 
     def _ended(self, run: PlanRun, stage: PlannedStage) -> Mapping[Partition, Execution]:
-        return self.history.ended_as(stage.node, {p: planned_id(run.id, stage.node, p) for p in stage.partitions})
+        return self.history.ended_as(stage.node, {p: planned_id(run.id, stage.node.id, p) for p in stage.partitions})
 
     def _is_busy(self, run: PlanRun, stage: PlannedStage) -> bool:
         """Whether partitions of a stage run that were started before the plan held it: none runs twice at once."""
-        mine = {p: planned_id(run.id, stage.node, p) for p in stage.partitions}
+        mine = {p: planned_id(run.id, stage.node.id, p) for p in stage.partitions}
         if not self.driver.is_paused():
             with self.driver.lock:
                 if mine.keys() & self.driver.router.groups(stage.node.id).in_flight.keys():
@@ -269,7 +290,7 @@ class Plans:
 
     def _request(self, run: PlanRun, stage: PlannedStage, partition: Partition, walk: _Walk) -> Request | None:
         node, binding = stage.node, self.driver.binding
-        identity = planned_id(run.id, node, partition)
+        identity = planned_id(run.id, node.id, partition)
         if binding.readiness.is_ready(node, partition):
             if recorded_success(node, partition, identity, binding.platform) is not None:
                 # Its process died before it could report: the body does only that, whatever has become of the inputs.
