@@ -9,7 +9,7 @@ from rheo_assets.errors import NotActivated
 from rheo_assets.executions import Execution
 from rheo_assets.materialize import paths_of
 from rheo_assets.running import Running
-from rheo_assets.signals import View, as_view
+from rheo_assets.signals import View, as_view, check_own
 from rheo_assets.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ class Looking:
         """Returns executions, oldest first."""
         from rheo_assets.assets.inspect import history
 
-        node_id, session = self._space.id_of(node), self._running.looking()
+        node_id, session = self._space.id_of(node, "history"), self._running.looking()
         return history(session, node_id) if session is not None else []
 
     def pending(self, node: Any) -> list[PendingGroup]:
         """Returns the trigger groups that wait."""
         from rheo_assets.assets.inspect import pending
 
-        node_id, session = self._space.id_of(node), self._running.looking()
+        node_id, session = self._space.id_of(node, "pending"), self._running.looking()
         return pending(session, node_id) if session is not None else []
 
     def why(self, view: Any) -> Reason:
@@ -54,21 +54,24 @@ class Looking:
     def materialize(self, view: Any, values: Sequence[Any] | None) -> list[str]:
         """Returns the paths of a view."""
         storage = self._space.platform.storage
-        return [storage.location(uri) for uri in paths_of(storage, self._present(view), values)]
+        return [storage.location(uri) for uri in paths_of(storage, self._present(view, "materialize"), values)]
 
     def load_data(self, view: Any, values: Sequence[Any] | None) -> Any:
         """Returns the data of a view."""
         from rheo_assets.assets.loading import load_data
 
-        return load_data(self._space.platform, as_view(self._present(view)), values)
+        return load_data(self._space.platform, as_view(self._present(view, "load_data")), values)
 
     def preview_data(self, view: Any, limit: int, columns: Sequence[str] | None) -> None:
         """Prints the first rows of a view."""
         from rheo_assets.assets.loading import preview_data
 
-        preview_data(self._space.platform, as_view(self._present(view)), limit, columns)
+        preview_data(self._space.platform, as_view(self._present(view, "preview_data")), limit, columns)
 
-    def _present(self, view: Any) -> View:
-        """Returns a view of the node as it is declared now."""
-        known = as_view(view)
-        return View(self._space.known(known.node.id), known.constraints) if isinstance(view, View) else known
+    def _present(self, view: Any, verb: str) -> View:
+        """Returns a view of the node as it is declared now; a bare node is taken as it is."""
+        asked = as_view(view)
+        if isinstance(view, View):
+            return View(self._space.known_of(view, verb), asked.constraints)
+        check_own(asked.node, self._space.name, f"{verb}({asked.node.id})")
+        return asked

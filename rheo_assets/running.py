@@ -89,8 +89,8 @@ class Running:
         """Injects an event."""
         session = self.active("process")
         view = as_view(event)
-        signal = self._space.known(view.node.id)
-        session.process(signal, view.tip("process"), self._space.id_of(route), event_id)
+        signal = self._space.known_of(view, "process")
+        session.process(signal, view.tip("process"), self._space.id_of(route, "process"), event_id)
 
     def execute(self, target: Any, inputs: Any, wait: bool, recursive: bool, tree: bool, progress: bool | None) -> str:
         """Executes an output partition and returns its path."""

@@ -257,6 +257,20 @@ class View(Subscriptable):
         return f"<View {self} of {self.node.application}>"
 
 
+def check_own(signal: Signal, application: str, subject: str) -> None:
+    """Checks that a node is one of an application: its id alone could be that of another one there.
+
+    Raises:
+        DeclarationError: It is a node of another application.
+    """
+    if signal.application != application:
+        raise DeclarationError(
+            subject,
+            f"is a node of '{signal.application}', not of '{application}'",
+            f"Call it on that application, or declare the node in '{application}', too",
+        )
+
+
 def as_view(signal: object) -> View:
     """Returns the view of a node or view.
 

@@ -15,7 +15,7 @@ from rheo_assets.errors import DeclarationError, KeyTaken, UnknownNode
 from rheo_assets.nodes import DataNode, check_id
 from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.platforms.choosing import chosen_platform
-from rheo_assets.signals import Signal, as_view
+from rheo_assets.signals import Signal, as_view, check_own
 from rheo_assets.topology import Topology
 
 _YEARS_LISTED = 3
@@ -124,20 +124,26 @@ class Workspace:
         state = self.platform.storage.location(f"s3://{self.platform.bucket(self.name)}/state")
         raise UnknownNode(self.name, node_id, known, state)
 
-    def id_of(self, node: Any) -> str | None:
+    def id_of(self, node: Any, verb: str) -> str | None:
         """Returns the id of a known node that is given by itself or by its id; None for None."""
-        return None if node is None else self.known(getattr(node, "id", node)).id
+        if node is None:
+            return None
+        return (self.known_of(node, verb) if isinstance(node, Signal) else self.known(node)).id
+
+    def known_of(self, target: Any, verb: str) -> Signal:
+        """Returns the node of this application that a view is of, as it is declared now.
+
+        Raises:
+            DeclarationError: It is of another application.
+            UnknownNode: There is no such node any more.
+        """
+        asked = as_view(target).node
+        check_own(asked, self.name, f"{verb}({asked.id})")
+        return self.known(asked.id)
 
     def own(self, target: Any, verb: str) -> DataNode:
         """Returns the data node of this application that a view is of."""
-        asked = as_view(target).node
-        if asked.application != self.name:
-            raise DeclarationError(
-                f"{verb}({asked.id})",
-                f"is a node of '{asked.application}', not of '{self.name}'",
-                f"Call it on that application, or declare the node in '{self.name}', too",
-            )
-        node = self.known(asked.id)
+        node = self.known_of(target, verb)
         if not isinstance(node, DataNode):
             raise DeclarationError(
                 f"{verb}({node.id})",

@@ -11,7 +11,7 @@ from rheo_assets.filters import Window
 from rheo_assets.nodes import DataNode
 from rheo_assets.planning.plan import Execution, Tips
 from rheo_assets.planning.reading import check_partition, tips_for
-from rheo_assets.signals import Signal, View, as_view
+from rheo_assets.signals import Signal, View, as_view, check_own
 
 Given = Mapping[str, Signal | View] | Iterable[Signal | View] | Signal | View
 
@@ -79,6 +79,7 @@ def _named_tip(node: DataNode, alias: str, view: View) -> Partition:
         raise DeclarationError(
             f"execute({node.id}, inputs=...)", f"it has no input '{alias}'", f"Its inputs are {sorted(node.inputs)}"
         )
+    check_own(view.node, node.application, f"execute({node.id}, inputs={view.node.id})")
     if node.inputs[alias].node.id != view.node.id:
         raise Contradiction(f"input '{alias}' of '{node.id}' is '{node.inputs[alias].node.id}', not '{view.node.id}'")
     tip = view.tip("execute(inputs=...)")
@@ -88,6 +89,7 @@ def _named_tip(node: DataNode, alias: str, view: View) -> Partition:
 
 
 def _check_is_input(node: DataNode, view: View) -> None:
+    check_own(view.node, node.application, f"execute({node.id}, inputs={view.node.id})")
     if all(own.node.id != view.node.id for own in node.inputs.values()):
         raise Contradiction(
             f"'{view.node.id}' is not an input of '{node.id}', which reads {sorted(n.id for n in node.parents)}"

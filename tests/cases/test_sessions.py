@@ -241,3 +241,32 @@ def test_activation_says_which_engine_runs_which_node(root: Path, capsys: pytest
         "app: Athena (here: DuckDB) runs report",
     ]
     assert told.out == ""
+
+
+def test_a_node_of_another_application_is_not_taken_for_ones_own_of_the_same_id(
+    new_app: Callable[[str], Application],
+) -> None:
+    one, two = new_app("one"), new_app("two")
+    made = {app: node(app, "n", [S3(app, "x", "day")]) for app in (one, two)}
+    two.activate()
+    n, x = made[one], one["x"]
+    for call in (
+        lambda: two.process(x["2024-02-29"]),
+        lambda: two.process(two["x"]["2024-02-29"], target_route_id=n),
+        lambda: two.execute(two["n"]["2024-02-29"], inputs=[x["2024-02-29"]]),
+        lambda: two.execute(two["n"]["2024-02-29"], inputs={"x": x["2024-02-29"]}),
+        lambda: two.validate(two["n"]["2024-02-29"], inputs=x["2024-02-29"]),
+        lambda: two.history(n),
+        lambda: two.pending(n),
+        lambda: two.materialize(n["2024-02-29"]),
+        lambda: two.materialize(n),
+        lambda: two.load_data(n["2024-02-29"]),
+        lambda: two.preview_data(n["2024-02-29"]),
+    ):
+        with pytest.raises(
+            ValueError, match=r"[nx].*\): is a node of 'one', not of 'two'\. Call it on that application"
+        ):
+            call()
+    assert two.history() == []
+    two.process(two["x"]["2024-02-29"], target_route_id=made[two])
+    assert [len(two.history(given)) for given in ("n", made[two])] == [1, 1]
