@@ -145,13 +145,24 @@ class NotActivated(RheoError, RuntimeError):  # noqa: N818
 
 
 class NotReady(RheoError, RuntimeError):  # noqa: N818
-    """An execution that could not be started because inputs are not ready."""
+    """An execution that could not be started because inputs are not ready, or, as `never` says, never can be."""
 
-    def __init__(self, node: str, partition: Sequence[str], waiting_for: Sequence[str]) -> None:
-        remedy = "Land or build them, or call execute(..., recursive=True) to build those that are nodes"
-        super().__init__(
-            f"{subscripted(node, partition)} could not be started: not ready: {listed(waiting_for)}. {remedy}"
-        )
+    def __init__(
+        self,
+        node: str,
+        partition: Sequence[str],
+        waiting_for: Sequence[str],
+        never: str | None = None,
+        is_recursive: bool = False,
+    ) -> None:
+        why = never or f"not ready: {listed(waiting_for)}"
+        if never:
+            remedy = "Execute a later partition, or leave range_check out"
+        elif is_recursive:
+            remedy = "Land or build them"
+        else:
+            remedy = "Land or build them, or call execute(..., recursive=True) to build those that are nodes"
+        super().__init__(f"{subscripted(node, partition)} could not be started: {why}. {remedy}")
         self.node = node
         self.partition = tuple(partition)
         self.waiting_for = tuple(waiting_for)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction, DeclarationError, Undetermined, listed
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
-from rheo_assets.planning.execution import unmet
+from rheo_assets.planning.execution import injected_tips, never_ready, unmet
 from rheo_assets.routing.group import TriggerGroup
 from rheo_assets.routing.groups import NodeGroups
 
@@ -92,7 +92,7 @@ class Reason:
         sentences: The explanation.
         executions: What ran.
         groups: What waits.
-        unready: What `execute` would wait for.
+        unready: What is not ready, so that `execute` would be refused.
     """
 
     partition: str
@@ -135,7 +135,7 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
         sentences, unready = [*sentences, f"it will never run: {impossible}"], ()
     elif not (active or groups or is_held_up or is_done):
         sentences += _starts(session, node, partition, is_new=not ended)
-        sentences += [f"execute() would wait for {text}" for text in unready]
+        sentences += _refused(node, partition, unready)
     if is_held_up:
         status = str(Status.QUEUED)
     elif active or (ended and not groups):
@@ -225,17 +225,23 @@ def _impossible(node: DataNode, partition: Partition) -> str | None:
         return None
     except Contradiction as error:
         return str(error)
-    for alias, view in node.inputs.items():
-        before = [p for p in view.partitions(tips[alias]) if view.checks_range and not view.node.spec.can_exist(p)]
-        if before:
-            return f"input '{alias}' needs {view.node.describe(before[0])}, which lies before the first there is"
-    return None
+    return never_ready(node, tips)
+
+
+def _refused(node: DataNode, partition: Partition, unready: Sequence[str]) -> list[str]:
+    """Returns why `execute` would start nothing now."""
+    try:
+        node.linkage.resolve_output(partition)
+    except Undetermined as error:
+        return [f"execute() would be refused: {error}"]
+    return [f"execute() would be refused until {text} is ready" for text in unready]
 
 
 def _unready(session: Session, node: DataNode, partition: Partition) -> tuple[str, ...]:
+    """Returns what `execute` would report as not ready."""
     try:
         tips = node.linkage.resolve_output(partition)
     except (Undetermined, Contradiction) as error:
         return (str(error),)
-    conditions = unmet(node, tips, session.binding.is_ready)
+    conditions = unmet(node, tips, session.binding.is_ready, injected_tips(node, tips))
     return tuple(conditions.waiting_for(node))

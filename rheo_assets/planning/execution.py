@@ -200,6 +200,20 @@ def unmet(
     return Conditions(tuple(unready), lacking, nearest)
 
 
+def never_ready(node: DataNode, tips: Tips) -> str | None:
+    """Returns what a range-checked input needs that can never be there, None where all of it can."""
+    for alias, view in node.inputs.items():
+        if not (view.checks_range and view.node.holds_data):
+            continue
+        before = next((p for p in view.partitions(tips[alias]) if not view.node.spec.can_exist(p)), None)
+        if before is not None:
+            lacking = view.node.describe(before)
+            return (
+                f"input '{alias}' needs {lacking}, which lies before the `min` of '{view.node.id}': it is never ready"
+            )
+    return None
+
+
 def injected_tips(node: DataNode, tips: Tips) -> frozenset[Execution]:
     """Returns the tips of the plain inputs: `execute` counts them as arrived."""
     return frozenset((view.node.id, tips[alias]) for alias, view in node.inputs.items() if view.needs_event)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rheo_assets import Application, LocalPlatform
-from tests.cases.topologies import S3, STRING, file, node
+from tests.cases.topologies import S3, STRING, file, node, spec
 
 DAY, NEXT = "2024-01-02", "2024-01-03"
 
@@ -86,3 +86,45 @@ def test_a_wrong_time_or_number_is_told_and_a_naive_time_is_utc(app: Application
     app.tick(later(3700).replace(tzinfo=None))
     app.settle(60)
     assert len(app.history(made)) == 1
+
+
+def test_why_says_what_execute_would_be_refused_for_without_the_tips_of_plain_inputs(app: Application) -> None:
+    x = S3(app, "x", "region", "day")
+    made = node(app, "made", [x["*"][:-2].range_check(True)])
+    app.activate()
+    reason = app.why(made["NA"]["2024-03-09"])
+    with pytest.raises(RuntimeError) as refused:
+        app.validate(made["NA"]["2024-03-09"])
+    assert reason.unready == refused.value.waiting_for == ("x[NA][2024-03-08]",)  # type: ignore[attr-defined]
+    assert reason.sentences[-1] == "execute() would be refused until x[NA][2024-03-08] is ready"
+    file(app, x["NA"]["2024-03-08"])
+    assert "execute()" not in str(app.why(made["NA"]["2024-03-09"]))
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_range_before_min_is_refused_by_execute_as_why_tells_it(app: Application, recursive: bool) -> None:
+    x = S3(app, "x", day={"type": "DATETIME", "min": DAY})
+    daily = node(app, "daily", [x])
+    made = node(app, "made", [daily[:-2].range_check(True)], output_dimension_spec=spec(day={"type": "DATETIME"}))
+    app.activate()
+    reason = app.why(made[DAY])
+    assert reason.status == "NEVER"
+    told = "input 'daily' needs daily[2024-01-01], which lies before the `min` of 'daily': it is never ready"
+    assert told in str(reason)
+    with pytest.raises(RuntimeError) as refused:
+        app.execute(made[DAY], recursive=recursive)
+    assert str(refused.value).startswith(f"made[{DAY}] could not be started: {told}. Execute a later partition")
+    assert app.history() == []
+    with pytest.raises(RuntimeError, match=r"it is never ready\. Execute a later partition"):
+        app.validate(made[DAY])
+
+
+def test_a_stage_that_could_not_be_built_is_told_without_advice_that_was_taken(app: Application) -> None:
+    x = S3(app, "x", day={"type": "DATETIME", "min": DAY})
+    daily = node(app, "daily", [x[:-2].range_check(True)])
+    made = node(app, "made", [daily[:-2].range_check(True)], output_dimension_spec=spec(day={"type": "DATETIME"}))
+    app.activate()
+    for day in (DAY, NEXT):
+        file(app, x[day])
+    with pytest.raises(RuntimeError, match=r"not ready: daily\[2024-01-02\]\. Land or build them$"):
+        app.execute(made[NEXT], recursive=True)

@@ -16,7 +16,7 @@ from rheo_assets.assets.ownership.owners import Owner
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import NotReady
 from rheo_assets.nodes import DataNode
-from rheo_assets.planning.execution import infer_execution, injected_tips, unmet
+from rheo_assets.planning.execution import infer_execution, injected_tips, never_ready, unmet
 from rheo_assets.planning.partition_sets import PartitionSet
 from rheo_assets.planning.plan import Plan, Stage, Tips
 from rheo_assets.planning.recursive import plan_recursive
@@ -146,6 +146,8 @@ def plan_of(
     """
     wanted = as_view(target)
     partition, tips = infer_execution(node, type(wanted)(node, wanted.constraints), inputs)
+    if (never := never_ready(node, tips)) is not None:  # also where the plan would make much else first
+        raise NotReady(node.id, node.spec.render(partition), (), never)
     topology, given = binding.topology, tips if inputs is not None else None
 
     def exists(node_id: str, partitions: PartitionSet) -> PartitionSet:

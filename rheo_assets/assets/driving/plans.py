@@ -18,7 +18,7 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.errors import ExecutionFailed, NotReady
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
-from rheo_assets.planning.execution import injected_tips, unmet
+from rheo_assets.planning.execution import injected_tips, never_ready, unmet
 from rheo_assets.planning.plan import Tips
 from rheo_assets.planning.reading import recorded_tips
 from rheo_assets.routing.group import Key
@@ -301,7 +301,9 @@ class Plans:
         conditions = unmet(node, tips, binding.is_ready, injected_tips(node, tips))
         if conditions.are_met:
             return Request(identity, partition, tips, conditions.nearest)
-        error = NotReady(node.id, node.spec.render(partition), conditions.waiting_for(node))
+        missing, never = conditions.waiting_for(node), never_ready(node, tips)
+        is_recursive = run.position > 0  # stages before the target's are what it needs
+        error = NotReady(node.id, node.spec.render(partition), missing, never, is_recursive)
         if node.id == run.target:
             raise error
         _log.warning("%s", error)
