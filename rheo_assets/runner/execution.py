@@ -58,6 +58,7 @@ class Surroundings:
         run_id: The Dagster run, for the record.
         is_superseded: Whether this process has been taken for dead, and the execution from it.
         pause: Waits between retries, seconds.
+        cancelled_now: Looks for the same as `cancelled`, which may answer from a look a moment ago; None: that is it.
     """
 
     platform: Platform
@@ -67,6 +68,7 @@ class Surroundings:
     run_id: str | None = None
     is_superseded: Callable[[], bool] = lambda: False
     pause: Callable[[float], None] = time.sleep
+    cancelled_now: Callable[[], bool] | None = None
 
 
 class Superseded(Exception):  # noqa: N818  # it is no error
@@ -76,7 +78,8 @@ class Superseded(Exception):  # noqa: N818  # it is no error
 def run_execution(node: DataNode, request: Request, around: Surroundings) -> Outcome:
     """Runs a node's targets in order; replaces the partition, with its completion file, only when all succeed.
 
-    A target that fails does not stop the later ones. Nothing is raised for a failed target: the outcome says so. The
+    A target that fails does not stop the later ones. What is cancelled up to the end of the last one is killed. Nothing
+    is raised for a failed target: the outcome says so. The
     partition then holds what it held before, without its completion file.
 
     Raises:
@@ -95,13 +98,21 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
             storage.write(f"{folder}/{completion_file(node)}", _success(outcome))
         return outcome
     with storage.replacement(folder, request.id) as fresh:
-        outcome = _run_targets(node, request, inputs, fresh.uri, around)
+        outcome = _unless_cancelled(_run_targets(node, request, inputs, fresh.uri, around), around)
         if outcome.execution.status == Status.COMPLETED:
             for name in node.protocol.files:  # user code cannot announce itself
                 storage.delete(f"{fresh.uri}/{name}")
             _check_ours(around)
             fresh.publish(completion_file(node), _success(outcome))
     return outcome
+
+
+def _unless_cancelled(outcome: Outcome, around: Surroundings) -> Outcome:
+    """Returns a success as killed where the execution was cancelled after its last target looked for that."""
+    if outcome.execution.status != Status.COMPLETED or not (around.cancelled_now or around.cancelled)():
+        return outcome
+    told = "cancelled before its data was published"
+    return Outcome(replace(outcome.execution, status=str(Status.KILLED), error=told))
 
 
 def _check_ours(around: Surroundings) -> None:

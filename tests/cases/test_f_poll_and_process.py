@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from rheo_assets import Application, InlinedCompute, NOOPCompute
+from rheo_assets.assets.driving.polling import kill
 from rheo_assets.assets.driving.session import Session
 from rheo_assets.assets.eventlog.instance import open_instance
 from tests.cases.topologies import DAY, LONG, S3, cycle, event, file, node, pending, ran, read, spec, timer
@@ -392,6 +393,52 @@ def test_kill_ends_a_running_execution(app: Application, gate: Gate, beside: Cal
     assert app.history(n)[-1].status == "KILLED"
     assert app.history(below) == []
     assert app.kill(n["2022-01-03"]) is False
+
+
+def test_a_kill_counts_until_the_partition_is_published(
+    app: Application, gate: Gate, beside: Callable[..., threading.Thread]
+) -> None:
+    """§6: kill. The target ends right after the kill, before anybody looks for that again."""
+    n = node(app, "n", [S3(app, "x", "day")], compute_targets=[gate.target()])
+    below = node(app, "below", [n])
+    app.activate()
+    running = beside(app.process, app["x"]["2022-01-03"])
+    gate.await_start("2022-01-03")
+    assert app.kill(n["2022-01-03"]) is True
+    gate.open("2022-01-03")
+    running.join()
+    app.settle(60)
+    assert [e.status for e in app.history(n)] == ["KILLED"]
+    assert app.history(below) == []
+    assert not (Path(app.materialize(n["2022-01-03"])[0]) / "_SUCCESS").exists()
+
+
+def test_a_kill_that_comes_too_late_says_so(
+    app: Application, gate: Gate, beside: Callable[..., threading.Thread]
+) -> None:
+    """§6: kill. The execution ends after the kill has seen it."""
+    n = node(app, "n", [S3(app, "x", "day")], compute_targets=[gate.target()])
+    app.activate()
+    session = app._running.looking()
+    assert session is not None
+
+    class Late:
+        """The session, on which time passes after a look at what runs."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(session, name)
+
+        def active(self, *asked: Any) -> Any:
+            found = session.active(*asked)
+            gate.open("2022-01-03")
+            running.join()
+            return found
+
+    running = beside(app.process, app["x"]["2022-01-03"])
+    gate.await_start("2022-01-03")
+    late: Any = Late()
+    assert kill(late, n, n.spec.read(["2022-01-03"])) is False
+    assert [e.status for e in app.history(n)] == ["COMPLETED"]
 
 
 def test_a_killed_execution_raises_where_it_was_asked_for(

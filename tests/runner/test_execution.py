@@ -52,8 +52,20 @@ class Lab:
     def folder(self, made: DataNode) -> Path:
         return self.platform.storage.path(made.layout.uri(made.spec, DAY))
 
-    def run(self, made: DataNode, cancelled: Callable[[], bool] = lambda: False) -> Outcome:
-        around = Surroundings(self.platform, self.logged.append, cancelled, self.blob, pause=lambda seconds: None)
+    def run(
+        self,
+        made: DataNode,
+        cancelled: Callable[[], bool] = lambda: False,
+        cancelled_now: Callable[[], bool] | None = None,
+    ) -> Outcome:
+        around = Surroundings(
+            self.platform,
+            self.logged.append,
+            cancelled,
+            self.blob,
+            pause=lambda seconds: None,
+            cancelled_now=cancelled_now,
+        )
         return run_execution(made, Request("execution", DAY, {"source": DAY}), around)
 
     def blob(self, made: DataNode, position: int) -> str:
@@ -135,6 +147,17 @@ def test_a_cancelled_execution_leaves_the_previous_data(lab: Lab) -> None:
         "made", compute_targets=[InlinedCompute(writes("half", lambda: print("half") or time.sleep(600)))]
     )
     assert lab.run(hung, lambda: "half" in lab.logged).execution.status == Status.KILLED
+    assert lab.content(made) == OLD
+    assert lab.beside(made) == ["2024-01-01"]
+
+
+def test_what_is_cancelled_as_its_last_target_ends_is_not_published(lab: Lab) -> None:
+    made = lab.node("made", InlinedCompute(writes("old")))
+    lab.run(made)
+    new = lab.app.patch_data("made", compute_targets=[InlinedCompute(writes("new"))])
+    outcome = lab.run(new, cancelled_now=lambda: True)
+    assert (outcome.execution.status, outcome.results) == (Status.KILLED, ())
+    assert outcome.execution.error == "cancelled before its data was published"
     assert lab.content(made) == OLD
     assert lab.beside(made) == ["2024-01-01"]
 

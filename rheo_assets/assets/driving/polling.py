@@ -28,23 +28,31 @@ def poll(
 
 
 def kill(session: Session, node: DataNode, partition: Partition) -> bool:
-    """Ends the running and queued executions of a partition; returns whether there was one."""
+    """Ends the running and queued executions of a partition; returns whether there was one that had not ended."""
     active = session.active(node, partition)
-    runs = session.history.active_runs(node, partition)
-    for run in runs:
+    for run in session.history.active_runs(node, partition):
         session.instance.report_run_canceling(run, "killed by app.kill()")
         if run.status in NOT_BEGUN:
             session.instance.report_run_canceled(run, "killed by app.kill() before it began")
-    for execution in active:
-        is_claimable = execution.status == Status.QUEUED or not execution.id.startswith("run:")
-        # Who has the claim begins it: with the claim here, nobody does any more, whatever its run is up to.
-        if is_claimable and session.binding.claims.take(execution.id, "killed"):
-            session.runs.withdraw(execution.id)
-            try:
-                session.driver.end(node, partition, execution.id, Status.KILLED, "killed before it began")
-            finally:
-                session.binding.claims.release(execution.id)
-    return bool(active)
+    counted = [_end(session, node, partition, execution) for execution in active]  # all of them, not up to the first
+    return any(counted)
+
+
+def _end(session: Session, node: DataNode, partition: Partition, execution: Execution) -> bool:
+    """Ends an execution that nobody has begun; returns False where it has ended otherwise meanwhile."""
+    claims, identity = session.binding.claims, execution.id
+    is_claimable = execution.status == Status.QUEUED or not identity.startswith("run:")
+    # Who has the claim begins it: with the claim here, nobody does any more, whatever its run is up to.
+    is_mine = is_claimable and claims.take(identity, "killed")
+    try:
+        ended = session.history.ended_as(node, {partition: identity}).get(partition)
+        if ended is None and is_mine:
+            session.runs.withdraw(identity)
+            session.driver.end(node, partition, identity, Status.KILLED, "killed before it began")
+        return ended is None or ended.status == Status.KILLED
+    finally:
+        if is_mine:
+            claims.release(identity)
 
 
 def _whole_record(node: DataNode, execution: Execution) -> ComputeRecord:

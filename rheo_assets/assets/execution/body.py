@@ -25,6 +25,7 @@ from rheo_assets.nodes import DataNode
 from rheo_assets.runner.execution import Outcome, Request, Superseded, Surroundings, recorded_success, run_execution
 
 _LOOK_EVERY = 1.0
+_CANCELLED = [dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED]
 _OLD = 86400.0
 _LOGGED_LINES = 2000
 
@@ -225,6 +226,7 @@ class Body:
             self.binding.callable_path,
             self.run_id,
             partial(self._is_superseded, request),
+            cancelled_now=self._is_cancelled_now,
         )
         try:
             return run_execution(self.node, request, around)
@@ -240,14 +242,14 @@ class Body:
             said.end(self.node.describe(request.partition))
 
     def _is_cancelled(self) -> bool:
-        now = time.monotonic()
-        if not self._cancelled and now - self._looked >= _LOOK_EVERY:
-            self._looked = now
-            run = self.context.instance.get_run_by_id(self.run_id)
-            self._cancelled = run is not None and run.status in {
-                dg.DagsterRunStatus.CANCELING,
-                dg.DagsterRunStatus.CANCELED,
-            }
+        is_due = time.monotonic() - self._looked >= _LOOK_EVERY
+        return self._is_cancelled_now() if is_due else self._cancelled
+
+    def _is_cancelled_now(self) -> bool:
+        if not self._cancelled:
+            self._looked = time.monotonic()
+            mine = dg.RunsFilter(run_ids=[self.run_id], statuses=_CANCELLED)
+            self._cancelled = self.context.instance.get_runs_count(mine) > 0  # a run's config may be long: unread
         return self._cancelled
 
     def _record_failure(self, execution: Execution) -> None:
