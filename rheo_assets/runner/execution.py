@@ -79,8 +79,8 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
     """Runs a node's targets in order; replaces the partition, with its completion file, only when all succeed.
 
     A target that fails does not stop the later ones. What is cancelled up to the end of the last one is killed. Nothing
-    is raised for a failed target: the outcome says so. The
-    partition then holds what it held before, without its completion file.
+    is raised for a failed target: the outcome says so. The partition then holds what it held before, without its
+    completion file.
 
     Raises:
         Superseded: Another process has taken the execution over, while this one was asleep or cut off.
