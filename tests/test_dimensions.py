@@ -133,6 +133,26 @@ def test_each_granularity_has_a_default_format(granularity, text):
 
 
 @pytest.mark.parametrize(
+    ("granularity", "text", "expected"),
+    [
+        ("MONTH", "2024-03", datetime(2024, 3, 1)),
+        ("YEAR", "2024-03", datetime(2024, 1, 1)),
+        ("YEAR", "2024", datetime(2024, 1, 1)),
+    ],
+)
+def test_a_month_and_a_year_without_a_format_are_read_as_iso_writes_them(granularity, text, expected):
+    assert dimension(type=DATETIME, granularity=granularity).read(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("granularity", "text"), [("DAY", "2024-03"), ("WEEK", "2024-03"), ("MONTH", "2024"), ("MONTH", "2024-13")]
+)
+def test_a_text_that_says_less_than_the_granularity_is_refused(granularity, text):
+    with pytest.raises(InvalidValue, match=f"cannot hold '{text}'"):
+        dimension(type=DATETIME, granularity=granularity).read(text)
+
+
+@pytest.mark.parametrize(
     "spelled",
     [
         "20210920",

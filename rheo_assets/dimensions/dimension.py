@@ -116,7 +116,7 @@ class Dimension:
         elif isinstance(value, date):
             moment = datetime(value.year, value.month, value.day)
         elif isinstance(value, str):
-            moment = formats.read(self.format or "", value)
+            moment = formats.read(self.format or "", value) or formats.read_short(self.granularity, value)
         if moment is None:
             raise InvalidValue(
                 self.name, value, f"a datetime, a date, text like {self.format!r} or ISO text such as '2021-09-20'"

@@ -67,11 +67,22 @@ def read(form: str, text: str) -> datetime | None:
     try:
         return in_utc(datetime.strptime(text, readable))  # noqa: DTZ007  # naive means UTC
     except (ValueError, re.error):  # strptime makes an expression of some directives that are none
-        pass
+        return _iso(text)
+
+
+def _iso(text: str) -> datetime | None:
     try:
         return in_utc(datetime.fromisoformat(text))
     except ValueError:
         return None
+
+
+def read_short(granularity: DatetimeGranularity, text: str) -> datetime | None:
+    """Returns the month or year that ISO's short text means, `2024-03` or `2024`, where no finer value is asked for."""
+    for form, finest in ((r"\d{4}-\d{2}", DatetimeGranularity.MONTH), (r"\d{4}", DatetimeGranularity.YEAR)):
+        if granularity.fineness <= finest.fineness and re.fullmatch(form, text, re.ASCII):
+            return _iso(f"{text}-01" if finest is DatetimeGranularity.MONTH else f"{text}-01-01")
+    return None
 
 
 def segments(form: str) -> int:
