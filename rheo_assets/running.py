@@ -87,6 +87,8 @@ class Running:
 
     def process(self, event: Any, route: Any, event_id: str | None) -> None:
         """Injects an event."""
+        if event_id is not None and not (isinstance(event_id, str) and event_id.strip()):
+            raise DeclarationError("process", f"`event_id` is {event_id!r}", "Give non-empty text, or leave it out")
         session = self.active("process")
         view = as_view(event)
         signal = self._space.known_of(view, "process")

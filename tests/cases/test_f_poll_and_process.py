@@ -637,3 +637,12 @@ def test_dagsters_list_of_runs_says_which_asset_a_scripts_run_is_of(app: Applica
     with open_instance(root) as instance:
         (run,) = instance.get_runs()
     assert run.asset_selection == {dg.AssetKey(["app", "n"])}
+
+
+@pytest.mark.parametrize("event_id", ["", " ", 5, True, b"e1"])
+def test_an_event_id_that_is_no_text_is_refused(app: Application, event_id: Any) -> None:
+    x = S3(app, "x", "day")
+    node(app, "g", [x])
+    app.activate()
+    with pytest.raises(ValueError, match=r"`event_id` is .*Give non-empty text, or leave it out"):
+        app.process(x["2021-03-01"], event_id=event_id)
