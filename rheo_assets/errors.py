@@ -125,6 +125,15 @@ class NoData(RheoError, FileNotFoundError):  # noqa: N818
     """A view of which nothing can be read."""
 
 
+class UnreadableData(RheoError, ValueError):  # noqa: N818
+    """Data that is there, but not what its format says."""
+
+    def __init__(self, partition: str, what: str, cause: str, remedy: str) -> None:
+        super().__init__(f"{partition}: {what} cannot be read: {brief(cause)}. {remedy}")
+        self.partition = partition
+        self.cause = cause
+
+
 class MissingInput(RheoError, ValueError):  # noqa: N818
     """External data that a recursive execution needs and cannot make."""
 

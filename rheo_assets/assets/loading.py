@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,17 +18,30 @@ from rheo_assets.errors import (
     InvalidValue,
     NoData,
     NotConcrete,
+    UnreadableData,
+    did_you_mean,
     listed,
 )
 from rheo_assets.filters import Exactly, Window
 from rheo_assets.nodes import DataNode, ExternalData
-from rheo_assets.platforms.capabilities import Platform
+from rheo_assets.platforms.capabilities import Platform, Storage
+from rheo_assets.platforms.local.presto.files import hidden
 from rheo_assets.signals import View
 from rheo_assets.whereabouts import folder_of
 
 _log = logging.getLogger("rheo_assets")
 
 _WIDEST = 10_000  # columns of text
+_NOISE = ("Possible fixes", "The search space", "LINE ", "  file", "Original Line")  # of DuckDB's texts
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A data file: the partition that it is of, its URI, and where it lies on this machine."""
+
+    partition: str
+    uri: str
+    path: str
 
 
 def load_data(platform: Platform, view: View, values: Sequence[Any] | None = None) -> Any:
@@ -41,6 +56,7 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
         CapabilityMissing: pandas is not installed.
         NotConcrete: A dimension is open.
         NoData: There is none.
+        UnreadableData: A file is damaged, or the files make no one table.
     """
     try:
         import pandas as pd
@@ -52,10 +68,10 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
     tip = _tip(platform, signal, view, values)
     read, absent = [], []
     for partition in view.partitions(tip):
-        found = _files(platform, signal, partition)
-        read += found
+        described, found = signal.describe(partition), _files(platform, signal, partition)
+        read += [(described, uri) for uri in found]
         if not found:
-            absent.append(signal.describe(partition))
+            absent.append(described)
     if not read:
         folder = platform.storage.location(folder_of(platform.storage, signal, tip))
         remedy = "app.execute makes it, app.why says why it is not there" if isinstance(signal, DataNode) else "Land it"
@@ -63,7 +79,11 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
     if absent:
         _log.warning("load_data(%s) leaves out what is absent: %s", view, listed(absent))
     with TemporaryDirectory(prefix="rheo-load-") as copies:
-        return _read(pd, _here(platform, read, Path(copies)), str(signal.format), dict(signal.options))
+        files = _here(platform, read, Path(copies))
+        try:
+            return _read(pd, files, str(signal.format), dict(signal.options))
+        except _faults() as error:
+            raise _unreadable(pd, signal, files, error) from error
 
 
 def _tip(platform: Platform, signal: DataNode | ExternalData, view: View, values: Sequence[Any] | None) -> Partition:
@@ -97,37 +117,83 @@ def _newest(platform: Platform, signal: DataNode | ExternalData, view: View) -> 
 
 def _files(platform: Platform, signal: DataNode | ExternalData, partition: Partition) -> list[str]:
     """Returns the URIs of a partition's data files."""
-    folder = folder_of(platform.storage, signal, partition)
-    names = sorted(segments[0] for segments, _ in platform.storage.find(folder, 0, None))
-    return [f"{folder}/{name}" for name in names if not name.startswith("_")]
+    return sorted(_below(platform.storage, folder_of(platform.storage, signal, partition)))
 
 
-def _here(platform: Platform, uris: list[str], copies: Path) -> list[str]:
-    """Returns where files lie on this machine: their own paths, or those of copies."""
-    paths = []
-    for number, uri in enumerate(uris):
+def _below(storage: Storage, folder: str) -> Iterator[str]:
+    """Yields the data files of a folder and of those below it, without the hidden ones, as the engines do."""
+    files = {segments[0] for segments, _ in storage.find(folder, 0, None)}
+    yield from (f"{folder}/{name}" for name in files if not hidden(name))
+    for name in storage.children(folder):
+        if name not in files and not hidden(name):
+            with suppress(ValueError):  # a link out of the store, which the storage has told
+                yield from _below(storage, f"{folder}/{name}")
+
+
+def _here(platform: Platform, files: list[tuple[str, str]], copies: Path) -> list[_File]:
+    """Returns the files with where they lie on this machine: their own paths, or those of copies."""
+    found = []
+    for number, (partition, uri) in enumerate(files):
         path = platform.storage.location(uri)
         if path.startswith("s3://"):
             copy = copies / f"{number}-{uri.rpartition('/')[2]}"
             copy.write_bytes(platform.storage.read(uri))
             path = str(copy)
-        paths.append(path)
-    return paths
+        found.append(_File(partition, uri, path))
+    return found
 
 
-def _read(pd: Any, files: list[str], data_format: str, options: dict[str, Any]) -> Any:
+def _read(pd: Any, files: list[_File], data_format: str, options: dict[str, Any]) -> Any:
     import duckdb
 
+    paths = [file.path for file in files]
     if data_format == "orc":
-        return pd.concat([pd.read_orc(path) for path in files], ignore_index=True)
+        return pd.concat([pd.read_orc(path) for path in paths], ignore_index=True)
+    if data_format in {"csv", "json"}:  # Spark leaves an empty file for an empty part of a DataFrame
+        paths = [path for path in paths if Path(path).stat().st_size]
+        if not paths:
+            return pd.DataFrame()
+    union = "union_by_name = true, hive_partitioning = false"  # the file's columns count, not its folders' names
     reader = {
-        "parquet": "read_parquet(?, union_by_name = true)",
-        "json": "read_json_auto(?, union_by_name = true)",
-        "csv": f"read_csv_auto(?, union_by_name = true, header = {bool(options.get('header', True))}, "
+        "parquet": f"read_parquet(?, {union})",
+        "json": f"read_json_auto(?, {union})",
+        "csv": f"read_csv_auto(?, {union}, header = {bool(options.get('header', True))}, "
         f"delim = '{options.get('delimiter', ',')}')",
     }[data_format]
     with duckdb.connect() as connection:
-        return connection.execute(f"select * from {reader}", [files]).df()  # fixed texts
+        return connection.execute(f"select * from {reader}", [paths]).df()  # fixed texts
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """Returns what readers raise about data: DuckDB's errors, and pyarrow's, which are these builtins."""
+    import duckdb
+
+    # neither duckdb.Error as a whole nor OperationalError: running out of memory is no fault of the data
+    return duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError, duckdb.IOException, OSError, ValueError
+
+
+def _unreadable(pd: Any, signal: DataNode | ExternalData, files: list[_File], error: Exception) -> UnreadableData:
+    """Returns the error that names the file that cannot be read, or says that the files do not go together."""
+    again = "Write the partition again" + (" (app.execute)" if isinstance(signal, DataNode) else "")
+    for file in files:
+        try:
+            _read(pd, [file], str(signal.format), dict(signal.options))
+        except _faults() as fault:
+            return UnreadableData(file.partition, f"{signal.format} file {file.uri}", _cause(fault, file), again)
+    partitions = listed(dict.fromkeys(file.partition for file in files))
+    remedy = f"{again} whose columns or types differ, or load them one by one"
+    return UnreadableData(partitions, f"{len(files)} {signal.format} files as one table", _cause(error), remedy)
+
+
+def _cause(error: Exception, file: _File | None = None) -> str:
+    """Returns what a reader found, in one line, with the file as the user knows it."""
+    lines: list[str] = []
+    for line in str(error).splitlines():
+        if lines and line.startswith(_NOISE):
+            break
+        lines += [line.strip()] if line.strip() else []
+    text = " ".join(lines).removeprefix("Invalid Input Error: ")
+    return (text.replace(file.path, file.uri) if file is not None else text).rstrip(". ")
 
 
 def preview_data(platform: Platform, view: View, limit: int, columns: Sequence[str] | None) -> None:
@@ -135,8 +201,12 @@ def preview_data(platform: Platform, view: View, limit: int, columns: Sequence[s
     from rich.console import Console
     from rich.table import Table
 
+    if isinstance(columns, str):
+        raise DeclarationError(
+            f"preview_data({view})", f"`columns` is the text {columns!r}", f"Give a list: columns=[{columns!r}]"
+        )
     frame = load_data(platform, view)
-    shown = frame[list(columns)] if columns else frame
+    shown = frame[_known(view, frame, columns)] if columns else frame
     table = Table()
     for name in shown.columns:
         table.add_column(str(name))
@@ -148,3 +218,13 @@ def preview_data(platform: Platform, view: View, limit: int, columns: Sequence[s
         console.width = max(console.width, needed)
     console.print(f"{view} ({len(frame):,} rows)", markup=False, highlight=False, soft_wrap=True)
     console.print(table)
+
+
+def _known(view: View, frame: Any, columns: Sequence[str]) -> list[str]:
+    """Returns the columns to show; refuses those that the data has not."""
+    there = [str(name) for name in frame.columns]
+    for column in columns:
+        if column not in there:
+            problem = f"there is no column {column!r} (there are {listed(there)})"
+            raise DeclarationError(f"preview_data({view})", problem, did_you_mean(str(column), there).strip())
+    return list(columns)

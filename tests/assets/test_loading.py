@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from rheo_assets import Application, DataFormat, S3Dataset
+from rheo_assets.errors import UnreadableData
 from rheo_assets.nodes import ExternalData
 from tests.cases.topologies import SUCCESS, spec
 
@@ -73,3 +75,94 @@ def test_a_preview_that_goes_to_a_file_cuts_neither_its_title_nor_a_column(
     shown = capsys.readouterr().out
     assert "orders[NA][2024-03-04] (1 rows)" in shown
     assert all(name in shown and value in shown for name, value in wide.items())
+
+
+FORMATS = [DataFormat.JSON, DataFormat.CSV, DataFormat.PARQUET]
+
+
+def landed(app: Application, data_format: DataFormat) -> tuple[ExternalData, Path]:
+    """A partition without files in a folder `region=NA`, and that folder."""
+    dataset = S3Dataset("1", "outside", "shops", "region={}", dataset_format=data_format)
+    found = app.marshal_external_data(dataset, "shops", spec("region"), None, SUCCESS)
+    (path,) = app.materialize(found["NA"])
+    Path(path).mkdir(parents=True)
+    return found, Path(path)
+
+
+def write(path: Path, row: str, data_format: DataFormat) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = ", header" if data_format is DataFormat.CSV else ""
+    duckdb.sql(f"copy (select {row}) to '{path}' (format {data_format}{header})")
+
+
+@pytest.mark.parametrize("data_format", FORMATS)
+def test_the_columns_are_those_of_the_files_not_those_of_folder_names(
+    app: Application, data_format: DataFormat
+) -> None:
+    shops, folder = landed(app, data_format)
+    write(folder / "a", "'of the file' as region, 1 as n", data_format)
+    assert app.load_data(shops["NA"]).to_dict("records") == [{"region": "of the file", "n": 1}]
+    write(folder / "a", "1 as n", data_format)
+    assert list(app.load_data(shops["NA"]).columns) == ["n"]
+
+
+@pytest.mark.parametrize("data_format", FORMATS)
+def test_files_in_sub_folders_are_read_and_hidden_ones_are_not(
+    app: Application, data_format: DataFormat, tmp_path: Path
+) -> None:
+    shops, folder = landed(app, data_format)
+    for n, name in enumerate(["a", "sub/z", "sub/deeper/y", "_temporary/x", ".hidden/w", "sub/_v", "sub/.u", "a.crc"]):
+        write(folder / name, f"{n} as n", data_format)
+    (folder / "out").symlink_to(tmp_path, target_is_directory=True)
+    assert sorted(app.load_data(shops["NA"])["n"]) == [0, 1, 2]
+
+
+def test_an_empty_file_adds_no_column(app: Application) -> None:
+    shops, folder = landed(app, DataFormat.CSV)
+    (folder / "empty").touch()
+    assert app.load_data(shops["NA"]).empty
+    write(folder / "a", "1 as n", DataFormat.CSV)
+    assert app.load_data(shops["NA"]).to_dict("records") == [{"n": 1}]
+
+
+DAMAGED = [
+    (DataFormat.CSV, b'n,m\n1,2\n"3,4\n5,6,7,8\n\xff\xfe,3\n', "Error when sniffing file"),
+    (DataFormat.JSON, b'{"n":1}\n{"n":', "Malformed JSON"),
+    (DataFormat.PARQUET, b"PAR1 and no more", "No magic bytes"),
+    (DataFormat.ORC, b"ORC and no more", "Invalid ORC"),
+]
+
+
+@pytest.mark.parametrize(("data_format", "content", "what"), DAMAGED)
+def test_a_damaged_file_is_told_with_its_partition_and_what_to_do(
+    app: Application, data_format: DataFormat, content: bytes, what: str
+) -> None:
+    shops, folder = landed(app, data_format)
+    if data_format is not DataFormat.ORC:
+        write(folder / "a", "1 as n", data_format)
+    (folder / "bad").write_bytes(content)
+    for read in (app.load_data, app.preview_data):
+        with pytest.raises(UnreadableData) as told:
+            read(shops["NA"])
+        text = str(told.value)
+        assert text.startswith(f"shops[NA]: {data_format} file s3://outside/shops/region=NA/bad cannot be read: ")
+        assert what in text
+        assert text.endswith("Write the partition again")
+        assert "\n" not in text
+        assert len(text) < 400
+
+
+def test_files_that_make_no_one_table_are_told_together(app: Application) -> None:
+    shops, folder = landed(app, DataFormat.PARQUET)
+    write(folder / "a", "1 as n", DataFormat.PARQUET)
+    write(folder / "b", "{'x': 1} as n", DataFormat.PARQUET)
+    with pytest.raises(UnreadableData, match=r"shops\[NA\]: 2 parquet files as one table cannot be read"):
+        app.load_data(shops["NA"])
+
+
+def test_a_column_that_is_not_there_is_refused_with_those_that_are(app: Application, orders: ExternalData) -> None:
+    view = orders["NA"]["2024-03-04"]
+    with pytest.raises(ValueError, match=r"no column 'regoin' \(there are region, day\)\. Did you mean 'region'\?"):
+        app.preview_data(view, columns=["day", "regoin"])
+    with pytest.raises(ValueError, match=r"`columns` is the text 'day'\. Give a list: columns=\['day'\]"):
+        app.preview_data(view, columns="day")
