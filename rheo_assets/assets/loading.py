@@ -83,6 +83,8 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
         try:
             return _read(pd, files, str(signal.format), dict(signal.options))
         except _faults() as error:
+            if _of_this_machine(error):
+                raise
             raise _unreadable(pd, signal, files, error) from error
 
 
@@ -168,8 +170,14 @@ def _faults() -> tuple[type[Exception], ...]:
     """Returns what readers raise about data: DuckDB's errors, and pyarrow's, which are these builtins."""
     import duckdb
 
-    # neither duckdb.Error as a whole nor OperationalError: running out of memory is no fault of the data
-    return duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError, duckdb.IOException, OSError, ValueError
+    return duckdb.Error, OSError, ValueError
+
+
+def _of_this_machine(error: Exception) -> bool:
+    """Returns whether an error is about memory or an interruption, not about the data."""
+    import duckdb
+
+    return isinstance(error, duckdb.OutOfMemoryException | duckdb.InterruptException)
 
 
 def _unreadable(pd: Any, signal: DataNode | ExternalData, files: list[_File], error: Exception) -> UnreadableData:
@@ -192,7 +200,8 @@ def _cause(error: Exception, file: _File | None = None) -> str:
         if lines and line.startswith(_NOISE):
             break
         lines += [line.strip()] if line.strip() else []
-    text = " ".join(lines).removeprefix("Invalid Input Error: ")
+    text = " ".join(lines).removeprefix("Invalid Input Error: ").removeprefix("IO Error: ")
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)  # DuckDB quotes what it found
     return (text.replace(file.path, file.uri) if file is not None else text).rstrip(". ")
 
 

@@ -129,6 +129,7 @@ DAMAGED = [
     (DataFormat.CSV, b'n,m\n1,2\n"3,4\n5,6,7,8\n\xff\xfe,3\n', "Error when sniffing file"),
     (DataFormat.JSON, b'{"n":1}\n{"n":', "Malformed JSON"),
     (DataFormat.PARQUET, b"PAR1 and no more", "No magic bytes"),
+    (DataFormat.PARQUET, b"PAR1" + b"\xff" * 100 + b"d\0\0\0PAR1", "don't know what type: ?"),
     (DataFormat.ORC, b"ORC and no more", "Invalid ORC"),
 ]
 
@@ -148,7 +149,7 @@ def test_a_damaged_file_is_told_with_its_partition_and_what_to_do(
         assert text.startswith(f"shops[NA]: {data_format} file s3://outside/shops/region=NA/bad cannot be read: ")
         assert what in text
         assert text.endswith("Write the partition again")
-        assert "\n" not in text
+        assert text.isprintable()
         assert len(text) < 400
 
 
