@@ -116,10 +116,7 @@ class NodeGroups:
     def _advance(self, group: TriggerGroup) -> None:
         if group.tips is None:
             return
-        if group.output is None or len(group.tips) != len(self.sources):
-            self._drop(group, "dropped")
-            return
-        if not self._needs.note(group):
+        if group.output is None or len(group.tips) != len(self.sources) or not self._needs.note(group):
             self._drop(group, "dropped")
             return
         group.unready -= self.injected

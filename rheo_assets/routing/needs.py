@@ -18,6 +18,7 @@ class Needs:
     def __init__(self, node: DataNode) -> None:
         self.sources = {alias: view.node.id for alias, view in node.inputs.items()}
         self._inputs = node.inputs
+        self._specs = {view.node.id: view.node.spec for view in node.inputs.values()}
         data = {alias: view for alias, view in node.inputs.items() if view.node.holds_data}
         self._nearest = [alias for alias, view in data.items() if view.is_nearest]
         self._ranged = [alias for alias, view in data.items() if view.checks_range and not view.is_nearest]
@@ -33,7 +34,7 @@ class Needs:
         """
         self.note_nearest(group)
         needed = self.ranged(group)
-        if not all(self._can_exist(alias, group) for alias in self._ranged):
+        if not all(self._specs[source].can_exist(partition) for source, partition in needed):
             return False
         group.unready |= needed - {(self.sources[alias], partition) for alias, partition in group.received.items()}
         return True
@@ -43,11 +44,6 @@ class Needs:
         assert group.tips is not None
         for alias in self._nearest:
             group.candidates[alias] = self._inputs[alias].partitions(group.tips[alias])
-
-    def _can_exist(self, alias: str, group: TriggerGroup) -> bool:
-        assert group.tips is not None
-        view = self._inputs[alias]
-        return all(view.node.spec.can_exist(partition) for partition in view.partitions(group.tips[alias]))
 
     def of(self, group: TriggerGroup) -> set[Key]:
         """Returns the partitions whose state in storage matters to a group."""
