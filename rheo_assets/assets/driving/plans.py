@@ -20,8 +20,6 @@ from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
 from rheo_assets.planning.execution import injected_tips, never_ready, unmet
 from rheo_assets.planning.plan import Tips
-from rheo_assets.planning.reading import recorded_tips
-from rheo_assets.routing.group import Key
 from rheo_assets.routing.journal import planned_id
 from rheo_assets.runner.execution import Request, recorded_success
 
@@ -123,8 +121,8 @@ class Plans:
             self.driver.journal.close_plan(run.id)
             for node, partition, tips in self._walk(run).postponed:
                 self._leave_waiting(run, node, partition, tips)
-            for key in sorted(absorbed, key=repr):
-                self._run_again(run, key)
+            for stage in run.stages:
+                self._run_again(run, stage, [p for p in stage.partitions if (stage.node.id, p) in absorbed])
             self.driver.fold()
         self._walks.pop(run.id, None)
         self._storage.delete(f"{self._prefix}/{run.id}.json")
@@ -132,24 +130,30 @@ class Plans:
     def _leave_waiting(self, run: PlanRun, node: DataNode, partition: Partition, tips: Tips) -> None:
         if self.driver.binding.claims.newest(planned_id(run.id, node.id, partition)) is not None:
             return  # another driver found it ready
+        self._inject(node, tips, f"plan:{run.id}:{node.id}")
+
+    def _inject(self, node: DataNode, tips: Tips, identity: str) -> None:
+        """Reports the events that start an execution of a node, to that node alone."""
         for alias, view in node.inputs.items():
             if view.needs_event:
-                self.driver.journal.inject(view.node.id, tips[alias], f"plan:{run.id}:{node.id}:{alias}", node.id)
+                self.driver.journal.inject(view.node.id, tips[alias], f"{identity}:{alias}", node.id)
 
-    def _run_again(self, run: PlanRun, key: Key) -> None:
+    def _run_again(self, run: PlanRun, stage: PlannedStage, absorbed: Sequence[Partition]) -> None:
         """Reports again what was absorbed and had been written anew after the plan's own execution read it."""
-        node_id, partition = key
-        node = self._topology.data_nodes[node_id]
-        execution = self.history.ended_as(node, {partition: planned_id(run.id, node_id, partition)}).get(partition)
-        if execution is None or execution.status != Status.COMPLETED or execution.started is None:
-            return
-        tips, started = recorded_tips(node, execution.inputs), execution.started.timestamp()
-        events = {alias: tips[alias] for alias, view in node.inputs.items() if view.needs_event and alias in tips}
+        node, ended = stage.node, self._ended(run, stage) if absorbed else {}
+        for partition in absorbed:
+            execution = ended.get(partition)
+            if execution is None or execution.status != Status.COMPLETED or execution.started is None:
+                continue
+            tips = self._tips(stage, partition)
+            if self._was_written_since(node, tips, execution.started.timestamp()):
+                rendered = "/".join(node.spec.render(partition))
+                self._inject(node, tips, f"plan:{run.id}:again:{node.id}:{rendered}")
+
+    def _was_written_since(self, node: DataNode, tips: Tips, moment: float) -> bool:
         written_since = self.driver.binding.readiness.was_written_since
-        if any(written_since(node.inputs[alias].node, tip, started) for alias, tip in events.items()):
-            for alias, tip in events.items():
-                identity = f"plan:{run.id}:again:{node_id}:{'/'.join(node.spec.render(partition))}:{alias}"
-                self.driver.journal.inject(node.inputs[alias].node.id, tip, identity, node_id)
+        views = node.inputs.items()
+        return any(view.needs_event and written_since(view.node, tips[alias], moment) for alias, view in views)
 
     def left(self) -> list[PlanRun]:
         """Returns the recorded plans that no live process of their own carries out."""
