@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -78,7 +77,6 @@ class SparkJobs(ABC):
         self._settings = settings
         self._storage = storage
         self._home = home
-        self._me = uuid.uuid4().hex
         self._uploaded: dict[object, str] = {}
         self._uploading = threading.Lock()
 
@@ -176,7 +174,7 @@ class SparkJobs(ABC):
     # The claim
 
     def _claim(self, now: datetime) -> bytes:
-        return json.dumps({"owner": f"{self._me}-{threading.get_ident()}", "at": now.isoformat()}).encode()
+        return json.dumps({"at": now.isoformat()}).encode()
 
     def _take_over(self, folder: str, claim: Mapping[str, Any], now: datetime) -> None:
         uri = f"{folder}/{CLAIM_FILE}"
