@@ -100,11 +100,8 @@ def test_an_event_for_a_partition_that_the_ui_is_running_is_skipped_and_a_later_
     assert ran(app, made) == [FIRST, FIRST]
 
 
-def test_the_ui_waits_for_the_run_that_was_asked_for_a_partition_and_makes_it_no_second_time(
-    root: Path, app: Application
-) -> None:
-    x = S3(app, "x", "day")
-    made = node(app, "made", [x], compute_targets=[InlinedCompute(slow(root))])
+def while_it_waits_in_the_ui(root: Path, app: Application, made: DataNode) -> list[bool]:
+    """Executes FIRST, runs it from the UI meanwhile, lets both go on; returns whether the UI's run succeeded."""
     app.execute(made[FIRST], wait=False)
     until((root / "begun").exists)
     results: list[bool] = []
@@ -112,6 +109,15 @@ def test_the_ui_waits_for_the_run_that_was_asked_for_a_partition_and_makes_it_no
     until(lambda: says_that_it_waits(root))
     (root / "go").touch()
     waiting.join()
+    return results
+
+
+def test_the_ui_waits_for_the_run_that_was_asked_for_a_partition_and_makes_it_no_second_time(
+    root: Path, app: Application
+) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x], compute_targets=[InlinedCompute(slow(root))])
+    results = while_it_waits_in_the_ui(root, app, made)
     app.settle(60)
     assert results == [True]
     assert [(e.status, e.error) for e in app.history(made)] == [("COMPLETED", None)]
@@ -130,13 +136,7 @@ def test_the_ui_makes_a_partition_itself_when_the_run_that_it_waited_for_has_fai
 
     x = S3(app, "x", "day")
     made = node(app, "made", [x], compute_targets=[InlinedCompute(fails_first)])
-    app.execute(made[FIRST], wait=False)
-    until((root / "begun").exists)
-    results: list[bool] = []
-    waiting = started(lambda: results.append(from_the_ui(root, app, made, [FIRST])))
-    until(lambda: says_that_it_waits(root))
-    (root / "go").touch()
-    waiting.join()
+    results = while_it_waits_in_the_ui(root, app, made)
     assert results == [True]
     assert [e.status for e in app.history(made)] == ["FAILED", "COMPLETED"]
 
