@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import DeclarationError, NotActivated
 from rheo_assets.executions import ComputeRecord
 from rheo_assets.nodes import DataNode
-from rheo_assets.signals import as_view
+from rheo_assets.signals import Signal, as_view
+from rheo_assets.topology import Topology
 from rheo_assets.workspace import Workspace
 
 if TYPE_CHECKING:
+    from rheo_assets.assets.binding import Binding
     from rheo_assets.assets.driving.session import Session
+
+
+S = TypeVar("S", bound=Signal)
 
 
 class Running:
@@ -26,44 +31,60 @@ class Running:
     def __init__(self, space: Workspace) -> None:
         self._space = space
         self._session: Session | None = None
-        self._viewer: Session | None = None
+        self._has_activated = False
 
     # sessions -------------------------------------------------------------------------------------------------
 
     def activate(self, allow_concurrent_executions: bool = True) -> None:
         """Records what is declared and opens the session that drives it."""
-        from rheo_assets.assets.declared import open_session
+        from rheo_assets.assets.declared import activated
 
-        if not allow_concurrent_executions and self._session is not None:
-            self._session.settle()
+        space, session = self._space, self._session
+        if not allow_concurrent_executions and self._has_activated and session is not None:
+            session.settle()
+        binding = self._binding(space.topology)
+        if space.declared:  # who declares nothing joins what is recorded
+            binding = activated(binding, extends=space.is_attached)
+        self._open(binding)
+        self._has_activated = True
+        space.unrecorded.clear()
+
+    def _binding(self, topology: Topology, version: str | None = None) -> Binding:
+        from rheo_assets.assets.binding import Binding
+
         space = self._space
-        self._session = open_session(
-            space.topology, space.platform, space.since, records=bool(space.unrecorded), extends=space.is_attached
-        )
-        self._viewer = None
-        space.are_recorded()
+        if self._session is None:
+            return Binding(topology, space.platform, space.since, version)
+        return self._session.binding.redeclared(topology, version)
+
+    def _open(self, binding: Binding) -> Session:
+        """Opens the session, or lets the one that is open go over to a declaration."""
+        from rheo_assets.assets.driving.session import Session
+        from rheo_assets.assets.eventlog.instance import open_instance
+
+        if self._session is None:
+            self._session = Session(binding, open_instance(getattr(binding.platform, "root", None)))
+        self._session.activate(binding)
+        return self._session
 
     def active(self, verb: str) -> Session:
-        """Returns the session that this process activated; one that declared nothing joins the recorded application.
+        """Returns the session, if this process activated; one that declared nothing joins the recorded application.
 
         Raises:
             NotActivated: There is neither.
         """
-        found = None if self._session is None and self._space.declared else self.looking()
+        found = None if self._space.declared and not self._has_activated else self.looking()
         if found is None:
             raise NotActivated(self._space.name, verb)
         return found
 
     def looking(self) -> Session | None:
-        """Returns a session to look with, and changes no declaration; None where nothing was ever activated."""
-        from rheo_assets.assets.declared import open_session
-
+        """Returns the session under what is recorded now, changing no declaration; None where nothing is."""
         if self._session is not None:
+            self._session.follow()
             return self._session
-        space = self._space
-        if self._viewer is None and space.recorded is not None:
-            self._viewer = open_session(space.recorded, space.platform, space.since, records=False)
-        return self._viewer
+        recorded = self._space.recorded
+        return None if recorded is None else self._open(self._binding(recorded.topology, recorded.version))
 
     def found(self, view: Any, verb: str) -> tuple[Session, DataNode, Partition] | None:
         """Returns a data node's partition as the activated application has it; None where it has none of it."""
@@ -83,6 +104,22 @@ class Running:
         assert session is not None  # a node is declared here or recorded
         return session
 
+    @staticmethod
+    def _standing(session: Session, node: S, verb: str) -> S:
+        """Returns a node as the activated application has it.
+
+        Raises:
+            DeclarationError: It has no such node any more, since it was activated anew elsewhere.
+        """
+        now = session.binding.topology.nodes.get(node.id)
+        if not isinstance(now, type(node)):
+            raise DeclarationError(
+                f"{verb}({node.id})",
+                f"application '{node.application}' was activated anew elsewhere, without '{node.id}'",
+                "activate() puts what this session declares back",
+            )
+        return now
+
     # verbs ----------------------------------------------------------------------------------------------------
 
     def process(self, event: Any, route: Any, event_id: str | None) -> None:
@@ -91,7 +128,7 @@ class Running:
             raise DeclarationError("process", f"`event_id` is {event_id!r}", "Give non-empty text, or leave it out")
         session = self.active("process")
         view = as_view(event)
-        signal = self._space.known_of(view, "process")
+        signal = self._standing(session, self._space.known_of(view, "process"), "process")
         session.process(signal, view.tip("process"), self._space.id_of(route, "process"), event_id)
 
     def execute(self, target: Any, inputs: Any, wait: bool, recursive: bool, tree: bool, progress: bool | None) -> str:
@@ -100,7 +137,7 @@ class Running:
 
         node = self._space.own(target, "execute")
         session = self._executing(node)
-        node = session.binding.topology.data_nodes[node.id]
+        node = self._standing(session, node, "execute")
         return execute(session, node, target, inputs, wait, recursive, tree, progress)
 
     def validate(self, target: Any, inputs: Any) -> None:

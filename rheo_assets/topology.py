@@ -16,6 +16,12 @@ def _behind_projections(signal: Signal) -> Signal:
     return signal
 
 
+def _read_by(node: Signal) -> tuple[Signal, ...]:
+    if isinstance(node, Projection):
+        return (node.source.node,)
+    return tuple(view.node for view in node.inputs.values()) if isinstance(node, DataNode) else ()
+
+
 @dataclass(frozen=True)
 class Topology:
     """The nodes of one application, in declared order.
@@ -70,6 +76,11 @@ class Topology:
                 found.setdefault(node.source.node.id, []).append(node)
         return {source: tuple(nodes) for source, nodes in found.items()}
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether every node reads the very nodes of this topology, and no earlier declaration of one of them."""
+        return all(read is self.nodes.get(read.id) for node in self for read in _read_by(node))
+
     @cached_property
     def upwards(self) -> tuple[DataNode, ...]:
         """The data nodes, parents before children."""
@@ -96,11 +107,7 @@ class Topology:
         found: set[str] = set()
         waiting = [node_id]
         while waiting:
-            node = self.nodes[waiting.pop()]
-            parents = node.parents if isinstance(node, DataNode) else ()
-            if isinstance(node, Projection):
-                parents = (node.source.node,)
-            for parent in parents:
+            for parent in _read_by(self.nodes[waiting.pop()]):
                 if parent.id not in found:
                     found.add(parent.id)
                     waiting.append(parent.id)

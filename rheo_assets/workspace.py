@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rheo_assets.compute.engines import read_kinds
 from rheo_assets.declaration import data_node
@@ -17,6 +17,9 @@ from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.platforms.choosing import chosen_platform
 from rheo_assets.signals import Signal, as_view, check_own
 from rheo_assets.topology import Topology
+
+if TYPE_CHECKING:
+    from rheo_assets.assets.recorded import Recorded
 
 _YEARS_LISTED = 3
 _HERE = str(Path(__file__).parent)
@@ -62,6 +65,7 @@ class Workspace:
         self._steps: dict[str, str] = {}
         self.unrecorded: set[str] = set()
         self.is_attached = False
+        self._recorded: Recorded | None = None
 
     @cached_property
     def platform(self) -> Platform:
@@ -99,12 +103,15 @@ class Workspace:
 
     # finding --------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def recorded(self) -> Topology | None:
-        """The nodes of the activated application, None where there is none."""
-        from rheo_assets.assets.declared import recorded_topology
+    @property
+    def recorded(self) -> Recorded | None:
+        """The activated application as it is recorded now, None where there is none."""
+        from rheo_assets.assets.recorded import recorded_topology, recorded_version
 
-        return recorded_topology(self.name, self.platform)
+        known = self._recorded
+        if known is None or known.version != recorded_version(self.name, self.platform):
+            self._recorded = recorded_topology(self.name, self.platform)
+        return self._recorded
 
     def known(self, node_id: str) -> Signal:
         """Returns a node of this session, else of the activated application.
@@ -116,11 +123,11 @@ class Workspace:
             raise UnknownNode(self.name, repr(node_id), self.declared)
         if node_id in self.declared:
             return self.declared[node_id]
-        recorded = self.recorded
-        if recorded is not None and node_id in recorded:
+        recorded = self._recorded_nodes
+        if node_id in recorded:
             self.is_attached = True
             return recorded[node_id]
-        known = {*self.declared, *(recorded.nodes if recorded is not None else ())}
+        known = {*self.declared, *recorded}
         state = self.platform.storage.location(f"s3://{self.platform.bucket(self.name)}/state")
         raise UnknownNode(self.name, node_id, known, state)
 
@@ -155,16 +162,13 @@ class Workspace:
     @property
     def topology(self) -> Topology:
         """The nodes as activation would record them: this session's, and recorded ones where it used any of them."""
-        if not self.declared:
-            return self.recorded or Topology(self.name, {})
-        if not self.is_attached or self.recorded is None:
-            return Topology(self.name, dict(self.declared))
-        return Topology(self.name, {**self.recorded.nodes, **self.declared})
+        others = self._recorded_nodes if self.is_attached or not self.declared else {}
+        return Topology(self.name, {**others, **self.declared})
 
-    def are_recorded(self) -> None:
-        """Takes note that an activation has recorded what this session declares."""
-        self.unrecorded.clear()
-        self.__dict__.pop("recorded", None)
+    @property
+    def _recorded_nodes(self) -> Mapping[str, Signal]:
+        recorded = self.recorded
+        return recorded.topology.nodes if recorded is not None else {}
 
 
 def caller() -> tuple[str, int] | None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from hashlib import sha256
 from threading import Lock
 from typing import Any
 
 from rheo_assets.assets.ownership.beats import Beats
 from rheo_assets.assets.ownership.claims import Claims
 from rheo_assets.assets.partitions import Codec
+from rheo_assets.assets.recorded import recorded_topology, recorded_version
 from rheo_assets.compute.targets import Inlined, StoredCallable
 from rheo_assets.dimensions import Partition
+from rheo_assets.errors import listed
 from rheo_assets.nodes import DataNode
 from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.readiness import Readiness
+from rheo_assets.recording import dump_topology
+from rheo_assets.signals import Signal
 from rheo_assets.topology import Topology
 
 
@@ -28,11 +34,13 @@ class Binding:
         topology: The nodes.
         platform: Where data lies and code runs.
         since: The first day that Dagster lists for time dimensions without a `min`.
+        version: The version of the record that holds these nodes; None where they stand whatever is recorded.
     """
 
     topology: Topology
     platform: Platform
     since: datetime
+    version: str | None = None
     _blobs: dict[int, tuple[Callable[..., Any], str]] = field(default_factory=dict, repr=False)
     _lock: Any = field(default_factory=Lock, repr=False)
 
@@ -40,6 +48,29 @@ class Binding:
     def application(self) -> str:
         """The application's name."""
         return self.topology.application
+
+    # the declaration ------------------------------------------------------------------------------------------
+
+    def stands(self) -> bool:
+        """Returns whether nobody has recorded another declaration since."""
+        return self.version is None or recorded_version(self.application, self.platform) in {self.version, None}
+
+    def redeclared(self, topology: Topology, version: str | None) -> Binding:
+        """Returns the application under another declaration; who is alive and who runs what stays."""
+        other = replace(self, topology=topology, version=version)
+        other.__dict__.update(beats=self.beats, claims=self.claims)
+        return other
+
+    def as_recorded(self) -> Binding:
+        """Returns the application as it is recorded now.
+
+        Raises:
+            StateError: The record cannot be read.
+        """
+        found = recorded_topology(self.application, self.platform)
+        return self if found is None else self.redeclared(found.topology, found.version)
+
+    # what it is made of ---------------------------------------------------------------------------------------
 
     @cached_property
     def readiness(self) -> Readiness:
@@ -66,9 +97,30 @@ class Binding:
         return Beats(self.platform.storage, f"{self.home}/beats")
 
     @cached_property
+    def digests(self) -> dict[str, str]:
+        """What tells one declaration of a node from another, by id."""
+        nodes = dump_topology(self.topology, self.store_callable)["nodes"]
+        return {node["id"]: sha256(json.dumps(node, sort_keys=True).encode()).hexdigest() for node in nodes}
+
+    def changes_since(self, before: Binding) -> str:
+        """Returns what is declared otherwise than before, for people; an empty text where nothing is."""
+        old, new = before.digests, self.digests
+        shared = sorted(old.keys() & new.keys())
+        said = {
+            "new": sorted(new.keys() - old.keys()),
+            "declared anew": [name for name in shared if old[name] != new[name]],
+            "gone": sorted(old.keys() - new.keys()),
+        }
+        return "; ".join(f"{what}: {listed(names)}" for what, names in said.items() if names)
+
+    @cached_property
     def codecs(self) -> dict[str, Codec]:
         """The partition keys of every node."""
         return {node.id: Codec(node, self.since) for node in self.topology}
+
+    def codec(self, node: Signal) -> Codec:
+        """Returns the partition keys of a node, also of one that is declared otherwise by now."""
+        return self.codecs[node.id] if self.topology.nodes.get(node.id) is node else Codec(node, self.since)
 
     def blob_uri(self, digest: str) -> str:
         """Returns where a callable's blob lies."""

@@ -1,4 +1,4 @@
-"""Activation: a declaration recorded beside the data, and the session that drives it."""
+"""Activation: a declaration that can run here, recorded beside the data."""
 
 from __future__ import annotations
 
@@ -6,72 +6,59 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rheo_assets.assets.authors import check_author
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.driving.session import Session
-from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.assets.recorded import stored_callables
 from rheo_assets.assets.state import declaration_uri, read_json
 from rheo_assets.compute.engines import title_of
 from rheo_assets.compute.permissions import Permission
 from rheo_assets.compute.targets import Batch, Inlined, Target
-from rheo_assets.errors import CapabilityMissing, StateError, listed
+from rheo_assets.errors import CapabilityMissing, DeclarationError, StateError, listed
 from rheo_assets.nodes import DataNode
 from rheo_assets.platforms.capabilities import Engine, Platform
 from rheo_assets.recording import dump_topology, fingerprint, load_topology
-from rheo_assets.runner.blobs import load_callable
 from rheo_assets.topology import Topology
 
 _log = logging.getLogger("rheo_assets")
-_REPAIR = "Activate the application again from its source"
 
 
-def recorded_topology(application: str, platform: Platform) -> Topology | None:
-    """Returns the nodes that an earlier session activated, None when there are none.
-
-    Raises:
-        StateError: The record cannot be read.
-    """
-    uri = declaration_uri(platform, application)
-    fields = read_json(platform.storage, uri, _REPAIR)
-    if fields is None:
-        return None
-    prefix = f"s3://{platform.bucket(application)}/blobs"
-
-    def load(digest: str) -> Any:
-        return load_callable(platform.storage.read(f"{prefix}/{digest}"))
-
-    return load_topology(fields, load)
-
-
-def open_session(
-    topology: Topology, platform: Platform, since: datetime, records: bool, extends: bool = False
-) -> Session:
-    """Activates an application and returns the session that drives it.
+def activated(binding: Binding, extends: bool) -> Binding:
+    """Activates a declaration: checks that it can run here, records it, and returns it as it stands on record.
 
     Args:
-        topology: Its nodes.
-        platform: Where data lies and code runs.
-        since: The first day that Dagster lists.
-        records: Whether the declaration is this session's own, to be recorded.
+        binding: What this session declares.
         extends: Whether it adds to the recorded one instead of replacing it.
 
     Raises:
         CapabilityMissing: A target that nothing here can run.
-        DeclarationError: Something that cannot be recorded.
+        DeclarationError: Something that cannot be recorded, or a node that does not fit what it reads any more.
         KeyTaken: A live process declares another application of this name.
     """
-    binding = Binding(topology, platform, since)
-    if records:
-        for line in check_capabilities(topology, platform):
-            print(line, file=sys.stderr)
-        record(binding, extends)
-    session = Session(binding, open_instance(getattr(platform, "root", None)))
-    session.driver.activate(datetime.now(UTC))
-    return session
+    topology = _joined(binding)
+    for line in check_capabilities(binding.topology, binding.platform):
+        print(line, file=sys.stderr)
+    return binding.redeclared(topology, record(binding, extends))
+
+
+def _joined(binding: Binding) -> Topology:
+    """Returns the nodes, each made from those that are declared now: a parent may have been declared anew since.
+
+    Raises:
+        DeclarationError: A node does not fit them.
+    """
+    topology = binding.topology
+    if topology.is_joined:
+        return topology
+    fields = dump_topology(topology, binding.store_callable)
+    try:
+        return load_topology(fields, stored_callables(binding.application, binding.platform))
+    except StateError as error:
+        problem = f"its nodes do not fit each other as they are declared now: {error.__cause__ or error}"
+        remedy = "Declare the node that reads it anew, too: take what it reads from the application, as app['id']"
+        raise DeclarationError(f"application '{topology.application}'", problem, remedy) from error
 
 
 def check_capabilities(topology: Topology, platform: Platform) -> list[str]:
@@ -140,8 +127,8 @@ def _described(target: Batch | Inlined, engine: Engine) -> str:
     return title if here in {"", title} else f"{title} (here: {here})"
 
 
-def record(binding: Binding, extends: bool = False) -> bool:
-    """Records the declaration if it is new; returns whether it was.
+def record(binding: Binding, extends: bool = False) -> str:
+    """Records the declaration if it is new; returns the version of its record, see `Storage.version`.
 
     Raises:
         KeyTaken: A live process declares another application of this name.
@@ -149,6 +136,7 @@ def record(binding: Binding, extends: bool = False) -> bool:
     storage = binding.platform.storage
     fields = dump_topology(binding.topology, binding.store_callable)
     uri = declaration_uri(binding.platform, binding.application)
+    version = storage.version(uri)
     try:
         known = read_json(storage, uri, "")
     except StateError as error:
@@ -156,13 +144,16 @@ def record(binding: Binding, extends: bool = False) -> bool:
         storage.write(aside, storage.read(uri))
         _log.warning("%sThis activation replaces it; what it held is kept as %s", error, aside)
         known = None
-    if known is not None and fingerprint(known) == fingerprint(fields):
-        return False
+    if version is not None and known is not None and fingerprint(known) == fingerprint(fields):
+        return version
     check_author(binding, extends=extends or known is None)
     for line in _changes(known, fields):
         _log.warning("application '%s': %s", binding.application, line)
-    storage.write(uri, json.dumps(fields, indent=1).encode())
-    return True
+    content = json.dumps(fields, indent=1).encode()
+    storage.write(uri, content)
+    version = storage.version(uri)
+    is_ours = storage.read(uri) == content  # two at once: the other's record stands, and this session goes over to it
+    return version if version is not None and is_ours else ""
 
 
 def _changes(known: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from rheo_assets.assets.binding import Binding
 from rheo_assets.errors import StateError
 from rheo_assets.platforms.capabilities import Platform, Storage
 
@@ -55,12 +54,13 @@ class ApplicationState:
     """What an application remembers besides its declaration.
 
     Args:
-        binding: The application.
+        storage: Where it lies.
+        home: The URI prefix of the application's own state.
     """
 
-    def __init__(self, binding: Binding) -> None:
-        self._storage = binding.platform.storage
-        self._uri = f"{binding.home}/state/application.json"
+    def __init__(self, storage: Storage, home: str) -> None:
+        self._storage = storage
+        self._uri = f"{home}/state/application.json"
 
     def fields(self) -> dict[str, Any]:
         """Returns `activated` (epoch seconds of each node's first activation), `paused` and `since`."""

@@ -32,6 +32,10 @@ class Entries(Protocol):
         """Records a closed turn."""
 
 
+class Superseded(Exception):  # noqa: N818
+    """Another declaration of the application is on record: what came after it is not folded under this one."""
+
+
 class Loop:
     """Turns of one application.
 
@@ -42,6 +46,8 @@ class Loop:
         is_ready: Whether storage holds a partition complete.
         end_lost: Records the ends of executions that nobody routed and whose run died without a word; returns whether
             there were any.
+        stands: Whether its nodes are still those on record. Asked after each page is read and before it is folded: a
+            page that was read while they stood holds nothing that came after another declaration.
 
     Attributes:
         is_behind: Whether the last fold ended before the end of the journal.
@@ -54,6 +60,7 @@ class Loop:
         snapshot: Snapshot,
         is_ready: Callable[[Key], bool],
         end_lost: Callable[[], bool] = lambda: False,
+        stands: Callable[[], bool] = lambda: True,
     ) -> None:
         self.topology = topology
         self.router = snapshot.load()
@@ -63,6 +70,7 @@ class Loop:
         self._snapshot = snapshot
         self._is_ready = is_ready
         self._end_lost = end_lost
+        self._stands = stands
         self._due: list[tuple[float, int, Key]] = []
         self._pauses: dict[Key, float] = {}
         self._looks = 0
@@ -83,6 +91,9 @@ class Loop:
             gone: Partitions that were complete and are no longer.
             is_enough: Asked now and then whether to end. What has not been folded in then is left for the next turn,
                 and this one is not closed; what has not been looked for is due at the next one.
+
+        Raises:
+            Superseded: The nodes are not those on record any more.
         """
         self.fold(is_enough)
         if self.is_behind:
@@ -99,14 +110,20 @@ class Loop:
         return self.router.outbox()
 
     def fold(self, is_enough: Callable[[], bool] = lambda: False) -> None:
-        """Takes in every entry that has been recorded since, a page at a time until it is enough."""
+        """Takes in every entry that has been recorded since, a page at a time until it is enough.
+
+        Raises:
+            Superseded: The nodes are not those on record any more; nothing is lost, the page is not folded.
+        """
         self.is_behind = False
         while True:
             entries = self._entries.read(self.router.cursor)
-            for entry in entries:
-                self.router.fold(entry)
             if self._entries.skipped_to <= self.router.cursor and not entries:
                 return
+            if not self._stands():
+                raise Superseded
+            for entry in entries:
+                self.router.fold(entry)
             self.router.cursor = max(self.router.cursor, self._entries.skipped_to)
             if is_enough():
                 self.is_behind = True

@@ -153,9 +153,9 @@ def test_a_run_that_was_asked_for_under_another_declaration_says_so(root: Path, 
         after = Binding(later.topology, later.platform, app._space.since)
         partition = made.spec.read([DAY])
         runs = LocalRuns(after, instance, lambda: None, lambda *_: None)
-        job = runs._job(new, [partition])
+        job = runs._job(after, new, [partition])
         asked = LocalRuns(before, instance, lambda: None, lambda *_: None)
-        assert asked.run_now(made, [Request("one", partition, {"x": partition})]) is None
+        assert asked._run_now(before, made, [Request("one", partition, {"x": partition})]) is None
         run = instance.get_runs(limit=1)[0]
         result = job.execute_in_process(
             instance=instance, partition_key=DAY, run_config=run.run_config, raise_on_error=False

@@ -8,7 +8,7 @@ import pytest
 
 from rheo_assets.routing.group import Key
 from rheo_assets.routing.journal import Entry, Event, Turn
-from rheo_assets.routing.loop import Loop
+from rheo_assets.routing.loop import Loop, Superseded
 from rheo_assets.routing.snapshot import Snapshot
 from tests.routing.test_router_properties import MemoryRows
 from tests.routing.test_snapshot import joining
@@ -53,3 +53,18 @@ def test_a_turn_that_ends_early_is_not_closed_and_another_driver_goes_on_behind_
     assert len(heir.turn(0.0)) == 15
     assert not heir.is_behind
     assert [trigger.partition for trigger in loop.turn(0.0)] == [(number,) for number in range(15)]
+
+
+def test_a_page_that_may_have_come_after_another_declaration_is_not_folded() -> None:
+    topology, rows, journal = joining("n"), MemoryRows(), Pages()
+    standing = [True, False]
+    loop = Loop(topology, journal, Snapshot(topology, rows, 0), lambda _key: True, stands=lambda: standing.pop(0))
+    for number in range(PAGE):
+        journal.event("a", number)
+        journal.event("b", number)
+    with pytest.raises(Superseded):
+        loop.turn(0.0)
+    assert loop.router.cursor == PAGE
+    assert len(loop.router.groups("n").groups) == PAGE / 2, "the first page was read while the declaration stood"
+    heir = Loop(topology, journal, Snapshot(topology, rows, 1), lambda _key: True)
+    assert len(heir.turn(0.0)) == PAGE

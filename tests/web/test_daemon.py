@@ -232,6 +232,23 @@ def test_what_the_daemon_does_not_know_runs_in_the_script(deployment: Deployment
     assert OWNER_TAG in {tag["key"] for tag in run["tags"]}
 
 
+def test_what_follows_from_an_arrival_and_the_daemon_does_not_know_runs_in_the_script(deployment: Deployment):
+    app = flow.Application("shop", platform=flow.LocalPlatform(deployment.root))
+    assert app["more"], "the test before declared it"
+    folder = deployment.root / "s3" / "landing" / "parcels" / "EU" / "2024-07-06"
+    folder.mkdir(parents=True)
+    (folder / "part-0.json").write_text('{"id": 1}\n')
+    until(lambda: executions(deployment, "made").get(("EU", "2024-07-06")), 100)
+    app.settle(60)
+    runs = {}
+    for name in ("made", "more"):
+        ran = executions(deployment, name)["EU", "2024-07-06"]
+        assert ran.status == "COMPLETED"
+        runs[name] = deployment.ask(RUN, id=ran.run_id)["runOrError"]
+    owned = {name for name, run in runs.items() if OWNER_TAG in {tag["key"] for tag in run["tags"]}}
+    assert owned == {"more"}, "the daemon ran the other one"
+
+
 def test_a_script_carries_on_when_the_daemon_dies(deployment: Deployment):
     app = deployment.app
     until(lambda: app.get_active_routes() == [])  # a run of Dagster's own that dies with it stays "started"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
-from hashlib import sha256
+from collections.abc import Iterable, Mapping
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
@@ -15,7 +14,6 @@ from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.eventlog.instance import EventLog
 from rheo_assets.assets.keys import dagster_name
 from rheo_assets.nodes import DataNode
-from rheo_assets.recording import dump_topology
 
 _FRESH = 60.0
 
@@ -44,25 +42,27 @@ def daemon_drives(instance: dg.DagsterInstance, application: str) -> bool:
 
 def note_served(binding: Binding, log: EventLog) -> None:
     """Notes which declarations the daemon's code location runs."""
-    log.put_rows({_row(binding): json.dumps(_digests(binding))})
+    log.put_rows({_row(binding): json.dumps(binding.digests)})
 
 
-def serves(binding: Binding, log: EventLog, nodes: Iterable[DataNode]) -> bool:
-    """Returns whether the daemon runs the same declarations of these nodes, and of what they read, as this process."""
+def not_served(binding: Binding, log: EventLog, nodes: Iterable[DataNode]) -> set[str]:
+    """Returns those of these nodes that the daemon declares otherwise than this process, or what they read."""
+    asked = list(nodes)
+    if not asked:
+        return set()
     row = _row(binding)
     try:
         served = json.loads(log.rows([row]).get(row) or "{}")
     except ValueError:
-        return False
-    own = _digests(binding)
-    wanted = {name for node in nodes for name in (node.id, *(view.node.id for view in node.inputs.values()))}
-    return all(served.get(name) == own[name] for name in wanted)
+        served = {}
+    return {node.id for node in asked if not is_same(node, served, binding.digests)}
+
+
+def is_same(node: DataNode, before: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Returns whether a node and what it reads are declared alike in both; see `Binding.digests`."""
+    names = (node.id, *(view.node.id for view in node.inputs.values()))
+    return all(name in now and before.get(name) == now[name] for name in names)
 
 
 def _row(binding: Binding) -> str:
     return f"rheo/{binding.application}/served"
-
-
-def _digests(binding: Binding) -> dict[str, str]:
-    nodes = dump_topology(binding.topology, binding.store_callable)["nodes"]
-    return {node["id"]: sha256(json.dumps(node, sort_keys=True).encode()).hexdigest() for node in nodes}

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from threading import RLock
+from typing import TypeVar
 
 import dagster as dg
 
@@ -31,13 +31,14 @@ from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.group import Key
 from rheo_assets.routing.journal import Trigger
-from rheo_assets.routing.loop import Loop
+from rheo_assets.routing.loop import Loop, Superseded
 from rheo_assets.routing.router import Router
 from rheo_assets.routing.snapshot import Snapshot
 from rheo_assets.runner.execution import Outcome, Request, recorded_success
 
 _log = logging.getLogger("rheo_assets")
 _CLEANED_EVERY = 3600.0
+T = TypeVar("T")
 
 
 class Driver:
@@ -46,19 +47,26 @@ class Driver:
     Args:
         binding: The application.
         instance: The instance.
+        on_redeclared: Called when this driver has gone over to another declaration.
+
+    Attributes:
+        binding: The application as this driver knows it now.
     """
 
-    def __init__(self, binding: Binding, instance: dg.DagsterInstance) -> None:
+    def __init__(
+        self, binding: Binding, instance: dg.DagsterInstance, on_redeclared: Callable[[], None] = lambda: None
+    ) -> None:
         self.binding = binding
+        self._on_redeclared = on_redeclared
         self.instance = instance
         self.log = EventLog(instance)
-        self.state = ApplicationState(binding)
+        self.state = ApplicationState(binding.platform.storage, binding.home)
         self.lock = RLock()
-        self._watchers = {node.id: Watcher(binding, node) for node in binding.topology.external_data.values()}
         self.asked: dict[str, tuple[int, int, float]] = {}
         self._left: set[str] = set()
         self._cleaned = -math.inf
         self._is_torn = False
+        self._watch()
         self._seats = Seats(binding.platform.storage, f"{binding.home}/drivers", binding.beats)
         self._sit()
 
@@ -68,13 +76,17 @@ class Driver:
         self._sat = time.monotonic()
         self._load()
 
+    def _watch(self) -> None:
+        datasets = self.binding.topology.external_data.values()
+        self._watchers = {node.id: Watcher(self.binding, node) for node in datasets}
+
     def _load(self) -> None:
         """Starts from what the furthest driver has saved."""
         topology = self.binding.topology
         number = self.seat.number if self.seat is not None else None
         self.journal = Journal(self.log, topology, self.binding.since)
         snapshot = Snapshot(topology, self.log, number)
-        self.loop = Loop(topology, self.journal, snapshot, self._is_ready, self._end_lost)
+        self.loop = Loop(topology, self.journal, snapshot, self._is_ready, self._end_lost, self.binding.stands)
 
     def _is_seated(self) -> bool:
         """Whether the driver keeps its seat; one without a seat looks for one now and then."""
@@ -86,6 +98,35 @@ class Driver:
     def router(self) -> Router:
         """The fold of everything that has been taken in."""
         return self.loop.router
+
+    # which declaration ----------------------------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """Goes over to the declaration on record, where that is another one by now.
+
+        Raises:
+            StateError: The record cannot be read.
+        """
+        with self.lock:
+            if self.binding.stands():
+                return
+            recorded = self.binding.as_recorded()
+            if changes := recorded.changes_since(self.binding):
+                _log.warning(
+                    "application '%s' was activated anew elsewhere (%s): this process goes on with what is recorded",
+                    recorded.application,
+                    changes,
+                )
+            self.bind(recorded)
+
+    def bind(self, binding: Binding) -> None:
+        """Goes over to another declaration of the application."""
+        with self.lock:
+            self.binding = binding
+            self._watch()
+            self._load()
+            self._is_torn = False
+            self._on_redeclared()
 
     # turns ----------------------------------------------------------------------------------------------------
 
@@ -145,8 +186,10 @@ class Driver:
             The ids of the sources that have more: the next call goes on, the others first.
         """
         with self.lock:
+            self.follow()
             timers = self.binding.topology.timers
-            wanted = list(nodes) if nodes is not None else [*self._watchers, *timers]
+            known = [*self._watchers, *timers]
+            wanted = known if nodes is None else [node_id for node_id in nodes if node_id in known]
             left = []
             for node_id in sorted(wanted, key=self._left.__contains__):
                 if node_id in timers:
@@ -167,13 +210,17 @@ class Driver:
         """
         moment = (now or datetime.now(UTC)).timestamp()
         with self.lock:
+            self.follow()
             if not self._is_seated():
                 self._sit()
             self._clean()
-            gone = [key for watcher in self._watchers.values() for key in watcher.gone()]
-            with self._whole() as loop:
-                outbox = loop.turn(moment, gone, is_enough)
-            if loop.is_behind:
+
+            def turned(loop: Loop) -> list[Trigger]:
+                gone = [key for watcher in self._watchers.values() for key in watcher.gone()]
+                return loop.turn(moment, gone, is_enough)
+
+            outbox = self._on_whole(turned)
+            if self.loop.is_behind:
                 return outbox
             for watcher in self._watchers.values():
                 watcher.forget_gone()
@@ -218,18 +265,25 @@ class Driver:
 
     def fold(self) -> None:
         """Takes in every entry that has been recorded since."""
-        with self._whole() as loop:
-            loop.fold()
+        self._on_whole(Loop.fold)
 
-    @contextmanager
-    def _whole(self) -> Iterator[Loop]:
-        """Lets nobody go on with a fold that was cut in two, by Ctrl-C or a locked database, and so lacks events."""
+    def _on_whole(self, work: Callable[[Loop], T]) -> T:
+        """Works on the fold under the declaration on record.
+
+        Nobody goes on with a fold that was cut in two, by Ctrl-C or a locked database, and so lacks events.
+        """
         with self.lock:
-            if self._is_torn:
-                self._load()
-            self._is_torn = True
-            yield self.loop
-            self._is_torn = False
+            while True:
+                if self._is_torn:
+                    self._load()
+                self._is_torn = True
+                try:
+                    done = work(self.loop)
+                except Superseded:
+                    self.follow()
+                    continue
+                self._is_torn = False
+                return done
 
     def _is_ready(self, key: Key) -> bool:
         node_id, partition = key

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.driving.daemon import serves
+from rheo_assets.assets.driving.daemon import not_served
 from rheo_assets.assets.driving.plan_runs import PlanRun
 from rheo_assets.assets.driving.plans import raise_failed
 from rheo_assets.assets.driving.progress import Counts, Progress
@@ -62,8 +63,7 @@ def _owner(session: Session, plan: Plan) -> Owner | None:
     """Returns who carries a plan out: this process or, None, the daemon."""
     if not session.is_passive():
         return session.binding.beats.living()
-    nodes = [session.binding.topology.data_nodes[stage.node] for stage in plan.stages]
-    if serves(session.binding, session.driver.log, nodes):
+    if _is_served(session, [stage.node for stage in plan.stages]):
         return None
     _log.warning(
         "the daemon runs another declaration of '%s', or of what is executed with it, than this session: it is "
@@ -71,6 +71,12 @@ def _owner(session: Session, plan: Plan) -> Owner | None:
         plan.target.node,
     )
     return session.binding.beats.living()
+
+
+def _is_served(session: Session, node_ids: Sequence[str]) -> bool:
+    """Returns whether the daemon declares these nodes as this session does."""
+    nodes = session.binding.topology.data_nodes
+    return not not_served(session.binding, session.driver.log, [nodes[name] for name in node_ids if name in nodes])
 
 
 def _hold(session: Session, run: PlanRun, node: DataNode, partition: Partition) -> bool:
@@ -86,9 +92,13 @@ def _hold(session: Session, run: PlanRun, node: DataNode, partition: Partition) 
 
 
 def _is_done_by_daemon(session: Session, run: PlanRun, waits: bool, shown: Progress) -> bool:
-    """Leaves a plan to the daemon; false where that ends before the plan does, so that this process takes over."""
+    """Leaves a plan to the daemon; false where that ends before the plan does, so that this process takes over.
+
+    One whose code location is not what is recorded any more does not drive the plan either.
+    """
+    node_ids = [stage.node.id for stage in run.stages]
     try:
-        while session.is_passive():
+        while session.is_passive() and _is_served(session, node_ids):
             if not waits:
                 return True
             if not session.plans.is_open(run):
@@ -99,7 +109,7 @@ def _is_done_by_daemon(session: Session, run: PlanRun, waits: bool, shown: Progr
     except KeyboardInterrupt:
         _log.warning("the daemon goes on with it: %s ends it", _kill(run))
         raise
-    _log.warning("the daemon is gone: %s is carried on in this process", run.target)
+    _log.warning("the daemon does not drive it any more: %s is carried on in this process", run.target)
     return False
 
 
@@ -121,6 +131,7 @@ def _carry_out(session: Session, run: PlanRun, waits: bool, shown: Progress) -> 
                 return
             shown.look(lambda: _counts(session, run))
             session.rest(step, shown.every)
+        session.plans.check_target(run)
     finally:
         if is_open:
             session.close(run)

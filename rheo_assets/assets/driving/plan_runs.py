@@ -10,6 +10,7 @@ from typing import Any
 
 from rheo_assets.assets.ownership.owners import Owner
 from rheo_assets.dimensions import Partition
+from rheo_assets.errors import InvalidValue
 from rheo_assets.nodes import DataNode
 from rheo_assets.planning.plan import Plan
 from rheo_assets.topology import Topology
@@ -59,6 +60,11 @@ class PlanRun:
         """The position of the target's stage; past the end where the target is no longer declared."""
         return next((n for n, stage in enumerate(self.stages) if stage.node.id == self.target), len(self.stages))
 
+    @property
+    def has_target(self) -> bool:
+        """Whether the target's stage is there, as it is still declared with the dimensions of then."""
+        return self.position < len(self.stages)
+
     def to_json(self) -> str:
         """Returns the plan as JSON, with its owner."""
         stages = []
@@ -75,18 +81,28 @@ class PlanRun:
 
     @classmethod
     def of_fields(cls, topology: Topology, fields: Mapping[str, Any]) -> PlanRun:
-        """Reads what `to_json` wrote; nodes that are no longer declared are left out."""
+        """Reads what `to_json` wrote, under the present declaration.
+
+        Nodes that are not declared any more, or with other dimensions, are left out. Tips are kept as far as they are
+        those of the inputs that a node has now; others follow from the partition.
+        """
         stages = []
         for item in fields["stages"]:
             node = topology.data_nodes.get(item["node"])
             if node is None:
                 continue
-            tips = {
-                node.spec.read(values): {
-                    a: node.inputs[a].node.spec.read(t) for a, t in fixed.items() if a in node.inputs
-                }
-                for values, fixed in item["tips"]
-            }
-            stages.append(PlannedStage(node, tuple(node.spec.read(v) for v in item["partitions"]), tips))
+            try:
+                stages.append(_read_stage(node, item))
+            except InvalidValue:
+                continue
         owner = Owner.of_text(fields["owner"]) if fields["owner"] is not None else None
         return cls(fields["id"], fields["target"], tuple(stages), owner)
+
+
+def _read_stage(node: DataNode, item: Mapping[str, Any]) -> PlannedStage:
+    tips = {
+        node.spec.read(values): {alias: node.inputs[alias].node.spec.read(text) for alias, text in fixed.items()}
+        for values, fixed in item["tips"]
+        if fixed.keys() == node.inputs.keys()
+    }
+    return PlannedStage(node, tuple(node.spec.read(values) for values in item["partitions"]), tips)

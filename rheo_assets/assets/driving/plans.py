@@ -22,6 +22,7 @@ from rheo_assets.planning.execution import injected_tips, never_ready, unmet
 from rheo_assets.planning.plan import Tips
 from rheo_assets.routing.journal import planned_id
 from rheo_assets.runner.execution import Request, recorded_success
+from rheo_assets.topology import Topology
 
 _log = logging.getLogger("rheo_assets")
 
@@ -48,13 +49,14 @@ class _Walk:
     Attributes:
         position: The position of the present stage.
         requests: What the present stage is to run, once it is decided.
-        postponed: Executions of what follows from the target whose other inputs were not ready.
+        postponed: Executions of what follows from the target whose other inputs were not ready: their tips by node id
+            and partition.
         counts: How many executions of each stage were seen to have ended.
     """
 
     position: int = 0
     requests: dict[Partition, Request] | None = None
-    postponed: list[tuple[DataNode, Partition, Tips]] = field(default_factory=list)
+    postponed: dict[tuple[str, Partition], Tips] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=dict)
 
 
@@ -69,11 +71,26 @@ class Plans:
     def __init__(self, driver: Driver, history: History) -> None:
         self.driver = driver
         self.history = history
-        self._topology = driver.binding.topology
         self._storage = driver.binding.platform.storage
         self._beats = driver.binding.beats
         self._prefix = f"{driver.binding.home}/plans"
         self._walks: dict[str, _Walk] = {}
+
+    @property
+    def _topology(self) -> Topology:
+        return self.driver.binding.topology
+
+    def renewed(self, run: PlanRun) -> PlanRun:
+        """Returns a plan under the present declaration, as who takes it over reads it."""
+        nodes = self._topology.data_nodes
+        if all(stage.node is nodes.get(stage.node.id) for stage in run.stages):
+            return run
+        return PlanRun.of_fields(self._topology, json.loads(run.to_json()))
+
+    def begin_anew(self) -> None:
+        """Walks every plan from its first stage, since the application is declared anew."""
+        self.history.binding = self.driver.binding
+        self._walks = {name: _Walk(postponed=walk.postponed) for name, walk in self._walks.items()}
 
     # opening and closing --------------------------------------------------------------------------------------
 
@@ -117,10 +134,11 @@ class Plans:
     def _finish(self, run: PlanRun) -> None:
         with self.driver.lock:
             self.driver.turn()  # what the plan's own outputs pushed is absorbed while the plan still holds it
-            absorbed = self.driver.router.absorbed.get(run.id, set())
+            run, absorbed = self.renewed(run), self.driver.router.absorbed.get(run.id, set())
             self.driver.journal.close_plan(run.id)
-            for node, partition, tips in self._walk(run).postponed:
-                self._leave_waiting(run, node, partition, tips)
+            for (node_id, partition), tips in self._walk(run).postponed.items():
+                if (node := self._topology.data_nodes.get(node_id)) is not None:
+                    self._leave_waiting(run, node, partition, tips)
             for stage in run.stages:
                 self._run_again(run, stage, [p for p in stage.partitions if (stage.node.id, p) in absorbed])
             self.driver.fold()
@@ -135,7 +153,7 @@ class Plans:
     def _inject(self, node: DataNode, tips: Tips, identity: str) -> None:
         """Reports the events that start an execution of a node, to that node alone."""
         for alias, view in node.inputs.items():
-            if view.needs_event:
+            if view.needs_event and alias in tips:
                 self.driver.journal.inject(view.node.id, tips[alias], f"{identity}:{alias}", node.id)
 
     def _run_again(self, run: PlanRun, stage: PlannedStage, absorbed: Sequence[Partition]) -> None:
@@ -222,7 +240,7 @@ class Plans:
             NotReady: The target's inputs are not ready.
             ExecutionFailed: A stage failed, or the target was killed before its stage; later ones are not started.
         """
-        walk = self._walk(run)
+        run, walk = self.renewed(run), self._walk(run)
         if walk.position < run.position < len(run.stages):
             raise_failed(self.ended(run, run.stages[run.position]))
         while walk.position < len(run.stages):
@@ -240,12 +258,14 @@ class Plans:
         return None
 
     def verdict(self, run: PlanRun) -> None:
-        """Raises what a closed plan came to, where another process has carried it out.
+        """Raises what a closed plan came to.
 
         Raises:
             NotReady: The target's inputs are not ready.
             ExecutionFailed: A stage failed, or the target never ran.
         """
+        run = self.renewed(run)
+        self.check_target(run)
         for stage in run.stages:
             raise_failed(self.ended(run, stage))
         stage = run.stages[run.position]
@@ -256,6 +276,16 @@ class Plans:
                 stage.node.id, partition, "its plan", "it was closed before this was run; see the logs"
             )
 
+    def check_target(self, run: PlanRun) -> None:
+        """Raises where the target of a plan is not declared any more, or with other dimensions.
+
+        Raises:
+            ExecutionFailed: So it is.
+        """
+        if not self.renewed(run).has_target:
+            said = "it was declared anew meanwhile, with other dimensions or not at all, so that it was not run"
+            raise ExecutionFailed(run.target, (), "its plan", said)
+
     def ended(self, run: PlanRun, stage: PlannedStage) -> list[Execution]:
         """Returns the executions of a stage that have ended."""
         found = self._ended(run, stage)
@@ -263,7 +293,7 @@ class Plans:
 
     def counts(self, run: PlanRun) -> tuple[int, int]:
         """Returns how many executions of a plan have ended, and how many there are."""
-        counts = self._walk(run).counts
+        run, counts = self.renewed(run), self._walk(run).counts
         for position, stage in enumerate(run.stages):
             if counts.get(position, 0) < len(stage.partitions):
                 counts[position] = len(self._ended(run, stage))
@@ -294,6 +324,7 @@ class Plans:
 
     def _request(self, run: PlanRun, stage: PlannedStage, partition: Partition, walk: _Walk) -> Request | None:
         node, binding = stage.node, self.driver.binding
+        walk.postponed.pop((node.id, partition), None)
         identity = planned_id(run.id, node.id, partition)
         if binding.readiness.is_ready(node, partition):
             if recorded_success(node, partition, identity, binding.platform) is not None:
@@ -311,7 +342,7 @@ class Plans:
         if node.id == run.target:
             raise error
         _log.warning("%s", error)
-        walk.postponed.append((node, partition, tips))
+        walk.postponed[node.id, partition] = tips
         return None
 
     @staticmethod

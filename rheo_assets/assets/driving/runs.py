@@ -116,7 +116,7 @@ class LocalRuns:
         self.instance = instance
         self._on_end = on_end
         self._pool = ThreadPoolExecutor(max(_WORKERS, binding.platform.concurrency), thread_name_prefix="rheo-run")
-        self._jobs: dict[tuple[str, datetime, int], dg.JobDefinition] = {}
+        self._jobs: dict[tuple[int, str, datetime, int], dg.JobDefinition] = {}
         self._lock = threading.Lock()
         self._futures: dict[str, Future[None]] = {}
         self._withdrawn: set[str] = set()
@@ -134,19 +134,33 @@ class LocalRuns:
         if self.is_closing:
             return []
         by_partition: dict[Partition, Request] = {request.partition: request for request in requests}
-        futures = []
-        for partitions in self.binding.codecs[node.id].runs_of(list(by_partition)):
+        binding, futures = self.binding, []
+        for partitions in binding.codec(node).runs_of(list(by_partition)):
             batch = [by_partition[partition] for partition in partitions]
             with self._lock:  # the run takes its futures out again, which must not come first
-                future = self._pool.submit(self._run, node, batch, tells)
+                future = self._pool.submit(self._run, binding, node, batch, tells)
                 self._futures.update({request.id: future for request in batch})
             futures.append(future)
         return futures
+
+    def bind(self, binding: Binding) -> set[str]:
+        """Goes over to another declaration; returns the ids of what was queued under the earlier one.
+
+        What has begun goes on as it was declared when it did; what has not is withdrawn, to be submitted anew.
+        """
+        with self._lock:
+            self.binding = binding
+            self._jobs.clear()
+            queued = {identity for identity, future in self._futures.items() if future.cancel()}
+            for identity in queued:
+                del self._futures[identity]
+        return queued
 
     def background(self, work: Callable[[], None]) -> None:
         """Does something after runs have ended, on a thread of its own that the interpreter's exit waits for."""
         key = f"background:{uuid.uuid4()}"
         future: Future[None] = Future()
+        future.set_running_or_notify_cancel()
         with self._lock:
             self._futures[key] = future
 
@@ -196,10 +210,11 @@ class LocalRuns:
         while waiting := self.waiting():
             wait(waiting)
 
-    def _run(self, node: DataNode, requests: Sequence[Request], tells: bool) -> None:
+    def _run(self, binding: Binding, node: DataNode, requests: Sequence[Request], tells: bool) -> None:
         try:
             wanted = () if self.is_closing else requests
-            self._run_batch(node, [request for request in wanted if request.id not in self._withdrawn], tells)
+            kept = [request for request in wanted if request.id not in self._withdrawn]
+            self._run_batch(binding, node, kept, tells)
         finally:
             try:
                 self._on_end()
@@ -210,11 +225,11 @@ class LocalRuns:
                     self._futures.pop(request.id, None)
                     self._withdrawn.discard(request.id)
 
-    def _run_batch(self, node: DataNode, requests: Sequence[Request], tells: bool) -> None:
+    def _run_batch(self, binding: Binding, node: DataNode, requests: Sequence[Request], tells: bool) -> None:
         if not requests:
             return
         try:
-            error = self.run_now(node, requests)
+            error = self._run_now(binding, node, requests)
             if error is not None and tells:
                 _log.warning("%s", error.partition("\n")[0])
             if error is not None:
@@ -223,50 +238,51 @@ class LocalRuns:
             _log.exception("a run of '%s' could not be carried out", node.id)
             self._on_lost(node, requests, f"its run could not be carried out: {type(error).__name__}: {error}")
 
-    def run_now(self, node: DataNode, requests: Sequence[Request]) -> str | None:
+    def _run_now(self, binding: Binding, node: DataNode, requests: Sequence[Request]) -> str | None:
         """Runs one batch (one composite key, contiguous time) in the calling thread; returns why it failed."""
         partitions = [request.partition for request in requests]
-        codec = self.binding.codecs[node.id]
+        codec = binding.codec(node)
         codec.register(self.instance, partitions)
         keys = [codec.encode(partition) for partition in partitions]
-        result = self._job(node, partitions).execute_in_process(
+        result = self._job(binding, node, partitions).execute_in_process(
             instance=self.instance,
             run_id=str(uuid.uuid4()),
             asset_selection=[asset_key(node.application, node.id)],  # what Dagster's list of runs shows
             partition_key=keys[0] if len(keys) == 1 and codec.is_partitioned else None,
             run_config={**run_config(node, requests), **_QUIET},
-            tags={**run_tags(codec, partitions), OWNER_TAG: self.binding.beats.living().text()},
+            tags={**run_tags(codec, partitions), OWNER_TAG: binding.beats.living().text()},
             raise_on_error=False,
         )
         return None if result.success else _reason(result)
 
-    def _job(self, node: DataNode, partitions: Sequence[Partition]) -> dg.JobDefinition:
+    def _job(self, binding: Binding, node: DataNode, partitions: Sequence[Partition]) -> dg.JobDefinition:
         """Returns the job of one node, its time partitions widened to hold these."""
-        since, end_offset = self._window(node, partitions)
-        key = (node.id, since, end_offset)
+        since, end_offset = _listed(binding, node, partitions)
+        key = (id(binding), node.id, since, end_offset)  # its job keeps the binding alive
         with self._lock:
             job = self._jobs.get(key)
             if job is None:
-                asset = node_asset(self.binding, node, Codec(node, since, end_offset))
-                resources = engine_resources([node], self.binding.platform)
+                asset = node_asset(binding, node, Codec(node, since, end_offset))
+                resources = engine_resources([node], binding.platform)
                 job = dg.Definitions(assets=[asset], resources=resources).resolve_implicit_global_asset_job_def()
                 self._jobs[key] = job
             return job
 
-    def _window(self, node: DataNode, partitions: Sequence[Partition]) -> tuple[datetime, int]:
-        codec = self.binding.codecs[node.id]
-        if codec.time is None:
-            return self.binding.since, codec.end_offset
-        position = node.spec.index(codec.time.name)
-        moments = [partition[position] for partition in partitions]
-        earliest = min(moments)
-        since = self.binding.since
-        assert isinstance(earliest, datetime)
-        if earliest < since:
-            since = datetime(earliest.year, 1, 1)  # naive means UTC
-        today = codec.time.ordinal(codec.time.granularity.truncate(utc_naive(datetime.now(UTC))))  # type: ignore[union-attr]
-        ahead = max(codec.time.ordinal(moment) for moment in moments) - today
-        return since, max(codec.end_offset, ahead + 2)
+
+def _listed(binding: Binding, node: DataNode, partitions: Sequence[Partition]) -> tuple[datetime, int]:
+    """Returns from where and how far Dagster has to list a node's partitions to know these; see `Codec`."""
+    since, codec = binding.since, binding.codec(node)
+    if codec.time is None:
+        return since, codec.end_offset
+    position = node.spec.index(codec.time.name)
+    moments = [partition[position] for partition in partitions]
+    earliest = min(moments)
+    assert isinstance(earliest, datetime)
+    if earliest < since:
+        since = datetime(earliest.year, 1, 1)  # naive means UTC
+    today = codec.time.ordinal(codec.time.granularity.truncate(utc_naive(datetime.now(UTC))))  # type: ignore[union-attr]
+    ahead = max(codec.time.ordinal(moment) for moment in moments) - today
+    return since, max(codec.end_offset, ahead + 2)
 
 
 _ALL: weakref.WeakSet[LocalRuns] = weakref.WeakSet()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.driving.daemon import daemon_drives
+from rheo_assets.assets.driving.daemon import daemon_drives, not_served
 from rheo_assets.assets.driving.driver import Driver
 from rheo_assets.assets.driving.plan_runs import PlanRun
 from rheo_assets.assets.driving.plans import Plans, Step
@@ -41,13 +41,34 @@ class Session:
     """
 
     def __init__(self, binding: Binding, instance: dg.DagsterInstance) -> None:
-        self.binding = binding
         self.instance = instance
-        self.driver = Driver(binding, instance)
+        self._withdrawn: set[str] = set()
+        self.driver = Driver(binding, instance, self._redeclared)
         self.runs = LocalRuns(binding, instance, self._after_run, self._record_lost)
         self.history = History(binding, self.driver.log)
         self.plans = Plans(self.driver, self.history)
         self._resumed = False
+
+    # which declaration ----------------------------------------------------------------------------------------
+
+    @property
+    def binding(self) -> Binding:
+        """The application as it is declared now: as this session activated it, or another process since."""
+        return self.driver.binding
+
+    def follow(self) -> None:
+        """Goes over to the declaration on record, where another process has activated another one."""
+        self.driver.follow()
+
+    def activate(self, binding: Binding) -> None:
+        """Marks a declaration as activated, and goes over to it."""
+        if binding is not self.binding:
+            self.driver.bind(binding)
+        self.driver.activate(datetime.now(UTC))
+
+    def _redeclared(self) -> None:
+        self.plans.begin_anew()
+        self._withdrawn |= self.runs.bind(self.binding)
 
     # the event loop -------------------------------------------------------------------------------------------
 
@@ -61,12 +82,18 @@ class Session:
 
     def turn(self, now: datetime | None = None, only: Callable[[Trigger], bool] | None = None) -> None:
         """Folds what is recorded and starts what may run, unless a daemon does; looks for no arrivals."""
-        if self.is_passive():
-            self.driver.fold()
-            return
-        outbox = self.driver.turn(now)
+        outbox = self._others_left() if self.is_passive() else self.driver.turn(now)
         if not self.is_paused():
-            self._launch([trigger for trigger in outbox if only is None or only(trigger)])
+            again = self._withdrawn
+            self._launch([t for t in outbox if only is None or only(t) or self._identity(t) in again])
+
+    def _others_left(self) -> list[Trigger]:
+        """Returns what a daemon has emitted and does not run, as it knows another declaration of it."""
+        with self.driver.lock:
+            self.driver.fold()
+            outbox, nodes = self.driver.router.outbox(), self.binding.topology.data_nodes
+            unserved = not_served(self.binding, self.driver.log, {nodes[trigger.node] for trigger in outbox})
+        return [trigger for trigger in outbox if trigger.node in unserved]
 
     def _launch(self, triggers: Iterable[Trigger]) -> None:
         """Starts what is in the outbox and runs nowhere."""
@@ -188,7 +215,8 @@ class Session:
         """Returns the executions that have not ended: with a run, emitted, or planned."""
         with self.driver.lock:
             self.driver.fold()
-            emitted = {} if self.is_paused() else self.driver.router.groups(node.id).in_flight
+            is_told = node.id in self.binding.topology.data_nodes and not self.is_paused()
+            emitted = self.driver.router.groups(node.id).in_flight if is_told else {}
             queued = {p: self._identity(t) for p, t in emitted.items() if partition is None or p == partition}
         queued.update(self.plans.unfinished(node, partition))
         running = self.history.active(node, partition)

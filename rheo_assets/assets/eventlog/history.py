@@ -59,7 +59,7 @@ class History:
         """Returns the executions that have ended, oldest first."""
         keys = None
         if partition is not None:
-            keys = [key] if (key := self.binding.codecs[node.id].encode(partition)) else None
+            keys = [key] if (key := self.binding.codec(node).encode(partition)) else None
         records = self.log.of_asset(asset_key(node.application, node.id), keys, ascending=True)
         found: dict[str, Execution] = {}
         for record in records:
@@ -71,7 +71,7 @@ class History:
 
     def last(self, node: DataNode, partition: Partition) -> Execution | None:
         """Returns the last execution of a partition that has ended."""
-        keys = [key] if (key := self.binding.codecs[node.id].encode(partition)) else None
+        keys = [key] if (key := self.binding.codec(node).encode(partition)) else None
         for record in self.log.of_asset(asset_key(node.application, node.id), keys, limit=10):
             execution = _execution(record)
             if execution is not None:
@@ -80,7 +80,7 @@ class History:
 
     def ended_as(self, node: DataNode, ids: Mapping[Partition, str]) -> dict[Partition, Execution]:
         """Returns those executions of these ids, one a partition, that have ended."""
-        codec, wanted = self.binding.codecs[node.id], {identity: partition for partition, identity in ids.items()}
+        codec, wanted = self.binding.codec(node), {identity: partition for partition, identity in ids.items()}
         keys = [codec.encode(partition) for partition in ids] if codec.is_partitioned else [None]
         found: dict[Partition, Execution] = {}
         for page in range(0, len(keys), _KEYS_A_QUERY):
@@ -177,7 +177,7 @@ class History:
                 return ()
         elif asset_key(node.application, node.id) not in (run.asset_selection or ()):
             return ()
-        codec = self.binding.codecs[node.id]
+        codec = self.binding.codec(node)
         if not codec.is_partitioned:
             return [()]
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 
@@ -11,7 +11,7 @@ import dagster as dg
 
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.declared import check_capabilities, record
-from rheo_assets.assets.driving.daemon import note_served, router_sensor_name
+from rheo_assets.assets.driving.daemon import is_same, note_served, router_sensor_name
 from rheo_assets.assets.driving.driver import Driver
 from rheo_assets.assets.driving.plans import Plans
 from rheo_assets.assets.driving.runs import emitted
@@ -19,6 +19,8 @@ from rheo_assets.assets.eventlog.history import History
 from rheo_assets.assets.keys import asset_key, dagster_name
 from rheo_assets.assets.sensors.requests import planned, run_requests
 from rheo_assets.errors import listed
+from rheo_assets.nodes import DataNode
+from rheo_assets.runner.execution import Request
 
 _ARRIVALS_EVERY = 30
 _ROUTER_EVERY = 5
@@ -38,8 +40,7 @@ class DaemonDriver:
         """Returns the driver; the first call records the declaration as `activate()` would."""
         if self._driver is None:
             check_capabilities(self.binding.topology, self.binding.platform)
-            record(self.binding)
-            driver = Driver(self.binding, instance)
+            driver = Driver(self.binding.redeclared(self.binding.topology, record(self.binding)), instance)
             driver.activate(datetime.now(UTC))
             note_served(self.binding, driver.log)
             self._driver = driver
@@ -48,8 +49,15 @@ class DaemonDriver:
     def plans(self, driver: Driver) -> Plans:
         """Returns the plans, which remember how far they have come."""
         if self._plans is None:
-            self._plans = Plans(driver, History(self.binding, driver.log))
+            self._plans = Plans(driver, History(driver.binding, driver.log))
+        elif self._plans.history.binding is not driver.binding:
+            self._plans.begin_anew()
         return self._plans
+
+    def runs(self, node: DataNode) -> bool:
+        """Returns whether this code location runs a node as it is declared on record."""
+        now = self._driver.binding if self._driver is not None else self.binding
+        return now.topology is self.binding.topology or is_same(node, self.binding.digests, now.digests)
 
 
 def application_sensors(binding: Binding) -> list[dg.SensorDefinition]:
@@ -70,9 +78,11 @@ def _noticing_sensor(
 ) -> dg.SensorDefinition:
     def look(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         driver = shared.on(context.instance)
-        before = driver.log.last_position()
-        left = driver.notice(datetime.now(UTC), nodes, time_box(_NOTICE_BOX))
-        return dg.SkipReason(_noticed(driver, before, len(nodes), kind, left))
+        driver.follow()
+        topology, before = driver.binding.topology, driver.log.last_position()
+        watched = list(topology.timers if kind == "timers" else topology.external_data)
+        left = driver.notice(datetime.now(UTC), watched, time_box(_NOTICE_BOX))
+        return dg.SkipReason(_noticed(driver, before, len(watched), kind, left))
 
     return dg.SensorDefinition(
         name=dagster_name(binding.application, kind),
@@ -107,8 +117,12 @@ def _router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinitio
         is_paused = driver.is_paused()
         wanted = planned(shared.plans(driver))  # asked for by hand: also while the application is paused
         if not is_paused:
-            wanted = chain(wanted, emitted(binding, outbox))
-        requests = list(_until(is_enough, run_requests(binding, driver, wanted, is_enough)))
+            wanted = chain(wanted, emitted(driver.binding, outbox))
+        others: dict[str, None] = {}
+        wanted = _own(wanted, shared, others)
+        requests = list(_until(is_enough, run_requests(driver.binding, driver, wanted, is_enough)))
+        if not requests and others:
+            return dg.SkipReason(_declared_otherwise(others))
         if not requests:
             return dg.SkipReason("the application is paused" if is_paused else _idle(driver, len(outbox)))
         return dg.SensorResult(run_requests=requests)
@@ -130,6 +144,24 @@ def _until(is_enough: Callable[[], bool], requests: Iterator[dg.RunRequest]) -> 
         yield request
         if is_enough():
             return
+
+
+def _own(
+    wanted: Iterable[tuple[DataNode, list[Request]]], shared: DaemonDriver, others: dict[str, None]
+) -> Iterator[tuple[DataNode, list[Request]]]:
+    """Yields what this code location can run; notes the nodes that it knows otherwise, or not at all."""
+    for node, requests in wanted:
+        if shared.runs(node):
+            yield node, requests
+        elif requests:
+            others[node.id] = None
+
+
+def _declared_otherwise(node_ids: Iterable[str]) -> str:
+    return (
+        f"to start and not started here: {listed(node_ids)}. The application was activated since with other "
+        "declarations than this code location has loaded. Reload it; until then scripts run what it does not know"
+    )
 
 
 def _idle(driver: Driver, running: int) -> str:

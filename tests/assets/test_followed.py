@@ -1,0 +1,238 @@
+"""Sessions that are open while another process activates the application anew."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from rheo_assets import Application, InlinedCompute, LocalPlatform
+from tests.cases.topologies import S3, SETTLE_SECONDS, file, node, pending, ran, read
+
+DAY, NEXT = "2024-01-01", "2024-01-02"
+
+
+def another(root: Path) -> Application:
+    """Returns the application as another process opens it."""
+    return Application("app", platform=LocalPlatform(root))
+
+
+def declare(app: Application, days: int = 1, *more: str) -> None:
+    """Declares and activates `made`, which reads so many days, and further nodes."""
+    x = S3(app, "x", "day")
+    made = node(app, "made", {"x": x[:-days] if days > 1 else x})
+    for name in more:
+        node(app, name, [made])
+    app.activate()
+
+
+def meanwhile(root: Path, work: Callable[[], object], change: Callable[[Application], None]) -> None:
+    """Does something that waits for the file `go`; the application is activated anew before it goes on."""
+    failures: list[BaseException] = []
+
+    def working() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = Thread(target=working)
+    thread.start()
+    while not (root / "begun").exists():
+        time.sleep(0.01)
+    change(another(root))
+    (root / "go").touch()
+    thread.join(SETTLE_SECONDS)
+    assert not thread.is_alive()
+    if failures:
+        raise failures[0]
+
+
+def waiting(root: Path) -> InlinedCompute:
+    """Returns a target that waits for the file `go`."""
+    folder = str(root)
+
+    def wait(inputs: object, output: object, params: object) -> None:
+        import pathlib
+        import time
+
+        (pathlib.Path(folder) / "begun").touch()
+        while not (pathlib.Path(folder) / "go").exists():
+            time.sleep(0.02)
+
+    return InlinedCompute(wait)
+
+
+@pytest.mark.parametrize("declares", [False, True], ids=["joined", "declared it"])
+@pytest.mark.parametrize("verb", ["settle", "poll", "process"])
+def test_what_a_newer_declaration_adds_runs_in_a_session_that_was_open_before(
+    root: Path, app: Application, caplog: pytest.LogCaptureFixture, declares: bool, verb: str
+) -> None:
+    declare(app)
+    session = app if declares else another(root)
+    session.settle(SETTLE_SECONDS)
+    declare(another(root), 1, "added")
+    if verb != "process":
+        file(session, session["x"][DAY])
+    if verb == "settle":
+        session.settle(SETTLE_SECONDS)
+    elif verb == "poll":
+        session.poll(session["made"][DAY])
+    else:
+        session.process(session["x"][DAY])
+    assert "application 'app' was activated anew elsewhere (new: added)" in caplog.text
+    later = another(root)
+    later.settle(SETTLE_SECONDS)
+    assert ran(later, "made") == ran(later, "added") == [DAY]
+
+
+def test_an_open_session_executes_what_is_recorded_now(root: Path, app: Application) -> None:
+    declare(app)
+    session = another(root)
+    assert list(session["made"].inputs) == ["x"]
+    session.settle(SETTLE_SECONDS)
+    declare(another(root), 3)
+    session.execute(session["made"][DAY])
+    assert read(session, "made", "x") == [DAY, "2023-12-31", "2023-12-30"]
+
+
+def test_who_adds_a_node_does_not_write_older_declarations_of_others_back(root: Path, app: Application) -> None:
+    declare(app)
+    session = another(root)
+    made = session["made"]
+    session.execute(made[DAY])
+    declare(another(root), 3)
+    node(session, "added", [made])
+    session.activate()
+    assert str(another(root)["made"].inputs["x"]) == "x[_:-3]"
+    session.process(session["x"][NEXT])
+    session.settle(SETTLE_SECONDS)
+    assert ran(session, "added") == [NEXT]
+    assert len(session.history("made")[-1].inputs["x"]) == 3
+
+
+def test_a_node_that_does_not_fit_what_it_reads_any_more_is_refused_before_anything_is_recorded(
+    root: Path, app: Application
+) -> None:
+    declare(app)
+    session = another(root)
+    made = session["made"]
+    changed = another(root)
+    x = S3(changed, "x", "day")
+    node(
+        changed,
+        "made",
+        [x],
+        output_dimension_spec={"week": {"type": "LONG"}},
+        output_dim_links=[("week", lambda d: d.isocalendar().week, x("day"))],
+    )
+    changed.activate()
+    node(session, "added", [made], output_dim_links=[("day", lambda day: day, made("day"))])
+    with pytest.raises(ValueError, match=r"nodes do not fit each other as they are declared now.*'day'") as refused:
+        session.activate()
+    assert "take what it reads from the application, as app['id']" in str(refused.value)
+    assert "added" not in another(root).topology
+
+
+def test_what_follows_from_a_running_execution_follows_the_declaration_of_then(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x], compute_targets=[waiting(root)])
+    node(app, "down", [made])
+    app.activate()
+
+    def change(_other: Application) -> None:
+        node_of = app.update_data
+        node_of("down", {"made": made[:-2]}, compute_targets=app["down"].targets)
+        app.activate()
+
+    meanwhile(root, lambda: app.process(x[DAY]), change)
+    app.settle(SETTLE_SECONDS)
+    assert read(app, "down", "made") == [DAY, "2023-12-31"]
+
+
+def test_a_plan_goes_on_under_the_declaration_that_another_process_activates(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x], compute_targets=[waiting(root)])
+    down = node(app, "down", [made])
+    app.activate()
+    file(app, x[DAY])
+
+    def change(other: Application) -> None:
+        again = node(other, "made", [S3(other, "x", "day")], compute_targets=[waiting(root)])
+        node(other, "down", {"made": again[:-2]})
+        other.activate()
+
+    meanwhile(root, lambda: app.execute(down[DAY], recursive=True), change)
+    assert ran(app, "made") == [DAY]
+    assert read(app, "down", "made") == [DAY, "2023-12-31"]
+
+
+def test_a_plan_whose_target_is_taken_away_says_so(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x], compute_targets=[waiting(root)])
+    down = node(app, "down", [made])
+    app.activate()
+    file(app, x[DAY])
+
+    def change(other: Application) -> None:
+        node(other, "made", [S3(other, "x", "day")], compute_targets=[waiting(root)])
+        other.activate()
+
+    with pytest.raises(RuntimeError, match="down failed in its plan: it was declared anew meanwhile"):
+        meanwhile(root, lambda: app.execute(down[DAY], recursive=True), change)
+    assert ran(app, "made") == [DAY]
+    with pytest.raises(ValueError, match=r"execute\(down\): .* activated anew elsewhere, without 'down'. activate\(\)"):
+        app.execute(down[DAY])
+    app.activate()
+    app.execute(down[DAY])
+    assert ran(app, "down") == [DAY]
+
+
+def test_what_is_queued_while_the_application_is_activated_anew_runs_once_as_it_is_declared_then(
+    root: Path, app: Application
+) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x], compute_targets=[waiting(root)])
+    app.activate()
+    days = [f"2024-01-{day:02}" for day in range(1, 21)]
+
+    def work() -> None:
+        for day in days[::2]:  # apart, so that each is a run of its own: more than there are workers
+            app._running.active("test").driver.journal.inject("x", made.spec.read([day]), day, None)
+        app.settle(SETTLE_SECONDS)
+
+    def change(_other: Application) -> None:
+        app.update_data("made", {"x": x[:-2]}, compute_targets=made.targets)
+        app.activate()
+
+    meanwhile(root, work, change)
+    assert sorted(ran(app, made)) == days[::2]
+    counts = [len(execution.inputs["x"]) for execution in app.history(made)]
+    assert set(counts) == {1, 2}, "those that had begun read one day, the others two"
+
+
+def test_groups_that_wait_are_seen_under_the_new_declaration_by_every_session(root: Path, app: Application) -> None:
+    x, y = S3(app, "x", "day"), S3(app, "y", "day")
+    node(app, "made", [x, y])
+    app.activate()
+    session = another(root)
+    session.process(session["x"][DAY])
+    assert pending(session, "made") == 1
+    other = another(root)
+    node(other, "made", [S3(other, "x", "day")])
+    other.activate()
+    session.settle(SETTLE_SECONDS)
+    assert pending(session, "made") == 0
+    assert ran(session, "made") == [DAY]
+
+
+def test_activating_again_puts_the_own_declaration_back(root: Path, app: Application) -> None:
+    declare(app)
+    declare(another(root), 3, "added")
+    app.settle(SETTLE_SECONDS)
+    app.activate()
+    assert set(another(root).topology.nodes) == {"x", "made"}
+    assert str(another(root)["made"].inputs["x"]) == "x"
