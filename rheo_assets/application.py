@@ -347,23 +347,35 @@ class Application:
         return self._looking.why(view)
 
     def materialize(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
-        """Returns the paths of a view, tip first, without computing anything."""
+        """Returns the paths of a view, tip first, without computing anything.
+
+        Args:
+            view: Every dimension subscripted. The paths are given whether or not they exist; of a `.nearest()` view
+                only that of the ready partition closest to the tip. Without values, a `'*'` or a range stands in the
+                path as it is spelled.
+            values: The tip, one value a dimension.
+
+        Raises:
+            ValueError: A dimension is not subscripted, or the values do not fit the view.
+            FileNotFoundError: Nothing in the range of a `.nearest()` view is ready.
+        """
         return self._looking.materialize(view, values)
 
     def load_data(self, view: Any, values: Sequence[Any] | None = None) -> Any:
-        """Returns the data of a view as one pandas DataFrame; a range is the union of its partitions that exist.
+        """Returns the data of a view as one pandas DataFrame, as the code of a node that reads the view gets it.
 
         Args:
-            view: A concrete partition, or a range.
+            view: A concrete partition, or a range: the union of its partitions that are there. `.nearest()` is only
+                the ready one closest to the tip; with `.range_check(True)` all of them must be ready.
             values: The tip of a range, one value a dimension; the newest complete partition that fits it otherwise.
 
         Raises:
-            FileNotFoundError: There is no data.
+            FileNotFoundError: There is no data, or not all that `.range_check(True)` asks for.
         """
         return self._looking.load_data(view, values)
 
     def preview_data(self, view: Any, limit: int = 10, columns: Sequence[str] | None = None) -> None:
-        """Prints the first rows of a view."""
+        """Prints the first rows of what `load_data` returns."""
         self._looking.preview_data(view, limit, columns)
 
     def get_active_routes(self) -> list[Execution]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rheo_assets.errors import NotActivated
@@ -72,6 +73,6 @@ class Looking:
         """Returns a view of the node as it is declared now; a bare node is taken as it is."""
         asked = as_view(view)
         if isinstance(view, View):
-            return View(self._space.known_of(view, verb), asked.constraints)
+            return replace(asked, node=self._space.known_of(view, verb))
         check_own(asked.node, self._space.name, f"{verb}({asked.node.id})")
         return asked

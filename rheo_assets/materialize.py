@@ -9,12 +9,15 @@ from rheo_assets.errors import Contradiction, DeclarationError, NotConcrete
 from rheo_assets.filters import Anything, Constraint, Exactly
 from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.readiness import Readiness
 from rheo_assets.signals import View
 from rheo_assets.whereabouts import folder_of
 
 
 def paths_of(storage: Storage, view: View, values: Sequence[object] | None = None) -> list[str]:
-    """Returns the URIs that a view means, tip first.
+    """Returns the URIs that a view means, tip first, whether or not they exist; of nearest the one ready one.
+
+    `.ref` and `.range_check` say when a node runs, so that they change nothing here.
 
     Args:
         storage: Where a partition is looked for whose folder is spelled in another way than its value.
@@ -25,6 +28,7 @@ def paths_of(storage: Storage, view: View, values: Sequence[object] | None = Non
         NotConcrete: A dimension is not subscripted.
         DeclarationError: The signal holds no data, or values are given for a view that is concrete already.
         Contradiction: The values do not fit the view.
+        NoData: Nothing in the range of a nearest view is ready.
     """
     signal = view.node
     if not isinstance(signal, DataNode | ExternalData):
@@ -41,12 +45,12 @@ def paths_of(storage: Storage, view: View, values: Sequence[object] | None = Non
         tip = spec.read(values)
         if not view.admits(tip):
             raise Contradiction(f"materialize: {signal.describe(tip)} is not in {view}")
-        return [folder_of(storage, signal, partition) for partition in view.partitions(tip)]
-    if is_material:
+    elif is_material:
         tip = view.tip("materialize")
-        return [folder_of(storage, signal, tip)]
-    texts = (_spelled(dimension, constraint) for dimension, constraint in zip(spec, view.constraints, strict=True))
-    return [signal.layout.folder(tuple(texts))]
+    else:
+        pairs = zip(spec, view.constraints, strict=True)
+        return [signal.layout.folder(tuple(_spelled(dimension, constraint) for dimension, constraint in pairs))]
+    return [folder_of(storage, signal, partition) for partition in Readiness(storage).partitions(view, tip)]
 
 
 def _spelled(dimension: Dimension, constraint: Constraint) -> str:

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Iterable
 
 from rheo_assets.dimensions import Partition
+from rheo_assets.errors import NoData, listed
 from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Storage
-from rheo_assets.signals import Signal
+from rheo_assets.signals import Signal, View
 from rheo_assets.whereabouts import folder_of
 
 _log = logging.getLogger("rheo_assets")
@@ -54,6 +55,25 @@ class Readiness:
         if not isinstance(signal, DataNode | ExternalData):
             return True
         return self._storage.has_objects(self.folder(signal, partition))
+
+    def partitions(self, view: View, tip: Partition) -> tuple[Partition, ...]:
+        """Returns what a view reads for a tip as the storage is now, tip's side first: of nearest the one ready one.
+
+        Raises:
+            NoData: Nothing in the range of a nearest view is ready.
+        """
+        partitions = view.partitions(tip)
+        if not view.is_nearest:
+            return partitions
+        chosen = next((partition for partition in partitions if self.is_ready(view.node, partition)), None)
+        if chosen is None:
+            named = listed([view.node.describe(partition) for partition in partitions] or ["(no partition)"])
+            raise NoData(f"{view} has nothing to read: none of {named} is ready. Make or land one, or widen the range")
+        return (chosen,)
+
+    def is_readable(self, signal: Signal, partition: Partition, tip: Partition) -> bool:
+        """Returns whether what reads a range finds the partition there: it is ready, or the tip and holds data."""
+        return self.is_ready(signal, partition) or (partition == tip and self.has_data(signal, partition))
 
     def ready_of(self, signal: Signal, partitions: Iterable[Partition]) -> set[Partition]:
         """Returns those of the partitions that are ready."""

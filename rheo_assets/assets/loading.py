@@ -26,6 +26,7 @@ from rheo_assets.filters import Exactly, Window
 from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Platform, Storage
 from rheo_assets.platforms.local.presto.files import hidden
+from rheo_assets.readiness import Readiness
 from rheo_assets.signals import View
 from rheo_assets.whereabouts import folder_of
 
@@ -45,7 +46,9 @@ class _File:
 
 
 def load_data(platform: Platform, view: View, values: Sequence[Any] | None = None) -> Any:
-    """Returns the data of a view as one pandas DataFrame: a range is the union of its partitions.
+    """Returns the data of a view as one pandas DataFrame, as the code of a node gets it that has the view as input.
+
+    A range is the union of its partitions that are there. Nearest is the ready one closest to the tip.
 
     Args:
         platform: Where it lies.
@@ -55,7 +58,7 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
     Raises:
         CapabilityMissing: pandas is not installed.
         NotConcrete: A dimension is open.
-        NoData: There is none.
+        NoData: There is none, or not all of a range-checked range.
         UnreadableData: A file is damaged, or the files make no one table.
     """
     try:
@@ -66,9 +69,14 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
     if not isinstance(signal, DataNode | ExternalData):
         raise DeclarationError(f"load_data({view})", f"'{signal.id}' holds no data")
     tip = _tip(platform, signal, view, values)
+    readiness = Readiness(platform.storage)
+    partitions = readiness.partitions(view, tip)
+    if view.checks_range:
+        _check_all_ready(view, partitions, readiness)
     read, absent = [], []
-    for partition in view.partitions(tip):
-        described, found = signal.describe(partition), _files(platform, signal, partition)
+    for partition in partitions:
+        described = signal.describe(partition)
+        found = _files(platform, signal, partition) if readiness.is_readable(signal, partition, tip) else []
         read += [(described, uri) for uri in found]
         if not found:
             absent.append(described)
@@ -86,6 +94,15 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
             if _of_this_machine(error):
                 raise
             raise _unreadable(pd, signal, files, error) from error
+
+
+def _check_all_ready(view: View, partitions: Sequence[Partition], readiness: Readiness) -> None:
+    unready = [view.node.describe(p) for p in partitions if not readiness.is_ready(view.node, p)]
+    if unready:
+        raise NoData(
+            f"load_data({view}): {listed(unready)} is not ready. Make or land it, or leave range_check out to load "
+            "what there is"
+        )
 
 
 def _tip(platform: Platform, signal: DataNode | ExternalData, view: View, values: Sequence[Any] | None) -> Partition:

@@ -199,8 +199,7 @@ def _input(node: DataNode, alias: str, request: Request, readiness: Readiness) -
     absent = tuple(
         path
         for path, partition in zip(paths, partitions, strict=True)
-        if not readiness.is_ready(signal, partition)
-        and not (partition == tip and readiness.has_data(signal, partition))
+        if not readiness.is_readable(signal, partition, tip)
     )
     return TaskInput(
         alias,

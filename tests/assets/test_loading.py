@@ -53,6 +53,48 @@ def test_a_range_counts_from_the_tip_that_is_given(app: Application, orders: Ext
         days(app, orders["NA"][:-7], "EU", "2024-03-09")
 
 
+def test_a_nearest_view_is_the_ready_partition_closest_to_the_tip_alone(
+    app: Application, orders: ExternalData, capsys: pytest.CaptureFixture[str]
+) -> None:
+    near = orders["NA"][:-3].nearest()
+    assert days(app, near, "NA", "2024-03-05") == [4]
+    assert days(app, near, "NA", "2024-03-03") == [2]
+    assert days(app, orders["NA"][-1:-3].nearest()) == [2]
+    assert days(app, near.ref) == [4]
+    app.preview_data(near)
+    assert "orders[NA][_:-3].nearest() (1 rows)" in capsys.readouterr().out
+    with pytest.raises(FileNotFoundError, match=r"none of orders\[NA\]\[2024-03-09\], .*\[2024-03-07\] is ready"):
+        days(app, near, "NA", "2024-03-09")
+
+
+def test_the_paths_of_a_nearest_view_are_that_of_the_ready_partition(app: Application, orders: ExternalData) -> None:
+    def last(view: object, *tip: str) -> list[str]:
+        return [path.rpartition("/")[2] for path in app.materialize(view, list(tip) or None)]
+
+    near = orders["NA"][:-3].nearest()
+    assert last(near, "NA", "2024-03-03") == ["2024-03-02"]
+    assert last(near) == ["_:-3"]
+    assert last(orders["NA"]["2024-03-02"].nearest()) == ["2024-03-02"]
+    for waiting in (orders["NA"][:-3].ref, orders["NA"][:-3].range_check(True)):
+        assert last(waiting, "NA", "2024-03-04") == ["2024-03-04", "2024-03-03", "2024-03-02"]
+    with pytest.raises(FileNotFoundError, match="is ready"):
+        last(near, "NA", "2024-03-09")
+
+
+def test_a_range_checked_view_is_all_of_its_range_or_nothing(app: Application, orders: ExternalData) -> None:
+    assert days(app, orders["NA"][:-2].range_check(True), "NA", "2024-03-02") == [2, 1]
+    with pytest.raises(FileNotFoundError, match=r"orders\[NA\]\[2024-03-03\] is not ready.*leave range_check out"):
+        days(app, orders["NA"][:-3].range_check(True))
+
+
+def test_a_half_written_partition_is_read_as_the_tip_only(app: Application, orders: ExternalData) -> None:
+    (path,) = app.materialize(orders["NA"]["2024-03-02"])
+    (Path(path) / "_SUCCESS").unlink()
+    assert days(app, orders["NA"][:-4]) == [4, 1]
+    assert days(app, orders["NA"][:-2], "NA", "2024-03-02") == [2, 1]
+    assert days(app, orders["NA"]["2024-03-02"]) == [2]
+
+
 def test_one_partition_open_dimensions_and_nothing_there(app: Application, orders: ExternalData) -> None:
     assert days(app, orders["NA"]["2024-03-02"]) == [2]
     with pytest.raises(FileNotFoundError, match=r"orders\[NA\]\[2024-03-03\] has no data"):
