@@ -219,7 +219,7 @@ class View(Subscriptable):
         Raises:
             InvalidValue: There is no such date.
         """
-        return self.reads.tip_reading(first) if self.node.holds_data else first
+        return self.reads.tip_reading(first)
 
     @property
     def is_range(self) -> bool:

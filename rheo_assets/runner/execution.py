@@ -190,9 +190,10 @@ def _input(node: DataNode, alias: str, request: Request, readiness: Readiness) -
     spec = signal.spec
     rendered_tip = dict(zip(spec.names, spec.render(tip), strict=True))
     if not isinstance(signal, DataNode | ExternalData):
-        return TaskInput(
-            alias, dimensions=rendered_tip, value="/".join(spec.render(tip)), partitions=(spec.render(tip),)
-        )
+        always_ready = view.partitions(tip)[: 1 if view.is_nearest else None]
+        values = tuple(spec.render(partition) for partition in always_ready)
+        text = "/".join(values[0]) if values else ""
+        return TaskInput(alias, dimensions=rendered_tip, value=text, partitions=values)
     chosen = request.nearest.get(alias)
     partitions = view.partitions(tip) if chosen is None else (chosen,)
     paths = tuple(readiness.folder(signal, partition) for partition in partitions)

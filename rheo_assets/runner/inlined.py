@@ -33,10 +33,10 @@ class InlinedSignal:
         alias: Its alias; of the output, the node id.
         paths: The URIs of its partitions, tip first, whether or not they exist; empty for a value.
         missing: Those of `paths` that hold no data.
-        partition: The dimension values of the tip, rendered as in the path.
-        partitions: The dimension values of each path.
+        partition: The dimension values of the first partition that is read, rendered as in the path.
+        partitions: The dimension values of each partition that is read, also of a timer, which has no paths.
         dimensions: The dimension values of the tip by name.
-        value: The text of a timer, alarm or metric; None for data.
+        value: The text of a timer, alarm or metric, of the first that is read; None for data.
         format: `parquet`, `json`, `csv` or `orc`.
         local_paths: The folders behind `paths`. On AWS an input is fetched when this is first asked for, and what lies
             in the output's folder at the end is put into S3.

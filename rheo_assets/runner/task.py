@@ -26,8 +26,8 @@ class TaskInput:
         dimensions: The dimension values of the tip, rendered as in the path.
         format: `parquet`, `json`, `csv` or `orc`.
         options: Reader options: `delimiter` (one character, default `,`) and `header` (bool) for csv.
-        value: For a timer, alarm or metric: its text. Such an input has no paths.
-        partitions: The rendered dimension values of each path, in the order of `paths`.
+        value: For a timer, alarm or metric: the text of the first partition that is read. Such an input has no paths.
+        partitions: The rendered dimension values of each partition that is read, in the order of `paths`.
     """
 
     alias: str

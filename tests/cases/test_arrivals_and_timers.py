@@ -6,11 +6,14 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
 
-from rheo_assets import Application, DatetimeGranularity, DimensionType
-from tests.cases.topologies import LONG, S3, cycle, event, file, node, pending, ran, read
+from rheo_assets import Application, DatetimeGranularity, DimensionType, InlinedCompute, PrestoSQL
+from rheo_assets.assets.eventlog.instance import open_instance
+from tests.cases.topologies import LONG, S3, cycle, event, file, node, pending, ran, read, timer
 
 
 def settled(app: Application, now: datetime) -> None:
@@ -220,3 +223,54 @@ def test_a_consumer_of_a_projection_is_executed_for_its_own_branch_only(app: App
         app.poll(p["EU"]["2021-03-01"])
     with pytest.raises(ValueError, match="region"):
         app.execute(n["XX"]["2021-03-01"])
+
+
+def inputs_seen(inputs: Any, output: Any, params: Any) -> dict[str, Any]:
+    p = inputs["p"]
+    return {"seen": [list(p.partitions), list(p.partition), p.dimensions["day"], p.value, p.paths]}
+
+
+@pytest.mark.parametrize(
+    ("spelled", "days"),
+    [
+        (slice(None, -3), ["2021-03-05", "2021-03-04", "2021-03-03"]),
+        (slice(None, 2), ["2021-03-05", "2021-03-06"]),
+        (slice(-1, None), ["2021-03-04"]),
+        (slice(-1, -2), ["2021-03-04", "2021-03-03"]),
+    ],
+)
+def test_a_range_of_a_timer_is_read_as_that_of_data_is(app: Application, spelled: slice, days: list[str]) -> None:
+    t, p, _ = projected(app)
+    over_timer = node(app, "over_timer", {"p": t[spelled]})
+    over_projection = node(app, "over_projection", {"p": p["NA"][spelled].range_check(True)})
+    near = node(app, "near", {"t": t, "p": t[spelled].nearest()})
+    app.activate()
+    event(app, t["2021-03-05"])
+    app.execute(over_timer["2021-03-05"], recursive=True)
+    assert ran(app, over_timer) == ["2021-03-05"] * 2
+    assert [e.inputs["p"] for e in app.history(over_timer)] == [[(day,) for day in days]] * 2
+    assert read(app, over_projection, "p") == [f"NA/{day}" for day in days]
+    assert read(app, near, "p") == days[:1]
+    assert app.history(over_timer)[0].missing == {}
+    app.validate(over_projection["NA"]["2021-03-05"])
+
+
+def test_code_gets_the_values_of_a_timers_range(app: Application, root: Path) -> None:
+    t = timer(app)
+    told = node(app, "told", {"p": t[-1:-2]}, compute_targets=[InlinedCompute(inputs_seen)])
+    asked = node(app, "asked", {"p": t[-1:-2]}, compute_targets=[PrestoSQL("select '{p}' as p, '{day}' as day")])
+    app.activate()
+    event(app, t["2021-03-05"])
+    rows = app.load_data(asked["2021-03-05"]).to_dict("records")
+    assert rows == [{"p": "2021-03-04", "day": "2021-03-05"}]
+    with open_instance(root) as instance:
+        seen = instance.get_latest_materialization_event(dg.AssetKey([told.application, told.id]))
+    assert seen is not None
+    assert seen.asset_materialization is not None
+    assert seen.asset_materialization.metadata["seen"].value == [
+        [["2021-03-04"], ["2021-03-03"]],
+        ["2021-03-04"],
+        "2021-03-05",
+        "2021-03-04",
+        [],
+    ]

@@ -197,3 +197,11 @@ def test_a_partition_that_the_node_cannot_have_is_an_error(app, plan):
     a = app.node("a", [app.s3("x", "region", "day", only={"NA": {}})])
     with pytest.raises(Contradiction, match=r"a\[EU\]"):
         plan(a, "EU", "2022-03-04")
+
+
+def test_the_record_of_a_timers_shifted_range_tells_its_tip(app):
+    t, p = app.timer("t"), app.project("p", app.timer("s"), ["region", "day"], {"NA": {"*": {}}})
+    n = app.node("n", {"t": t[-1:-2], "p": p["NA"][-2:]})
+    recorded = {"t": [("2022-03-03",), ("2022-03-02",)], "p": [("NA", "2022-03-02")]}
+    tip = datetime(2022, 3, 4)
+    assert recorded_tips(n, recorded) == {"t": (tip,), "p": ("NA", tip)}
