@@ -97,14 +97,14 @@ def external_node(
     _check_names(where, metadata or {}, _EXTERNAL_ARGUMENTS)
     if not isinstance(dataset, S3Dataset):
         raise DeclarationError(where, f"the description is {dataset!r}", "Give an S3Dataset(...)")
-    spec = _spec_of(dimension_spec, where)
+    spec, among = _declared(_spec_of(dimension_spec, where), dimension_filter, where)
     dataset.check_spec(spec, where)
     _check_protocol(protocol, where)
     return ExternalData(
         node_id,
         application,
         spec,
-        _filter_of(spec, dimension_filter, where),
+        among,
         dataset.layout,
         dataset.format,
         dataset.options,
@@ -125,8 +125,7 @@ def projection_node(
     where = f"projection '{check_id('projection', node_id)}'"
     _check_names(where, metadata or {}, _PROJECTION_ARGUMENTS)
     view = as_view(source)
-    spec = _spec_of(output_dimension_spec, where)
-    fanned = _filter_of(spec, output_dimension_filter, where)
+    spec, fanned = _declared(_spec_of(output_dimension_spec, where), output_dimension_filter, where)
     check_projection(where, view, spec, fanned.branches)
     return Projection(node_id, application, spec, fanned, view, dict(metadata or {}))
 
@@ -168,18 +167,19 @@ def data_node(
     for name in ("auto_input_dim_linking_enabled", "auto_output_dim_linking_enabled"):
         if not isinstance(declaration[name], bool):
             raise DeclarationError(where, f"{name} is {declaration[name]!r}", "True or False")
-    spec = _output_spec(output_dimension_spec, views, where)
-    linkage = Linkage(
-        node_id,
-        views,
-        spec,
+    links = (
         input_links_of(where, input_dim_links),
         input_links_of(where, output_dim_links),
         auto_input_dim_linking_enabled,
         auto_output_dim_linking_enabled,
     )
+    unspelled = _output_spec(output_dimension_spec, views, where)
+    linkage = Linkage(node_id, views, unspelled, *links)
     if views:
         linkage.check_determined()
+    spec, _ = linkage.output_filter().settled(unspelled)
+    if spec is not unspelled:
+        linkage = Linkage(node_id, views, spec, *links)
     if protocol is None:
         raise DeclarationError(where, "has no protocol", "A data node always writes a completion file: leave it out")
     _check_protocol(protocol, where)
@@ -258,7 +258,7 @@ def _output_spec(declared: object, views: Mapping[str, Any], where: str) -> Dime
     if declared is not None:
         return _spec_of(declared, where)
     first = next(iter(views.values()), None)
-    return first.node.spec if first is not None else DimensionSpec()
+    return first.node.spec.as_declared if first is not None else DimensionSpec()
 
 
 def _spec_of(declared: object, where: str) -> DimensionSpec:
@@ -268,7 +268,7 @@ def _spec_of(declared: object, where: str) -> DimensionSpec:
             where, f"the dimension spec is {declared!r}", 'Write {"day": {"type": DimensionType.DATETIME}}'
         )
     try:
-        return DimensionSpec.of(declared)
+        return DimensionSpec.of(declared).as_declared
     except InvalidValue as error:
         raise DeclarationError(where, str(error)) from None
     except DeclarationError as error:
@@ -282,9 +282,13 @@ def _check_protocol(protocol: object, where: str) -> None:
         )
 
 
-def _filter_of(spec: DimensionSpec, declared: Filter | Mapping[Any, Any] | None, where: str) -> Filter:
+def _declared(
+    spec: DimensionSpec, declared: Filter | Mapping[Any, Any] | None, where: str
+) -> tuple[DimensionSpec, Filter]:
+    """Returns a signal's spec and filter: an insensitive value is spelled as the filter first writes it."""
     if declared is not None and not isinstance(declared, Filter | Mapping):
         raise DeclarationError(
             where, f"the dimension filter is {declared!r}", 'Write {"NA": {"*": {}}}, a dict a level'
         )
-    return declared if isinstance(declared, Filter) else Filter.of(spec, declared, where)
+    among = declared if isinstance(declared, Filter) else Filter.of(spec, declared, where)
+    return among.settled(spec)

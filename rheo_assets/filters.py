@@ -109,6 +109,13 @@ def _window(dimension: Dimension, spelling: slice, where: str) -> Window:
     return Window(spelling.start or 0, abs(stop), -1 if stop < 0 or abs(stop) == 1 else 1)
 
 
+def spelled(dimension: Dimension, constraint: Constraint) -> Constraint:
+    """Returns the constraint with its literal in the dimension's one spelling."""
+    if dimension.spellings is None or not isinstance(constraint, Exactly):
+        return constraint
+    return Exactly(dimension.spelled(str(constraint.value)))
+
+
 def meet(dimension: Dimension, declared: Constraint, asked: Constraint, where: str) -> Constraint | None:
     """Returns what both constraints let through, or None when that is nothing.
 
@@ -188,17 +195,14 @@ class Filter:
             for branch in self.branches
         )
 
-    def spelled(self, spec: DimensionSpec, partition: Partition) -> Partition:
-        """Returns the partition as it is declared, where a dimension compares without case."""
+    def settled(self, spec: DimensionSpec) -> tuple[DimensionSpec, Filter]:
+        """Returns a signal's spec and this filter of it, so that each insensitive value has one spelling: its first."""
         if not any(dimension.insensitive for dimension in spec):
-            return partition
-        branch = next((one for one in self.branches if Filter((one,)).admits(spec, partition)), None)
-        if branch is None:
-            return partition
-        return tuple(
-            constraint.value if dimension.insensitive and isinstance(constraint, Exactly) else value
-            for dimension, constraint, value in zip(spec, branch, partition, strict=True)
-        )
+            return spec, self
+        written = ([c.value for c in column if isinstance(c, Exactly)] for column in zip(*self.branches, strict=True))
+        named = tuple(dimension.spelled_as(map(str, values)) for dimension, values in zip(spec, written, strict=True))
+        branches = (tuple(map(spelled, named, branch)) for branch in self.branches)
+        return DimensionSpec(named), Filter(tuple(dict.fromkeys(branches)))
 
     def literals(self, spec: DimensionSpec, name: str) -> tuple[Value, ...] | None:
         """Returns the values declared for a dimension, in order; None when any value passes."""

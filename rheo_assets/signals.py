@@ -7,7 +7,7 @@ from typing import Any
 
 from rheo_assets.dimensions import DimensionSpec, Partition
 from rheo_assets.errors import DeclarationError, NotConcrete, UnknownPartition, subscripted
-from rheo_assets.filters import ANY, Branch, Constraint, Exactly, Filter, Window, read_constraint
+from rheo_assets.filters import ANY, Branch, Constraint, Exactly, Filter, Window, read_constraint, spelled
 from rheo_assets.ranges import Range
 
 
@@ -143,6 +143,7 @@ class View(Subscriptable):
 
     def __post_init__(self) -> None:
         spec = self.node.spec
+        object.__setattr__(self, "constraints", tuple(map(spelled, spec, self.constraints)))
         branch: Branch = self.constraints + (ANY,) * (len(spec) - len(self.constraints))
         narrowed = self.node.filter.narrowed(spec, branch, f"'{self.node.id}'")
         if narrowed is None:

@@ -291,6 +291,25 @@ def test_equals_compares_texts_case_and_numbers_as_people_do():
     assert compared_equal("20211122", plain, datetime(2021, 11, 22), dimension(type=DATETIME))
 
 
+@given(some.texts.filter(some.is_name), st.sampled_from([None, str.lower, str.upper]), st.booleans())
+def test_an_insensitive_value_has_one_spelling_whatever_its_case(text, transform, is_declared):
+    folded = Dimension("org", DimensionType.STRING, transform=transform, insensitive=True)
+    folded = folded.spelled_as([folded.read(text)] if is_declared else [])
+    cases = [case for case in (text, text.casefold(), text.upper()) if case.casefold() == text.casefold()]
+    values = {folded.read(case) for case in cases if some.is_name(case)}
+    assert len(values) == 1
+    (value,) = values
+    assert folded.read(value) == value
+    if is_declared:
+        assert value == (text if transform is None else transform(text))
+
+
+def test_a_format_and_no_case_together_keep_the_format():
+    folded = dimension(type=STRING, format=str.upper, insensitive=True).spelled_as([])
+    assert folded.read("Se") == folded.read("SE") == "SE"
+    assert dimension(type=STRING, format=str.strip, insensitive=True).spelled_as([]).read(" Se ") == "se"
+
+
 def test_the_first_week_of_a_month_is_the_first_that_starts_in_it():
     month, week = dimension(type=DATETIME, granularity="MONTH"), dimension(type=DATETIME, granularity="WEEK")
     assert week.convert(datetime(2021, 9, 1), month) == datetime(2021, 9, 6)

@@ -167,8 +167,15 @@ def test_a_filter_that_is_no_tree_of_values_is_refused(tree):
 
 def test_a_value_that_compares_without_case_is_spelled_as_it_is_declared():
     spec = DimensionSpec.of({"org": {"type": "STRING", "insensitive": True, "region": {"type": "STRING"}}})
-    read = Filter.of(spec, {"Se": {"NA": {}}, "Amzl": {}}, "x")
-    assert read.spelled(spec, ("SE", "NA")) == ("Se", "NA")
-    assert read.spelled(spec, ("AMZL", "EU")) == ("Amzl", "EU")
-    assert read.spelled(spec, ("SE", "EU")) == ("SE", "EU")
-    assert Filter.open(spec).spelled(spec, ("SE", "EU")) == ("SE", "EU")
+    among = {"Se": {"NA": {}}, "SE": {"EU": {}}, "Amzl": {}}
+    named, read = Filter.of(spec, among, "x").settled(spec)
+    assert named.read(("SE", "NA")) == named.read(("se", "NA")) == ("Se", "NA")
+    assert named.read(("AMZL", "EU")) == ("Amzl", "EU")
+    assert named.read(("NOBODY", "EU")) == ("nobody", "EU")
+    assert read == Filter((named_branch("Se", "NA"), named_branch("Se", "EU"), (Exactly("Amzl"), ANY)))
+    assert named == spec  # whose dimensions are the same, however values are spelled
+    assert named.as_declared.read(("SE", "NA")) == ("SE", "NA")
+
+
+def named_branch(*values):
+    return tuple(map(Exactly, values))

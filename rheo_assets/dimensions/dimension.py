@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -44,7 +44,9 @@ class Dimension:
         granularity: DATETIME: the length of one step.
         min: DATETIME: the earliest value there is.
         digits: LONG: the width to which the rendering is padded with zeros.
-        insensitive: STRING: whether values are compared without case.
+        insensitive: STRING: whether values that differ in case only are one value.
+        spellings: How such values are spelled, by their casefolded text; any other is spelled casefolded. None before
+            a signal has told them from its filter: values are then spelled as they come.
 
     Raises:
         DeclarationError: The attributes contradict each other.
@@ -58,6 +60,7 @@ class Dimension:
     min: datetime | None = None
     digits: int | None = None
     insensitive: bool = False
+    spellings: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name):
@@ -97,7 +100,7 @@ class Dimension:
                 object.__setattr__(self, "min", earliest)
 
     def read(self, value: object) -> Value:
-        """Returns the value that a user, a link or a path means, in its one canonical form.
+        """Returns the value that a user, a link or a path means, in its one canonical form and spelling.
 
         Raises:
             InvalidValue: It cannot be read as this dimension's type, or lies before `min`.
@@ -144,9 +147,26 @@ class Dimension:
         text = str(value)
         if self.transform is not None:
             text = self._transformed(self.transform, text)
+        text = self.spelled(text)
         if fault := fault_in(text):
             raise InvalidValue(self.name, value, f"text that is one path segment, but {text[:80]!r} {fault}")
         return text
+
+    def spelled(self, text: str) -> str:
+        """Returns the one spelling of an insensitive value; of any other dimension the text itself."""
+        if self.spellings is None:
+            return text
+        folded = text.casefold()
+        if folded in self.spellings:
+            return self.spellings[folded]
+        return folded if self.transform is None else self._transformed(self.transform, folded)
+
+    def spelled_as(self, declared: Iterable[str] | None) -> Dimension:
+        """Returns the dimension with the spellings of declared values, the first of each; None: with none at all."""
+        if not self.insensitive:
+            return self
+        spellings = None if declared is None else {text.casefold(): text for text in reversed([*declared])}
+        return replace(self, spellings=spellings)
 
     def _transformed(self, transform: Callable[[str], str], text: str) -> str:
         try:

@@ -66,6 +66,13 @@ class DimensionSpec:
         except ValueError:
             raise KeyError(name) from None
 
+    @property
+    def as_declared(self) -> DimensionSpec:
+        """The same without the spellings that a signal gave to insensitive values."""
+        if not any(dimension.insensitive for dimension in self.dimensions):
+            return self
+        return DimensionSpec(tuple(dimension.spelled_as(None) for dimension in self.dimensions))
+
     def read(self, values: Sequence[object]) -> Partition:
         """Returns a partition from one value a dimension."""
         if not isinstance(values, list | tuple) or len(values) != len(self.dimensions):

@@ -132,10 +132,9 @@ class Linkage:
                 raise Contradiction(
                     f"node '{self.node_id}': input '{alias}' has no partition {view.node.describe(tip)} in {view}"
                 )
-            found[alias] = tip and view.node.filter.spelled(view.node.spec, tip)
+            found[alias] = tip
         unknown = tuple(str(variable) for index, variable in enumerate(self._book.variables) if index not in values)
-        made = self._collect(values, OUTPUT, self.output)
-        return Solution(found, made and self._outputs.spelled(self.output, made), unknown)
+        return Solution(found, self._collect(values, OUTPUT, self.output), unknown)
 
     def resolve_output(
         self, output: Partition, given: Mapping[str, Partition] | None = None

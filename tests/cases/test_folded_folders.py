@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rheo_assets import Application, DataFormat, PrestoSQL, S3Dataset
+from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.nodes import DataNode, ExternalData
-from tests.cases.topologies import DAY, STRING, SUCCESS, cycle, node, pending, ran, read, spec
+from tests.assets.test_unrouted import from_the_ui
+from tests.cases.topologies import DAY, STRING, SUCCESS, cycle, event, node, pending, ran, read, spec
 
 LOWER = {**STRING, "format": str.lower, "insensitive": True}
 COUNT = PrestoSQL("select count(*) as n, max(said) as said from x")
@@ -105,3 +108,63 @@ def test_a_folder_that_is_gone_is_missed_however_it_was_spelled(root: Path, app:
     land(root, "org=SE/2021-03-07")
     cycle(app)
     assert ran(app, made) == []
+
+
+INSENSITIVE = {**STRING, "insensitive": True}
+
+
+def test_a_value_in_another_case_is_the_same_partition_in_every_verb(root: Path, app: Application) -> None:
+    source = dataset(app, INSENSITIVE)
+    made = counted(app, source)
+    after = node(app, "after", [made["*"][:-2]])
+    app.activate()
+    for path in ("org=SE/2021-03-08", "org=Se/2021-03-07"):
+        folder = land(root, path)
+        cycle(app)
+    assert ran(app, made) == ["se/2021-03-08", "se/2021-03-07"]
+    assert rows(app, made["sE"]["2021-03-07"]) == {"n": 1, "said": "org=Se/2021-03-07"}
+    assert app.materialize(source["SE"]["2021-03-07"]) == [str(folder)]
+    for org in ("SE", "se"):
+        assert str(app.poll(made[org]["2021-03-08"])[0]).endswith("made/se/2021-03-08")
+        assert app.why(made[org]["2021-03-08"]).status == "COMPLETED"
+        assert app.materialize(made["*"]["*"], [org, "2021-03-08"])[0].endswith("made/se/2021-03-08")
+
+    before = len(app.history(made))
+    app.execute(after["SE"]["2021-03-08"], recursive=True)
+    assert (len(app.history(made)), read(app, after, "made")) == (before, ["se/2021-03-08", "se/2021-03-07"])
+    event(app, source["SE"]["2021-03-08"], event_id="known")
+    event(app, source["se"]["2021-03-08"], event_id="known")
+    assert len(app.history(made)) == before + 1
+    app.execute(made["Se"]["2021-03-08"], inputs=[source["sE"]["2021-03-08"]], update_dependency_tree=True)
+    assert {partition.split("/")[0] for partition in (*ran(app, made), *ran(app, after))} == {"se"}
+
+
+def test_a_key_in_another_case_is_refused_with_the_right_one(
+    root: Path, app: Application, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = counted(app, dataset(app, INSENSITIVE))
+    app.activate()
+    land(root, "org=SE/2024-03-08")
+    cycle(app)
+    with open_instance(root) as instance:
+        instance.add_dynamic_partitions("app/made/org", ["SE"])  # as somebody adds it in the UI
+    assert not from_the_ui(root, app, made, ["2024-03-08|SE"])
+    told = "made: '2024-03-08|SE' is made[se][2024-03-08], whose partition key is '2024-03-08|se'"
+    assert told in capfd.readouterr().err
+    assert from_the_ui(root, app, made, ["2024-03-08|se"])
+    assert ran(app, made) == ["se/2024-03-08"] * 2
+
+
+def test_a_declared_value_spells_its_partitions_also_those_made_from_it(
+    root: Path, app: Application, new_app: Callable[[str], Application]
+) -> None:
+    source = dataset(app, INSENSITIVE, only={"Se": {"*": {}}, "AMZL": {"*": {}}})
+    made = counted(app, source)
+    other = node(app, "other", [made], output_dimension_spec=spec(org=INSENSITIVE, day=DAY))
+    app.activate()
+    land(root, "org=SE/2021-03-08")
+    cycle(app)
+    assert ran(app, made) == ran(app, other) == read(app, made, "x") == ["Se/2021-03-08"]
+    recorded = new_app(app.name)
+    assert str(recorded.poll(recorded["made"]["SE"]["2021-03-08"])[0]).endswith("made/Se/2021-03-08")
+    assert str(recorded["other"]["amzl"]) == "other[AMZL]"

@@ -132,7 +132,23 @@ class Body:
         keys = list(self.context.partition_keys) if self.context.has_partition_key_range else []
         if self.context.has_partition_key:
             keys = [self.context.partition_key]
-        return [self.codec.decode(str(key)) for key in keys] if self.codec.is_partitioned else [()]
+        return [self._decoded(str(key)) for key in keys] if self.codec.is_partitioned else [()]
+
+    def _decoded(self, key: str) -> Partition:
+        """Returns the partition of a key of Dagster's.
+
+        Raises:
+            dg.Failure: The key spells a value otherwise than the partition does, as somebody may add it in the UI.
+        """
+        partition = self.codec.decode(key)
+        if (right := self.codec.encode(partition)) != key:
+            self.codec.register(self.context.instance, [partition])
+            raise dg.Failure(
+                f"{self.node.id}: {key!r} is {self.node.describe(partition)}, whose partition key is {right!r}. "
+                "Materialise that one, and delete the other key",
+                allow_retries=False,
+            )
+        return partition
 
     def _read(self, item: Mapping[str, Any]) -> Request:
         """Reads one execution of the run's config.

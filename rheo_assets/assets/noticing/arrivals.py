@@ -113,9 +113,7 @@ class Watcher:
         except InvalidValue as error:
             self._warn(path, str(error))
             return None
-        if not self.node.filter.admits(self.node.spec, partition):
-            return None
-        return self.node.filter.spelled(self.node.spec, partition)
+        return partition if self.node.filter.admits(self.node.spec, partition) else None
 
     def _warn(self, path: str, why: str) -> None:
         if path not in self._warned:
