@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +27,9 @@ from rheo_assets.errors import (
 from rheo_assets.filters import Exactly, Window
 from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Platform, Storage
+from rheo_assets.platforms.local.presto import csv_files
 from rheo_assets.platforms.local.presto.files import hidden
+from rheo_assets.platforms.local.presto.session import identifier
 from rheo_assets.readiness import Readiness
 from rheo_assets.signals import View
 from rheo_assets.whereabouts import folder_of
@@ -33,7 +37,8 @@ from rheo_assets.whereabouts import folder_of
 _log = logging.getLogger("rheo_assets")
 
 _WIDEST = 10_000  # columns of text
-_NOISE = ("Possible fixes", "The search space", "LINE ", "  file", "Original Line")  # of DuckDB's texts
+_NOISE = ("Possible fixes", "The search space", "LINE ", "  file")  # of DuckDB's texts
+_ORIGINAL = re.compile(r"^Original Line:.*?(?=^Expected|^Possible|\Z)", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +177,24 @@ def _read(pd: Any, files: list[_File], data_format: str, options: dict[str, Any]
         paths = [path for path in paths if Path(path).stat().st_size]
         if not paths:
             return pd.DataFrame()
-    union = "union_by_name = true, hive_partitioning = false"  # the file's columns count, not its folders' names
-    reader = {
-        "parquet": f"read_parquet(?, {union})",
-        "json": f"read_json_auto(?, {union})",
-        "csv": f"read_csv_auto(?, {union}, header = {bool(options.get('header', True))}, "
-        f"delim = '{options.get('delimiter', ',')}')",
-    }[data_format]
     with duckdb.connect() as connection:
-        return connection.execute(f"select * from {reader}", [paths]).df()  # fixed texts
+        if data_format == "csv":
+            return _csv_table([Path(path) for path in paths], options, connection).df()
+        reader = {"parquet": "read_parquet", "json": "read_json_auto"}[data_format]
+        union = "union_by_name = true, hive_partitioning = false"  # the file's columns count, not its folders' names
+        return connection.execute(f"select * from {reader}(?, {union})", [paths]).df()  # fixed texts
+
+
+def _csv_table(files: list[Path], options: Mapping[str, Any], connection: Any) -> Any:
+    """Returns the rows of csv files, with the names and types that a query reads them with."""
+    named = groupby(files, lambda file: csv_files.names_of(file, options, connection))
+    parts = [(names, list(same)) for names, same in named]
+    source = " UNION ALL BY NAME ".join(f"FROM {csv_files.reader(same, names, options)}" for names, same in parts)
+    everything = list(dict.fromkeys(name for names, _ in parts for name in names))
+    kinds = csv_files.kinds_of(everything, f"({source})", connection)
+    typed = {name: "VARCHAR" if kind == csv_files.UNKNOWN else kind for name, kind in kinds.items()}
+    columns = ", ".join(f"CAST({identifier(name)} AS {kind}) AS {identifier(name)}" for name, kind in typed.items())
+    return connection.execute(f"SELECT {columns} FROM ({source})")
 
 
 def _faults() -> tuple[type[Exception], ...]:
@@ -213,7 +227,7 @@ def _unreadable(pd: Any, signal: DataNode | ExternalData, files: list[_File], er
 def _cause(error: Exception, file: _File | None = None) -> str:
     """Returns what a reader found, in one line, with the file as the user knows it."""
     lines: list[str] = []
-    for line in str(error).splitlines():
+    for line in _ORIGINAL.sub("", str(error)).splitlines():
         if lines and line.startswith(_NOISE):
             break
         lines += [line.strip()] if line.strip() else []

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from rheo_assets.runner.csv_columns import has_header
 from rheo_assets.runner.empty_outputs import EMPTY_SCHEMA
 from rheo_assets.runner.spark_failures import failure_of, reason
 from rheo_assets.runner.spark_schemas import Difference, footer_reader, hadoop_conf, merge_types, same_names
@@ -57,18 +58,9 @@ def reader(spark: Any, format_: str, options: Mapping[str, Any]) -> Any:
     """Returns a DataFrameReader for the format that takes a path as it is written, never as a pattern."""
     read = spark.read.format(format_).option("__globPaths__", "false")
     if format_ == "csv":
-        header = _flag(options.get("header", True))
-        return read.option("sep", options.get("delimiter", ",")).option("header", header).option("enforceSchema", False)
+        read = read.option("sep", options.get("delimiter", ",")).option("enforceSchema", False)
+        return read.option("header", has_header(options))
     return read
-
-
-def csv_header(options: Mapping[str, Any]) -> bool:
-    """Returns whether csv files have a header line; they do unless `header` says otherwise."""
-    return _flag(options.get("header", True))
-
-
-def _flag(value: object) -> bool:
-    return str(value).strip().lower() not in {"false", "0", "no", ""}
 
 
 def malformed_partition(spark: Any, items: Sequence[TaskInput]) -> str:

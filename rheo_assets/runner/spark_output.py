@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from rheo_assets.runner.csv_columns import has_header, names_when_read
 from rheo_assets.runner.empty_outputs import EMPTY_SCHEMA, WITHOUT_TYPES
-from rheo_assets.runner.spark_inputs import CORRUPT, csv_header, reader
+from rheo_assets.runner.spark_inputs import CORRUPT, reader
 from rheo_assets.runner.spark_schemas import hadoop_conf
 from rheo_assets.runner.task import TaskOutput
 
@@ -50,6 +51,7 @@ def write_output(spark: Any, frame: Any, output: TaskOutput) -> Written:
     target, aside = (path_class(path) for path in writable(output))
     files = target.getFileSystem(hadoop_conf(spark))
     files.delete(aside, True)  # what a crashed attempt left
+    schema = _as_read(frame.schema, output)
     fresh = path_class(aside, uuid.uuid4().hex)
     try:
         # Counted on the way out: the user's query runs once.
@@ -59,12 +61,22 @@ def write_output(spark: Any, frame: Any, output: TaskOutput) -> Written:
         _writer(observed, output).save(fresh.toString())
         rows = int(counted._jo.getAsJava().get("rows"))  # `counted.get` would walk the map entry by entry
         if rows == 0 and output.format in WITHOUT_TYPES:
-            _leave_schema(path_class, files, fresh, frame.schema)
-        preview = _preview(spark, frame.schema, output, fresh.toString()) if rows else ()
+            _leave_schema(path_class, files, fresh, schema)
+        preview = _preview(spark, schema, output, fresh.toString()) if rows else ()
         _swap(path_class, files, fresh, target, aside)
     finally:
         files.delete(aside, True)
-    return Written(rows, tuple((field.name, field.dataType.simpleString()) for field in frame.schema), preview)
+    return Written(rows, tuple((field.name, field.dataType.simpleString()) for field in schema), preview)
+
+
+def _as_read(schema: Any, output: TaskOutput) -> Any:
+    """Returns the schema with the names that the columns have for those who read them."""
+    from pyspark.sql.types import StructField, StructType
+
+    names = names_when_read(schema.names, output.format, output.options)
+    if names == schema.names:
+        return schema
+    return StructType([StructField(name, field.dataType) for name, field in zip(names, schema, strict=True)])
 
 
 def _suit_small_inputs(spark: Any, frame: Any) -> None:
@@ -94,7 +106,7 @@ def _writer(frame: Any, output: TaskOutput) -> Any:
     writer = frame.write.format(output.format).option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
     writer = writer.option("mapreduce.fileoutputcommitter.algorithm.version", "2")
     if output.format == "csv":
-        return writer.option("sep", output.options.get("delimiter", ",")).option("header", csv_header(output.options))
+        return writer.option("sep", output.options.get("delimiter", ",")).option("header", has_header(output.options))
     if output.format == "json":
         return writer.option("ignoreNullFields", "false")  # a column without values is still a column
     return writer

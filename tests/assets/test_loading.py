@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import duckdb
+import pandas as pd
 import pytest
 
-from rheo_assets import Application, DataFormat, S3Dataset
+from rheo_assets import Application, DataFormat, PrestoSQL, S3Dataset
+from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.errors import UnreadableData
 from rheo_assets.nodes import ExternalData
-from tests.cases.topologies import SUCCESS, spec
+from tests.cases.topologies import SUCCESS, node, spec
 
 
 @pytest.fixture
@@ -167,8 +171,51 @@ def test_an_empty_file_adds_no_column(app: Application) -> None:
     assert app.load_data(shops["NA"]).to_dict("records") == [{"n": 1}]
 
 
+VALUES = """'007' as code, '1.50' as price, '2024-03-01' as day, '2024-03-01 10:00:00' as at, 'true' as ok,
+       'é,"q"' as text, cast(null as varchar) as nothing, '99999999999' as big"""
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_a_csv_has_the_columns_and_types_that_a_query_reads(app: Application, header: bool) -> None:
+    dataset = S3Dataset("1", "outside", "codes", "{}", dataset_format=DataFormat.CSV, header=header, delimiter="|")
+    codes = app.marshal_external_data(dataset, "codes", spec("day"), None, SUCCESS)
+    made = node(app, "made", [codes], compute_targets=[PrestoSQL("select * from codes")])
+    (path,) = app.materialize(codes["2024-03-01"])
+    Path(path).mkdir(parents=True)
+    duckdb.sql(f"copy (select {VALUES}) to '{path}/part-0.csv' (format csv, header {header}, delimiter '|')")
+    app.execute(made["2024-03-01"])
+    loaded, read = app.load_data(codes["2024-03-01"]), app.load_data(made["2024-03-01"])
+    assert list(loaded.columns)[:2] == (["code", "price"] if header else ["_c0", "_c1"])
+    assert loaded.iloc[0, 0] == 7
+    pd.testing.assert_frame_equal(loaded, read)
+
+
+def test_what_dagster_shows_of_a_csv_without_a_header_is_what_load_data_gives(app: Application, root: Path) -> None:
+    output = {"output_dimension_spec": spec("day"), "dataset_format": "csv"}
+    made = node(app, "made", [], compute_targets=[PrestoSQL("select 'x' as said, 2 as n")], **output)
+    app.execute(made["2024-03-01"])
+    assert app.load_data(made["2024-03-01"]).to_dict("records") == [{"_c0": "x", "_c1": 2}]
+    with open_instance(root) as instance:
+        (shown,) = instance.fetch_materializations(dg.AssetKey(["app", "made"]), limit=1).records
+    assert shown.asset_materialization is not None
+    metadata = shown.asset_materialization.metadata
+    assert str(metadata["preview"].value).splitlines()[0] == "| _c0 | _c1 |"
+    schema: Any = metadata["dagster/column_schema"].value
+    assert [column.name for column in schema.columns] == ["_c0", "_c1"]
+
+
+def test_csv_files_of_other_columns_are_one_table_by_name(app: Application) -> None:
+    shops, folder = landed(app, DataFormat.CSV)
+    for name, text in (("a", "n,m\n1,x\n"), ("b", "m,n\ny,2\n"), ("c", "n\n3.5\n")):
+        (folder / name).write_text(text)
+    frame = app.load_data(shops["NA"])
+    assert list(frame["n"]) == [1, 2, 3.5]
+    assert list(frame["m"].fillna("-")) == ["x", "y", "-"]
+
+
 DAMAGED = [
-    (DataFormat.CSV, b'n,m\n1,2\n"3,4\n5,6,7,8\n\xff\xfe,3\n', "Error when sniffing file"),
+    (DataFormat.CSV, b'n,m\n1,2\n"3,4\n5,6,7,8\n\xff\xfe,3\n', "no csv in UTF-8"),
+    (DataFormat.CSV, b"n,m\n1,2\n3\n", "Expected Number of Columns: 2 Found: 1"),
     (DataFormat.JSON, b'{"n":1}\n{"n":', "Malformed JSON"),
     (DataFormat.PARQUET, b"PAR1 and no more", "No magic bytes"),
     (DataFormat.PARQUET, b"PAR1" + b"\xff" * 100 + b"d\0\0\0PAR1", "don't know what type: ?"),

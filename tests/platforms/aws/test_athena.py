@@ -132,6 +132,11 @@ def test_outputs_of_each_format_are_counted_and_shown(bench: Bench, kind: str) -
     options = {"header": False, "delimiter": "|"} if kind == "csv" else {}
     result = bench.run(task("SELECT id, name FROM orders ORDER BY id", orders(3), kind=kind, options=options))
     assert (result.rows, len(result.preview)) == (3, 3)
+    assert (
+        list(result.preview[0])
+        == [name for name, _ in result.schema]
+        == (["_c0", "_c1"] if options else ["id", "name"])
+    )
     assert bench.rows(kind) == [(1, "o1"), (2, "o2"), (3, "o3")]
 
 

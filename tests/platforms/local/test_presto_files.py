@@ -54,6 +54,16 @@ def test_csv_without_a_header_has_numbered_columns(lake):
     )
 
 
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+def test_a_csv_without_a_header_is_shown_as_the_next_node_reads_it(lake, compression):
+    options = {"header": False, "compression": compression}
+    made = lake.run("select 1 as a, 'x,\"y' as b", output=TaskOutput("s3://lake/t/1", "csv", options))
+    assert made.schema == (("_c0", "integer"), ("_c1", "varchar"))
+    assert made.preview == ({"_c0": 1, "_c1": 'x,"y'},)
+    read = lake.run("select * from t", dataset("csv", "1", **options))
+    assert (read.schema, read.preview) == (made.schema, made.preview)
+
+
 def test_a_partition_that_is_written_again_has_its_new_columns(lake):
     for select, kind in (("1 AS a", "integer"), ("'x' AS a", "varchar"), ("2.5::DOUBLE AS a", "double")):
         file = lake.path("t/1/a.parquet")

@@ -22,8 +22,8 @@ from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.platforms.local.presto.inputs import make_table
 from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal
-from rheo_assets.platforms.local.presto.schemas import has_header
 from rheo_assets.platforms.local.presto.session import session
+from rheo_assets.runner.csv_columns import has_header
 from rheo_assets.runner.task import Task, TaskInput
 
 _SYMLINK: Final = "org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat"

@@ -17,6 +17,7 @@ from rheo_assets.platforms.local.presto.problems import explain
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.platforms.local.presto.script import Statement
 from rheo_assets.platforms.local.presto.session import identifier
+from rheo_assets.runner.csv_columns import names_when_read
 from rheo_assets.runner.task import Task, TaskResult
 
 _RESULT = "athena_result"
@@ -201,7 +202,7 @@ class Execution:
         )
 
     def _shown(self) -> tuple[tuple[tuple[str, str], ...], tuple[Mapping[str, Any], ...]]:
-        """Returns the columns of what was written, and its first rows."""
+        """Returns the columns of what was written, as its readers name them, and its first rows."""
         file = output.file_of(self.task.output, self.store)
         if self.task.output.format == "parquet":
             relation = self.connection.read_parquet(str(file), hive_partitioning=False)
@@ -221,8 +222,11 @@ class Execution:
             for name, kind in schema
         )
         found = relation.limit(PREVIEW_ROWS).project(shown).fetchall()
-        names = [name for name, _ in schema]
-        return schema, tuple({n: plain(v) for n, v in zip(names, row, strict=True)} for row in found)
+        names = names_when_read(relation.columns, self.task.output.format, self.task.output.options)
+        return (
+            tuple(zip(names, (kind for _, kind in schema), strict=True)),
+            tuple({n: plain(v) for n, v in zip(names, row, strict=True)} for row in found),
+        )
 
 
 def _untyped(relation: Any) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rheo_assets.platforms.local.presto import schemas
+from rheo_assets.platforms.local.presto import csv_files, schemas
 from rheo_assets.platforms.local.presto.empty_outputs import schema_left_behind
 from rheo_assets.platforms.local.presto.files import Partition, folder_keys, folder_value, partitions
 from rheo_assets.platforms.local.presto.paths import SCHEME, Store
@@ -106,14 +106,10 @@ def _source(given: TaskInput, filled: Sequence[Partition], connection: Any) -> t
 
 
 def _csv_source(given: TaskInput, filled: Sequence[Partition], connection: Any) -> tuple[str, dict[str, str]]:
-    delimiter = str(given.options.get("delimiter") or ",")
-    header = schemas.has_header(given.options)
     names: list[str] = []
     for partition in filled:
         for file in partition.files:
-            found = schemas.csv_header(
-                file, delimiter, header, f"the file {file.name} in {partition.uri} of the input '{given.alias}'"
-            )
+            found = _names_of(given, partition, file, connection)
             if names and found != names:
                 raise Refusal(
                     f"the columns of the input '{given.alias}' differ between files: {names} before {partition.label}, "
@@ -123,17 +119,16 @@ def _csv_source(given: TaskInput, filled: Sequence[Partition], connection: Any) 
             names = found
     if len({name.lower() for name in names}) < len(names) or not all(names):
         raise Refusal(f"the header of the input '{given.alias}' has a name twice or an empty one: {names}")
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+    types = schemas.of_csv(given, filled, names, connection)
+    return csv_files.reader([file for partition in filled for file in partition.files], names, given.options), types
 
-    def read(files: Sequence[Path]) -> str:
-        return (
-            f"read_csv({file_list(files)}, auto_detect = false, header = {str(header).lower()}, "
-            f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', columns = {{{columns}}}, "
-            "hive_partitioning = false)"
-        )
 
-    types = schemas.of_csv(given, filled, names, read, connection)
-    return read([file for partition in filled for file in partition.files]), types
+def _names_of(given: TaskInput, partition: Partition, file: Path, connection: Any) -> list[str]:
+    try:
+        return csv_files.names_of(file, given.options, connection)
+    except ValueError as error:
+        where = f"the file {file.name} in {partition.uri} of the input '{given.alias}'"
+        raise Refusal(f"{where} is {error}. Write it again") from None
 
 
 def _warning(given: TaskInput, found: Sequence[Partition], empty: Container[str]) -> str:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rheo_assets.platforms.local.presto import schemas
 from rheo_assets.platforms.local.presto.empty_outputs import leave_schema
 from rheo_assets.platforms.local.presto.files import hidden
 from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal, listing, not_available
 from rheo_assets.platforms.local.presto.session import identifier, literal
+from rheo_assets.runner.csv_columns import has_header, names_when_read
 from rheo_assets.runner.empty_outputs import WITHOUT_TYPES
 from rheo_assets.runner.task import TaskOutput
 
@@ -111,7 +111,7 @@ def write_partition(source: str, output: TaskOutput, store: Store, connection: A
     Where there are no rows and the format has no types, the columns are written beside the file.
     """
     delimiter = str(output.options.get("delimiter") or ",")
-    options = _options(output.format, _compression(output), delimiter, header=schemas.has_header(output.options))
+    options = _options(output.format, _compression(output), delimiter, header=has_header(output.options))
     file = file_of(output, store)
     file.parent.mkdir(parents=True, exist_ok=True)
     for entry in file.parent.iterdir():
@@ -119,7 +119,8 @@ def write_partition(source: str, output: TaskOutput, store: Store, connection: A
     (rows,) = connection.execute(f"COPY {source} TO {literal(str(file))} ({options})").fetchone()
     if rows == 0 and output.format in WITHOUT_TYPES:
         relation = connection.sql(f"SELECT * FROM {source}")
-        leave_schema(file.parent, zip(relation.columns, relation.types, strict=True))
+        names = names_when_read(relation.columns, output.format, output.options)
+        leave_schema(file.parent, zip(names, relation.types, strict=True))
     return int(rows)
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rheo_assets.platforms.local.presto import athena_types
+from rheo_assets.platforms.local.presto.csv_files import UNKNOWN, kinds_of, reader
 from rheo_assets.platforms.local.presto.files import Partition
 from rheo_assets.platforms.local.presto.refusals import Refusal, listing
 from rheo_assets.platforms.local.presto.session import file_list, identifier
 from rheo_assets.runner.task import TaskInput
 
 _NUMBERS = ("INTEGER", "BIGINT", "DOUBLE")
-_UNKNOWN = "NULL"
 _FOOTERS_KEPT = 10_000
 _Column = tuple[str, str, str]  # its name, its type as Athena calls it, the DuckDB type to read it as
 _footers: dict[tuple[str, int, int, int], tuple[_Column, ...]] = {}
@@ -79,69 +76,12 @@ def of_json(given: TaskInput, found: Sequence[Partition], connection: Any) -> di
     return {name: _json_sql(kind) for name, kind in _merged(given, per_partition).items()}
 
 
-def of_csv(
-    given: TaskInput,
-    found: Sequence[Partition],
-    header: Sequence[str],
-    read: Callable[[Sequence[Path]], str],
-    connection: Any,
-) -> dict[str, str]:
+def of_csv(given: TaskInput, found: Sequence[Partition], names: Sequence[str], connection: Any) -> dict[str, str]:
     """Returns the columns of delimited text, typed by what all of them hold: what is no number or time is text."""
-    per_partition: list[tuple[Partition, dict[str, Any]]] = []
-    for partition in found:
-        tests = ", ".join(_csv_tests(identifier(name)) for name in header)
-        relation = connection.execute(f"SELECT {tests} FROM {read(partition.files)}")
-        row = list(relation.fetchone())
-        kinds: dict[str, Any] = {}
-        for index, name in enumerate(header):
-            count, *passed = row[index * 7 : index * 7 + 7]
-            names = ("BOOLEAN", "INTEGER", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP")
-            kinds[name] = next((kind for kind, all_of in zip(names, passed, strict=True) if all_of == count), "VARCHAR")
-            kinds[name] = kinds[name] if count else _UNKNOWN
-        per_partition.append((partition, kinds))
+    per_partition = [
+        (partition, kinds_of(names, reader(partition.files, names, given.options), connection)) for partition in found
+    ]
     return {name: _json_sql(kind) for name, kind in _merged(given, per_partition, texts=True).items()}
-
-
-def has_header(options: Mapping[str, Any]) -> bool:
-    """Returns whether delimited text has a header line: it has unless `header` says otherwise, read or written."""
-    return str(options.get("header", True)).strip().lower() not in {"false", "0", "no", ""}
-
-
-def csv_header(file: Path, delimiter: str, header: bool, where: str) -> list[str]:
-    """Returns the column names of one file: those of its first line, or `_c0`, `_c1` and so on.
-
-    Raises:
-        Refusal: It is no text; `where` says whose file it is.
-    """
-    read = gzip.open if file.suffix == ".gz" else open
-    try:
-        with read(file, "rt", encoding="utf-8-sig") as lines:
-            first = next(csv.reader(lines, delimiter=delimiter), [])
-    except (ValueError, EOFError, csv.Error, gzip.BadGzipFile, zlib.error) as error:
-        raise Refusal(f"{where} is no csv in UTF-8 and may be damaged: {error}. Write it again") from None
-    return [name.strip() for name in first] if header else [f"_c{index}" for index in range(len(first))]
-
-
-def _csv_tests(column: str) -> str:
-    def passing(test: str) -> str:
-        return f"count(*) FILTER (WHERE {test})"
-
-    whole = f"regexp_full_match({column}, '[+-]?\\d+')"
-    number = rf"regexp_full_match({column}, '[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?Infinity|NaN')"
-    return ", ".join(
-        (
-            f"count({column})",
-            passing(f"lower({column}) IN ('true', 'false')"),
-            passing(f"{whole} AND TRY_CAST({column} AS INTEGER) IS NOT NULL"),
-            passing(f"{whole} AND TRY_CAST({column} AS BIGINT) IS NOT NULL"),
-            passing(number),
-            passing(rf"regexp_full_match({column}, '\d{{4}}-\d\d-\d\d') AND TRY_CAST({column} AS DATE) IS NOT NULL"),
-            passing(
-                rf"regexp_full_match({column}, '\d{{4}}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?') "
-                f"AND TRY_CAST({column} AS TIMESTAMP) IS NOT NULL"
-            ),
-        )
-    )
 
 
 def _json_type(kind: Any) -> Any:
@@ -149,7 +89,7 @@ def _json_type(kind: Any) -> Any:
     if isinstance(kind, dict):
         return {name: _json_type(child) for name, child in kind.items()}
     if isinstance(kind, list):
-        return [_json_type(kind[0]) if kind else _UNKNOWN]
+        return [_json_type(kind[0]) if kind else UNKNOWN]
     return {"UBIGINT": "BIGINT", "HUGEINT": "BIGINT", "JSON": "VARCHAR"}.get(kind, kind)
 
 
@@ -158,7 +98,7 @@ def _json_sql(kind: Any) -> str:
         return f"STRUCT({', '.join(f'{identifier(name)} {_json_sql(child)}' for name, child in kind.items())})"
     if isinstance(kind, list):
         return f"{_json_sql(kind[0])}[]"
-    return "VARCHAR" if kind == _UNKNOWN else str(kind)
+    return "VARCHAR" if kind == UNKNOWN else str(kind)
 
 
 def _merged(
@@ -179,7 +119,7 @@ def _merged(
             if both is None:
                 before = (origin[known], _json_sql(columns[known]).lower())
                 raise _conflict(given, name, before, (partition, _json_sql(kind).lower()))
-            if columns[known] == _UNKNOWN:
+            if columns[known] == UNKNOWN:
                 origin[known] = partition
             columns[known] = both
     return columns
@@ -187,15 +127,15 @@ def _merged(
 
 def _wider(a: Any, b: Any, *, texts: bool) -> Any:  # one line a kind
     """Returns the type that holds both, or None when they are of different kinds."""
-    if b in (a, _UNKNOWN):
+    if b in (a, UNKNOWN):
         return a
-    if a == _UNKNOWN:
+    if a == UNKNOWN:
         return b
     if isinstance(a, list) and isinstance(b, list):
         inner = _wider(a[0], b[0], texts=texts)
         return None if inner is None else [inner]
     if isinstance(a, dict) and isinstance(b, dict):
-        fields = {name: _wider(a.get(name, _UNKNOWN), b.get(name, _UNKNOWN), texts=texts) for name in {**a, **b}}
+        fields = {name: _wider(a.get(name, UNKNOWN), b.get(name, UNKNOWN), texts=texts) for name in {**a, **b}}
         return None if any(kind is None for kind in fields.values()) else fields
     if a in _NUMBERS and b in _NUMBERS:
         return max(a, b, key=_NUMBERS.index)
