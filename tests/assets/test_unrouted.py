@@ -17,9 +17,11 @@ from rheo_assets.assets.assets import node_asset
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.driving.driver import Driver
 from rheo_assets.assets.driving.runs import run_config, run_tags
+from rheo_assets.assets.eventlog.history import unrouted_id
 from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.assets.keys import RANGE_END_TAG, RANGE_START_TAG
 from rheo_assets.assets.ownership.owners import Owner
+from rheo_assets.executions import Status
 from rheo_assets.nodes import DataNode
 from rheo_assets.runner.execution import Request
 from tests.cases.topologies import S3, event, file, node, ran
@@ -247,3 +249,20 @@ def test_what_is_not_ready_fails_with_what_to_do(
     assert by_day[SECOND].status == "COMPLETED"
     with pytest.raises(RuntimeError, match=said):
         raise RuntimeError(by_day[FIRST].error)
+
+
+def test_a_run_that_was_killed_after_its_last_word_holds_nobody_up(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x])
+    app.activate()
+    binding, partition = Binding(app.topology, app.platform, SINCE), made.spec.read([FIRST])
+    with open_instance(root) as instance:
+        job = dg.Definitions(assets=[node_asset(binding, made)]).resolve_implicit_global_asset_job_def()
+        tags, asked = {"dagster/partition": FIRST}, frozenset({dg.AssetKey(["app", "made"])})
+        run = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED, asset_selection=asked)
+        assert app.has_active_record(made[FIRST])
+        identity = unrouted_id(run.run_id, made, partition)
+        Driver(binding, instance).end(made, partition, identity, Status.FAILED, "bad luck", run.run_id)
+        assert not app.has_active_record(made[FIRST])
+        assert app.execute(made[FIRST])
+        assert [e.status for e in app.history(made)] == ["FAILED", "COMPLETED"]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import dagster as dg
 from dagster import DagsterRun, EventLogRecord, RunRecord, RunsFilter
@@ -125,13 +126,27 @@ class History:
         return reads
 
     def active(self, node: DataNode, partition: Partition | None = None) -> list[Execution]:
-        """Returns the executions that have a run which has not ended; runs whose process is dead do not count."""
-        return [
-            _running(node, running, record)
-            for record in self._active_runs()
-            for running in self._partitions_of(record.dagster_run, node)
-            if partition is None or running == partition
-        ]
+        """Returns the executions that have a run which has not ended; runs whose process is dead do not count.
+
+        Nobody can tell whether the process of a run that Dagster launched is dead. What such a run has ended counts as
+        ended, so that nobody waits for a run that was killed before it could say that it was done.
+        """
+        found = []
+        for record in self._active_runs():
+            run = record.dagster_run
+            mine = [p for p in self._partitions_of(run, node) if partition is None or p == partition]
+            ended = self._ended_of(run, node, mine) if mine and owner_of(run) is None else {}
+            found += [_running(node, p, record) for p in mine if p not in ended]
+        return found
+
+    def _ended_of(
+        self, run: DagsterRun, node: DataNode, partitions: Sequence[Partition]
+    ) -> Mapping[Partition, Execution]:
+        if run.status in NOT_BEGUN:
+            return {}
+        routed = _routed_ids(run)
+        ids = {p: routed.get(node.spec.render(p)) or unrouted_id(run.run_id, node, p) for p in partitions}
+        return self.ended_as(node, ids)
 
     def about_to_begin(self, node: DataNode) -> set[str]:
         """Returns the executions for which there is a run that may still claim them.
@@ -210,6 +225,11 @@ def owner_of(run: DagsterRun) -> Owner | None:
     """
     text = run.tags.get(OWNER_TAG) if run.parent_run_id is None else None
     return None if text is None else Owner.of_text(text)
+
+
+def unrouted_id(run_id: str, node: DataNode, partition: Partition) -> str:
+    """Returns the id of the execution of a partition that a run was asked for by nobody but Dagster."""
+    return str(uuid5(NAMESPACE_URL, f"rheo:{run_id}|{node.id}|{partition!r}"))
 
 
 def _running(node: DataNode, partition: Partition, record: RunRecord) -> Execution:

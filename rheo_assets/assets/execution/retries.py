@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from rheo_assets.assets.eventlog.history import History
-from rheo_assets.assets.execution.unrouted import unrouted_id
+from rheo_assets.assets.eventlog.history import History, unrouted_id
 from rheo_assets.dimensions import Partition
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.eventlog.history import History
+from rheo_assets.assets.eventlog.history import History, unrouted_id
 from rheo_assets.assets.eventlog.instance import EventLog
 from rheo_assets.assets.eventlog.journal import Journal
 from rheo_assets.dimensions import Partition
@@ -244,8 +243,3 @@ class Unrouted:
 def _is_routed(execution: Execution) -> bool:
     """Whether the router or a plan has asked for what a run executes, so that the run has to claim it."""
     return execution.id != f"run:{execution.run_id}"
-
-
-def unrouted_id(run_id: str, node: DataNode, partition: Partition) -> str:
-    """Returns the id of the execution of a partition that a run was asked for."""
-    return str(uuid5(NAMESPACE_URL, f"rheo:{run_id}|{node.id}|{partition!r}"))
