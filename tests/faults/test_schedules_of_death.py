@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from rheo_assets.assets.ownership.beats import SILENCE
 from rheo_assets.routing.journal import Event
 from rheo_assets.routing.router import Router
-from tests.faults.world import APP, DAYS, REGIONS, World, wanted
+from tests.faults.world import APP, DAYS, REGIONS, World, topology, wanted, wanted_late
 
 
 def story(seed: int) -> World:
-    """Lets files land and timers tick in a random order while one to three drivers live and die, and settles."""
+    """Lets files land and timers tick in a random order while one to three drivers live and die, and settles.
+
+    In half of the stories another process activates one more node meanwhile.
+    """
     world = World(seed)
     random = world.random
     files = [("a", (r, d)) for r in REGIONS for d in DAYS] + [("b", (r, d)) for r in REGIONS for d in DAYS]
@@ -24,7 +27,11 @@ def story(seed: int) -> World:
     drivers = random.choice([1, 2, 2, 3])
     sleepiness = random.choice([0.0, 0.05])
     mortality = random.choice([0.002, 0.01, 0.03])
+    activates = random.choice([False, True])
     for _ in range(random.choice([150, 300, 500])):
+        if activates and random.random() < 0.01:
+            world.activate_anew()
+            activates = False
         if files and random.random() < 0.06:
             world.land(*files.pop())
         if ticks and random.random() < 0.02:
@@ -55,11 +62,15 @@ def check(world: World) -> None:
     first = [
         e for e in world.log if isinstance(e, Event) and world.first[e.node, e.partition, e.identity] == e.position
     ]
-    happened = [(event.node, event.partition) for event in first if event.node in world.topology.data_nodes]
+    happened = [(e.node, e.partition) for e in first if e.node in world.topology.data_nodes and e.node != "late"]
+    late = [e.partition for e in first if e.node == "late"]
+    demanded, possible = wanted_late(world)
+    assert demanded <= set(late) <= possible
+    assert len(late) == len(set(late))
     assert sorted(happened, key=repr) == sorted(succeed, key=repr)
     assert set(world.completions.values()) <= {1}
-    assert len(world.completions) == len(succeed)
-    router = Router(world.topology)
+    assert len(world.completions) == len(succeed) + len(late)
+    router = Router(topology())
     emitted = []
     for entry in world.log:
         if not isinstance(entry, Event) or world.first[entry.node, entry.partition, entry.identity] == entry.position:
@@ -67,7 +78,8 @@ def check(world: World) -> None:
     assert {(t.node, t.partition) for t in emitted} == succeed | fail
     assert len(emitted) == len(succeed | fail)
     assert router.outbox() == []
-    assert set(world.failures) <= {trigger.execution_id(APP) for trigger in emitted}
+    known = {trigger.execution_id(APP) for trigger in emitted}
+    assert len(set(world.failures) - known) <= sum(world.fails("late", partition) for partition in world.landed["y"])
 
 
 @pytest.mark.parametrize("decade", [*(pytest.param(n, marks=pytest.mark.fast) for n in range(3)), *range(3, 10)])

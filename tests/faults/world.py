@@ -27,7 +27,7 @@ from rheo_assets.declaration import data_node, external_node, timer_node
 from rheo_assets.dimensions import Partition
 from rheo_assets.readiness import Readiness
 from rheo_assets.routing.journal import Ended, Entry, Event, Trigger, Turn
-from rheo_assets.routing.loop import Loop
+from rheo_assets.routing.loop import Loop, Superseded
 from rheo_assets.routing.snapshot import Snapshot
 from rheo_assets.topology import Topology
 
@@ -246,9 +246,27 @@ class Driver:
             platform=SimpleNamespace(storage=self.storage), readiness=self.readiness, home=world.home
         )
         self.watchers = [Watcher(binding, node) for node in world.topology.external_data.values()]
-        number = None if self.seat is None else self.seat.number
-        rows = Rows(world.rows, process.point)
-        self.loop = Loop(world.topology, self.journal, Snapshot(world.topology, rows, number), self.is_ready)
+        self.load()
+
+    def load(self) -> None:
+        """Starts from what the furthest driver has saved, under the declaration on record."""
+        topology = self.world.topology
+        process, number = self.process, None if self.seat is None else self.seat.number
+        process.point()
+        snapshot = Snapshot(topology, Rows(self.world.rows, process.point), number)
+
+        def stands() -> bool:
+            process.point()
+            return self.world.topology is topology
+
+        self.loop = Loop(topology, self.journal, snapshot, self.is_ready, stands=stands)
+
+    def turn(self, gone: list[tuple[str, Partition]]) -> list[Trigger]:
+        while True:
+            try:
+                return self.loop.turn(self.world.now, gone)
+            except Superseded:
+                self.load()
 
     def is_ready(self, key: tuple[str, Partition]) -> bool:
         return self.readiness.is_ready(self.world.topology[key[0]], key[1])
@@ -261,7 +279,7 @@ class Driver:
                 if ("t", (day,), f"tick:{day}") not in self.world.first:
                     self.journal.arrived("t", (day,), f"tick:{day}")
             gone = [key for watcher in self.watchers for key in watcher.gone()]
-            outbox = self.loop.turn(self.world.now, gone)
+            outbox = self.turn(gone)
             for watcher in self.watchers:
                 watcher.forget_gone()
             for trigger in outbox:
@@ -318,6 +336,7 @@ class World:
         self.rows: dict[str, str] = {}
         self.log: list[Entry] = []
         self.first: dict[tuple[str, Partition, str], int] = {}
+        self.landed_before: frozenset[Partition] | None = None
         self.now = 1000.0
         self.ticked: list[datetime] = []
         self.landed: dict[str, set[Partition]] = {"a": set(), "b": set(), "y": set()}
@@ -365,6 +384,11 @@ class World:
         node = self.topology[name]
         self.objects[f"{node.layout.uri(node.spec, partition)}/_SUCCESS"] = (b"", len(self.objects))
         self.landed[name].add(partition)
+
+    def activate_anew(self) -> None:
+        """Another process activates a declaration with one more node, whose id is `late`, and is gone."""
+        self.topology = topology(with_late=True)
+        self.landed_before = frozenset(self.landed["y"])
 
     def start(self) -> Process:
         process = Process(self, f"p{len(self.processes)}")
@@ -431,7 +455,7 @@ class _Running:
         return
 
 
-def topology() -> Topology:
+def topology(with_late: bool = False) -> Topology:
     day: dict[str, Any] = {"day": {"type": "DATETIME"}}
     both: dict[str, Any] = {"region": {"type": "STRING", **day}}
 
@@ -448,7 +472,8 @@ def topology() -> Topology:
     nearby = node("nearby", [t, y[:-2].nearest()])
     city = node("city", {"na": joined["NA"]["*"], "eu": joined["EU"]["*"]})
     last = node("last", {"week": rolling, "near": nearby["*"].ref.range_check(True)})
-    return Topology(APP, {signal.id: signal for signal in (a, b, y, t, joined, rolling, nearby, city, last)})
+    late = (node("late", [y]),) if with_late else ()
+    return Topology(APP, {signal.id: signal for signal in (a, b, y, t, joined, rolling, nearby, city, last, *late)})
 
 
 def wanted(world: World) -> tuple[set[tuple[str, Partition]], set[tuple[str, Partition]]]:
@@ -470,3 +495,11 @@ def wanted(world: World) -> tuple[set[tuple[str, Partition]], set[tuple[str, Par
     settle("city", {("NA", d) for r, d in joined if r == "NA" and ("EU", d) in joined})
     settle("last", {(r, d) for r, d in done["rolling"] if (d,) in done["nearby"]})
     return {(node, partition) for node, partitions in done.items() for partition in partitions}, failed
+
+
+def wanted_late(world: World) -> tuple[set[Partition], set[Partition]]:
+    """Returns the partitions of `late` that are demanded, and those that may be: of files from before it was there."""
+    if world.landed_before is None:
+        return set(), set()
+    good = {partition for partition in world.landed["y"] if not world.fails("late", partition)}
+    return good - world.landed_before, good
