@@ -63,6 +63,10 @@ class InvalidValue(RheoError, ValueError):  # noqa: N818  # reads as the user wo
         return InvalidValue(self.dimension, self.value, self.accepted, where)
 
 
+class BeforeMin(InvalidValue):
+    """A value before its dimension's `min`."""
+
+
 class UnknownPartition(RheoError, ValueError):  # noqa: N818
     """A partition that its node does not have."""
 
@@ -119,6 +123,10 @@ class Undetermined(RheoError, ValueError):  # noqa: N818
 
 class Contradiction(RheoError, ValueError):  # noqa: N818
     """Values that a literal, a link or a filter rules out."""
+
+
+class LinkFailed(Contradiction):
+    """A link whose function raised, or gave what its dimension cannot hold: that is its fault, not the values'."""
 
 
 class NoData(RheoError, FileNotFoundError):  # noqa: N818

@@ -9,12 +9,13 @@ from typing import Any
 
 from rheo_assets.assets.driving.session import Session
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import Contradiction, DeclarationError, Undetermined, listed
+from rheo_assets.errors import Contradiction, DeclarationError, LinkFailed, Undetermined, listed, subscripted
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
 from rheo_assets.planning.execution import injected_tips, never_ready, unmet
 from rheo_assets.routing.group import TriggerGroup
 from rheo_assets.routing.groups import NodeGroups
+from rheo_assets.routing.held import CORRECT
 
 
 def history(session: Session, node_id: str | None) -> list[Execution]:
@@ -40,6 +41,7 @@ class PendingGroup:
         waiting_for: Partitions that are not ready, as `x[NA][2021-03-18]`.
         created: When its first event was stored, UTC.
         partition: The output partition, once it is known.
+        failure: How a link's function failed on what it has received, so that it is held back; empty otherwise.
     """
 
     node: str
@@ -48,6 +50,7 @@ class PendingGroup:
     waiting_for: tuple[str, ...]
     created: datetime
     partition: tuple[str, ...] | None = None
+    failure: str = ""
 
 
 def pending(session: Session, node_id: str | None) -> list[PendingGroup]:
@@ -79,6 +82,7 @@ def _pending(session: Session, state: NodeGroups, group: TriggerGroup) -> Pendin
         tuple(waits),
         datetime.fromtimestamp(group.created, UTC),
         node.spec.render(group.output) if group.output is not None else None,
+        group.failure,
     )
 
 
@@ -116,7 +120,8 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
     """Explains one partition."""
     active = session.active(node, partition)
     ended = session.history.ended(node, partition)
-    groups = tuple(g for g in pending(session, node.id) if _may_become(node, g, partition))
+    waiting = [g for g in pending(session, node.id) if _may_become(node, g, partition)]
+    groups, held = tuple(g for g in waiting if not g.failure), [g for g in waiting if g.failure]
     unready, impossible = _unready(session, node, partition), _impossible(node, partition)
     is_held_up = not active and _is_held_up(session, node, partition)
     sentences: list[str] = []
@@ -131,9 +136,10 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
         sentences.append("its completion file has gone since: it counts as missing until it is executed again")
     for group in groups:
         sentences += _waits(group)
+    sentences += _held(node, held)
     if impossible is not None:
         sentences, unready = [*sentences, f"it will never run: {impossible}"], ()
-    elif not (active or groups or is_held_up or is_done):
+    elif not (active or waiting or is_held_up or is_done):
         sentences += _starts(session, node, partition, is_new=not ended)
         sentences += _refused(node, partition, unready)
     if is_held_up:
@@ -141,8 +147,8 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
     elif active or (ended and not groups):
         status = (active or ended)[-1].status
     else:
-        status = "NEVER" if impossible is not None and not ended else "WAITING" if groups else "NOT_TRIGGERED"
-    return Reason(node.describe(partition), status, tuple(sentences), tuple(ended), groups, unready)
+        status = "NEVER" if impossible is not None and not ended else "WAITING" if waiting else "NOT_TRIGGERED"
+    return Reason(node.describe(partition), status, tuple(sentences), tuple(ended), tuple(waiting), unready)
 
 
 def _starts(session: Session, node: DataNode, partition: Partition, is_new: bool) -> list[str]:
@@ -200,6 +206,8 @@ def _may_become(node: DataNode, group: PendingGroup, partition: Partition) -> bo
 def _may_be(node: DataNode, tips: Mapping[str, Partition], partition: Partition) -> bool:
     try:
         node.linkage.solve(tips, partition)
+    except LinkFailed:
+        return True  # of which partition it is, only the corrected function tells
     except Contradiction:
         return False
     return True
@@ -217,11 +225,22 @@ def _waits(group: PendingGroup) -> list[str]:
     return sentences or ["a trigger group is complete and runs with the next turn"]
 
 
+def _held(node: DataNode, held: Sequence[PendingGroup]) -> list[str]:
+    """Returns what is held back: the first failure, and few names however many there are."""
+    if not held:
+        return []
+    events = dict.fromkeys(
+        subscripted(node.inputs[alias].node.id, tip) for group in held for alias, tip in group.received.items()
+    )
+    what = f"held back, and perhaps of this partition: the event of {listed(events, limit=3)}"
+    return [f"{what}, as {held[0].failure}. {CORRECT}: it is offered again then"]
+
+
 def _impossible(node: DataNode, partition: Partition) -> str | None:
     """Returns why the partition can never run, None when it can."""
     try:
         tips = node.linkage.resolve_output(partition)
-    except Undetermined:
+    except (Undetermined, LinkFailed):  # the other direction, or a corrected function, may do
         return None
     except Contradiction as error:
         return str(error)
@@ -232,7 +251,7 @@ def _refused(node: DataNode, partition: Partition, unready: Sequence[str]) -> li
     """Returns why `execute` would start nothing now."""
     try:
         node.linkage.resolve_output(partition)
-    except Undetermined as error:
+    except (Undetermined, LinkFailed) as error:
         return [f"execute() would be refused: {error}"]
     return [f"execute() would be refused until {text} is ready" for text in unready]
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from rheo_assets.dimensions import formats
 from rheo_assets.dimensions.granularity import DatetimeGranularity, in_utc
 from rheo_assets.dimensions.segments import fault_in
-from rheo_assets.errors import DeclarationError, InvalidValue
+from rheo_assets.errors import BeforeMin, DeclarationError, InvalidValue
 
 Value = str | int | datetime
 Partition = tuple[Value, ...]
@@ -126,7 +126,7 @@ class Dimension:
             )
         moment = self.granularity.truncate(moment)
         if self.min is not None and moment < self.min:
-            raise InvalidValue(self.name, self.render(moment), f"nothing before its min {self.render(self.min)}")
+            raise BeforeMin(self.name, self.render(moment), f"nothing before its min {self.render(self.min)}")
         return moment
 
     def _read_long(self, value: object) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rheo_assets.dimensions import Value, compared_equal
-from rheo_assets.errors import Contradiction, InvalidValue, RheoError
+from rheo_assets.errors import BeforeMin, Contradiction, InvalidValue, LinkFailed, RheoError
 from rheo_assets.links.rules import Rule, Rulebook
 
 
@@ -21,7 +21,7 @@ class Inference:
         """Adds everything that the values determine, and returns them.
 
         Raises:
-            Contradiction: The values break a rule.
+            Contradiction: The values break a rule; a `LinkFailed` where a function is at fault.
         """
         checked: set[int] = set()
         while True:
@@ -67,14 +67,15 @@ class Inference:
         except RheoError:
             raise  # a recorded function that cannot be opened is no contradiction of values
         except (Exception, SystemExit) as error:  # the function of one node does not end everybody's event loop
-            raise Contradiction(
+            raise LinkFailed(
                 f"node '{self._node_id}': {self._link(rule)} raised {type(error).__name__}: {error} "
                 f"for {arguments!r}. Links get str, int and naive UTC datetime values"
             ) from error
         try:
             return target.dimension.read(found)
         except InvalidValue as error:
-            raise Contradiction(f"node '{self._node_id}': {self._link(rule)} for {arguments!r}: {error}") from None
+            kind = Contradiction if isinstance(error, BeforeMin) else LinkFailed
+            raise kind(f"node '{self._node_id}': {self._link(rule)} for {arguments!r}: {error}") from None
 
     def _link(self, rule: Rule) -> str:
         sources = ", ".join(str(self._variables[source]) for source in rule.sources)

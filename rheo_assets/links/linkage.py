@@ -117,7 +117,8 @@ class Linkage:
                 a group still waits for events.
 
         Raises:
-            Contradiction: The given values break a literal, a link or a filter.
+            Contradiction: The given values break a literal, a link or a filter; a `LinkFailed` where a link's function
+                is at fault.
         """
         values = dict(self._book.constants)
         for alias, partition in tips.items():

@@ -25,6 +25,8 @@ class TriggerGroup:
         unready: Once complete: partitions of range-checked inputs that are not known to be ready.
         candidates: Once complete: for each nearest input its partitions, closest first.
         found: Those candidates that were found ready in storage.
+        failure: How a link's function failed on what has come: the group is held back, takes no event and does not
+            run; what it has is offered again when the node is loaded the next time. Empty for all others.
     """
 
     number: int
@@ -36,6 +38,7 @@ class TriggerGroup:
     unready: set[Key] = field(default_factory=set)
     candidates: dict[str, tuple[Partition, ...]] = field(default_factory=dict)
     found: set[Key] = field(default_factory=set)
+    failure: str = ""
 
     def chosen(self, sources: Mapping[str, str]) -> dict[str, Partition] | None:
         """Returns the partition chosen for each nearest input; None while one has none."""

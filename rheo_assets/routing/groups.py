@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import Contradiction, InvalidValue, Undetermined
+from rheo_assets.errors import Contradiction, InvalidValue, LinkFailed, Undetermined
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.group import Dropped, Key, TriggerGroup
+from rheo_assets.routing.held import tell_apart, tell_held
 from rheo_assets.routing.joins import JoinKeys
 from rheo_assets.routing.journal import Began, Event, Trigger, Unrouted
 from rheo_assets.routing.needs import Needs
@@ -33,6 +34,7 @@ class NodeGroups:
         self.cursor = cursor
         self.groups: Shelf[int, TriggerGroup] = Shelf()
         self.runnable: dict[int, None] = {}
+        self.held: dict[int, None] = {}
         self.injected: set[Key] = set()
         self.in_flight: Shelf[Partition, Trigger] = Shelf()
         self.unrouted: dict[Partition, Unrouted] = {}
@@ -61,34 +63,69 @@ class NodeGroups:
             for alias in self._plain
             if self.sources[alias] == event.node and self.node.inputs[alias].admits(event.partition)
         ]
-        untaken = [alias for alias in satisfied if not self._offer_alias(alias, event)]
+        self._place(satisfied, event)
+
+    def _place(self, aliases: list[str], event: Event) -> None:
+        apart: dict[str, LinkFailed] = {}
+        untaken = [alias for alias in aliases if not self._offer_alias(alias, event, apart)]
+        for error in apart.values():
+            tell_apart(self.node, str(error))
         while untaken:
             group = TriggerGroup(self.next_number, event.at)
-            taken = [alias for alias in untaken if self._receive(group, alias, event)]
+            failures: dict[str, LinkFailed] = {}
+            taken = [alias for alias in untaken if self._receive(group, alias, event, failures)]
+            if not taken and failures:
+                self._hold(group, event, failures)
+                return
             if not taken:
                 self.counts["dropped"] += 1
                 self.lately.append(Dropped("dropped", {untaken[0]: event.partition}))
                 return
-            self.next_number += 1
             self._insert(group)
             untaken = [alias for alias in untaken if alias not in taken]
 
-    def _offer_alias(self, alias: str, event: Event) -> bool:
+    def _hold(self, group: TriggerGroup, event: Event, failures: dict[str, LinkFailed]) -> None:
+        """Keeps an event that fits no rule or group only because a link's function failed on it."""
+        group.received = dict.fromkeys(failures, event.partition)
+        group.identities = dict.fromkeys(failures, event.identity)
+        group.failure = str(next(iter(failures.values())))
+        self._insert(group)
+        tell_held(self.node, event, group.failure, len(self.held))
+
+    def offer_again(self) -> None:
+        """Offers again what is held back: the links may have been corrected since."""
+        for number in list(self.held):
+            group = self.groups[number]
+            self._remove(group)
+            events: dict[Event, list[str]] = {}
+            for alias, partition in group.received.items():
+                event = Event(self.cursor, self.sources[alias], partition, group.identities[alias], group.created)
+                events.setdefault(event, []).append(alias)
+            for event, aliases in events.items():
+                self._place(aliases, event)
+            for source, partition in group.unready & {(e.node, e.partition) for e in events} - self.injected:
+                self.mark_gone(source, partition)
+
+    def _offer_alias(self, alias: str, event: Event, failures: dict[str, LinkFailed]) -> bool:
         taken = False
         for number in list(self._by_key.get(self._joins.key(alias, event.partition), ())):
             group = self.groups[number]
             if alias in group.received:
                 taken = taken or self._same(alias, group.received[alias], event.partition)
-            elif self._receive(group, alias, event):
+            elif not group.failure and self._receive(group, alias, event, failures):
                 taken = True
                 self._advance(group)
         return taken
 
-    def _receive(self, group: TriggerGroup, alias: str, event: Event) -> bool:
+    def _receive(self, group: TriggerGroup, alias: str, event: Event, failures: dict[str, LinkFailed]) -> bool:
+        """Lets a group take an event if it fits; notes where it does not because a link's function failed."""
         proposal = {**group.received, alias: event.partition}
         complete = len(proposal) == len(self._plain)
         try:
             solution = self.node.linkage.solve(proposal, allow_guesses=complete)
+        except LinkFailed as error:
+            failures[alias] = error
+            return False
         except Contradiction:
             return False
         if solution.output is not None and not self._admits(solution.output):
@@ -102,7 +139,10 @@ class NodeGroups:
         return True
 
     def _insert(self, group: TriggerGroup) -> None:
+        self.next_number += 1
         self.groups[group.number] = group
+        if group.failure:
+            self.held[group.number] = None
         heapq.heappush(self._ages, (group.created, group.number))
         for key in self._group_keys(group):
             self._by_key.setdefault(key, {})[group.number] = None
@@ -272,8 +312,12 @@ class NodeGroups:
         self.counts[reason] += 1
         if reason in _TOLD:
             self.lately.append(Dropped(reason, group.received))
+        self._remove(group)
+
+    def _remove(self, group: TriggerGroup) -> None:
         self.groups.pop(group.number)
         self.runnable.pop(group.number, None)
+        self.held.pop(group.number, None)
         for key in self._group_keys(group):
             self._forget(self._by_key, key, group.number)
         for waited in self._needs.of(group):
@@ -297,7 +341,9 @@ class NodeGroups:
             heapq.heappush(self._ages, (group.created, group.number))
             for key in self._group_keys(group):
                 self._by_key.setdefault(key, {})[group.number] = None
-            if group.tips is not None:
+            if group.failure:
+                self.held[group.number] = None
+            elif group.tips is not None:
                 self._index(group)
 
     def mark_of(self, group: TriggerGroup) -> str:
@@ -307,11 +353,15 @@ class NodeGroups:
     def resume(self, group: TriggerGroup, unready: set[Key], mark: str) -> bool:
         """Solves a recorded group under the present declaration; returns whether it still stands.
 
-        Where it needs other partitions than when it was recorded, all of them are looked for again.
+        Where it needs other partitions than when it was recorded, all of them are looked for again. Where a link's
+        function fails on it now, it is held back.
         """
         complete = len(group.received) == len(self._plain)
         try:
             solution = self.node.linkage.solve(group.received, allow_guesses=complete)
+        except LinkFailed as error:
+            group.failure, group.unready = str(error), unready
+            return True
         except Contradiction:
             return False
         if not complete:

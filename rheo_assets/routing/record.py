@@ -81,6 +81,7 @@ def _dump_group(state: NodeGroups, topology: Topology, group: TriggerGroup) -> d
         "unready": _dump_keys(topology, group.unready),
         "found": _dump_keys(topology, group.found),
         "needs": state.mark_of(group),
+        **({"failure": group.failure} if group.failure else {}),
     }
 
 
@@ -133,6 +134,7 @@ def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> No
         state.counts["dropped"] += groups.count(None)
         dropped += groups.count(None)
         state.restore(number, [group for group in groups if group is not None])
+    state.offer_again()
     if dropped or lost:
         _log.warning(
             "'%s' is declared otherwise than when its state was saved: %d trigger groups and %d executions that had "
@@ -205,7 +207,10 @@ def _read_group(state: NodeGroups, topology: Topology, item: dict[str, Any]) -> 
         group.received[alias] = partition
     group.identities = dict(item["identities"])
     group.found = _read_keys(topology, item["found"])
-    if not state.resume(group, _read_keys(topology, item["unready"]), item.get("needs", "")):
+    unready = _read_keys(topology, item["unready"])
+    if failure := item.get("failure", ""):
+        group.failure, group.unready = failure, unready
+    elif not state.resume(group, unready, item.get("needs", "")):
         return None
     return group
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from rheo_assets import Application, LocalPlatform
-from tests.cases.topologies import S3, STRING, file, node, spec
+from rheo_assets.nodes import DataNode
+from tests.cases.topologies import LONG, S3, STRING, file, node, spec
 
 DAY, NEXT = "2024-01-02", "2024-01-03"
 
@@ -43,6 +45,52 @@ def test_groups_that_could_never_complete_are_counted(app: Application) -> None:
     reason = app.why(checked[NEXT])
     assert "1 trigger groups of 'checked' were dropped as they could never complete" in str(reason)
     assert "could never complete" not in str(app.why(made[DAY]["NA"]))
+
+
+def only_one(number: int) -> str:
+    return {1: "one"}[number]
+
+
+def titled(app: Application, function: Callable[[int], str]) -> DataNode:
+    x = S3(app, "x", n=LONG)
+    return node(
+        app, "made", [x], output_dimension_spec=spec(title=STRING), output_dim_links=[("title", function, x("n"))]
+    )
+
+
+def test_an_event_on_which_a_link_fails_is_told_and_runs_once_the_function_is_corrected(root: Path, app: Application):
+    made = titled(app, only_one)
+    app.activate()
+    file(app, app["x"][4])
+    app.settle(60)
+    reason = app.why(made["four"])
+    assert reason.status == "WAITING"
+    assert reason.sentences[0] == (
+        "held back, and perhaps of this partition: the event of x[4], as node 'made': the link output.title <- f(x.n) "
+        "raised KeyError: 4 for [4]. Links get str, int and naive UTC datetime values. Correct the function and "
+        "activate() again, or reload the code location: it is offered again then"
+    )
+    assert "could never complete" not in str(reason)
+    (held,) = app.pending(made)
+    assert (held.received, held.failure) == ({"x": ("4",)}, reason.groups[0].failure)
+    later = Application("app", platform=LocalPlatform(root))
+    made = titled(later, {1: "one", 4: "four"}.__getitem__)
+    later.activate()
+    later.settle(60)
+    assert [execution.partition for execution in later.history(made)] == [("four",)]
+    assert later.pending() == []
+    again = Application("app", platform=LocalPlatform(root))
+    again.settle(60)
+    assert len(again.history("made")) == 1
+
+
+def test_a_partition_on_which_a_link_fails_may_run_some_day(app: Application) -> None:
+    x, y = S3(app, "x", n=LONG), S3(app, "y", title=STRING)
+    made = node(app, "made", [x, y], input_dim_links=[(y("title"), only_one, x("n"))])
+    app.activate()
+    reason = app.why(made[4])
+    assert reason.status == "NOT_TRIGGERED"
+    assert reason.sentences[-1].startswith("execute() would be refused: node 'made': the link y.title <- f(x.n) raised")
 
 
 def test_what_a_pause_holds_up_says_so(app: Application) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import Contradiction, InvalidValue
+from rheo_assets.errors import Contradiction, InvalidValue, LinkFailed
 from rheo_assets.nodes import DataNode, Projection
 from rheo_assets.routing.journal import Event, Trigger
 from rheo_assets.topology import Topology
@@ -19,6 +19,7 @@ class Group:
     created: float
     received: dict[str, Partition] = field(default_factory=dict)
     identities: dict[str, str] = field(default_factory=dict)
+    is_held: bool = False
 
 
 class Reference:
@@ -64,6 +65,10 @@ class Reference:
         while untaken:
             group = Group(event.at)
             taken = [alias for alias in untaken if self._take(node, group, alias, event)]
+            failing = [alias for alias in untaken if self._fails(node, alias, event)]
+            if not taken and failing:
+                groups.append(Group(event.at, dict.fromkeys(failing, event.partition), is_held=True))
+                break
             if not taken:
                 self.counts[node.id]["dropped"] += 1
                 return
@@ -75,6 +80,8 @@ class Reference:
         spec = node.inputs[alias].node.spec
         if alias in group.received:
             return spec.comparable(group.received[alias]) == spec.comparable(event.partition)
+        if group.is_held:
+            return False
         tips = {**group.received, alias: event.partition}
         try:
             solution = node.linkage.solve(tips, allow_guesses=len(tips) == len(self._plain(node)))
@@ -85,6 +92,15 @@ class Reference:
         group.received[alias] = event.partition
         group.identities[alias] = event.identity
         return True
+
+    def _fails(self, node: DataNode, alias: str, event: Event) -> bool:
+        try:
+            node.linkage.solve({alias: event.partition}, allow_guesses=len(self._plain(node)) == 1)
+        except LinkFailed:
+            return True
+        except Contradiction:
+            return False
+        return False
 
     def _drop_hopeless(self, node: DataNode) -> None:
         for group in list(self.groups[node.id]):
@@ -107,7 +123,7 @@ class Reference:
 
     def _solution(self, node: DataNode, group: Group):
         complete = len(group.received) == len(self._plain(node))
-        return node.linkage.solve(group.received) if complete else None
+        return node.linkage.solve(group.received) if complete and not group.is_held else None
 
     def ended(self, node: str, partition: Partition, execution: str) -> None:
         trigger = self.in_flight.get((node, partition))

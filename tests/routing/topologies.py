@@ -25,6 +25,12 @@ def one_more(value: Value) -> Value:
     return value + 1 if isinstance(value, int) else value + timedelta(days=1)
 
 
+def choosy(value: Value) -> Value:
+    if (value if isinstance(value, int) else value.day) % 3 == 0:
+        raise LookupError("not this one")
+    return value
+
+
 def _level(random: Random, name: str) -> dict[str, Any]:
     if name == "region":
         return {"type": "STRING", **random.choice([{}, {}, {}, {"insensitive": True}, {"format": str.upper}])}
@@ -87,7 +93,7 @@ def _links(random: Random, views: dict[str, View]) -> list[tuple[Any, Any, Any]]
     if not pairs:
         return []
     target, source = random.choice(pairs)
-    return [(views[one](target), random.choice([EQUALS, one_more]), views[other](source))]
+    return [(views[one](target), random.choice([EQUALS, one_more, choosy]), views[other](source))]
 
 
 def _node(random: Random, name: str, signals: list[Signal]) -> DataNode:
