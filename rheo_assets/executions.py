@@ -68,6 +68,7 @@ class Execution:
         ended: When it ended, UTC.
         run_id: The Dagster run.
         error: Why it failed; None otherwise.
+        dimensions: Those of its node, as `('region STRING', 'day DAY')`; empty where they were not recorded.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Execution:
     ended: datetime | None = None
     run_id: str | None = None
     error: str | None = None
+    dimensions: tuple[str, ...] = ()
 
     def to_fields(self) -> dict[str, Any]:
         """Returns the execution as JSON fields."""
@@ -91,6 +93,7 @@ class Execution:
         """Reads what `to_fields` wrote."""
         values = dict(fields)
         values["partition"] = tuple(values["partition"])
+        values["dimensions"] = tuple(values.get("dimensions", ()))
         values["records"] = tuple(
             ComputeRecord(
                 **{

@@ -17,6 +17,11 @@ from rheo_assets.routing.group import TriggerGroup
 from rheo_assets.routing.groups import NodeGroups
 from rheo_assets.routing.held import CORRECT
 
+_LIES_THERE = (
+    "a complete partition lies in its folder, and no execution of it is recorded: it is read as it is until "
+    "app.execute(view) makes it anew"
+)
+
 
 def history(session: Session, node_id: str | None) -> list[Execution]:
     """Returns executions, oldest first; of one node or of all."""
@@ -141,6 +146,8 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
         sentences, unready = [*sentences, f"it will never run: {impossible}"], ()
     elif not (active or waiting or is_held_up or is_done):
         sentences += _starts(session, node, partition, is_new=not ended)
+        if not ended and session.binding.is_ready(node.id, partition):
+            sentences.append(_LIES_THERE)
         sentences += _refused(node, partition, unready)
     if is_held_up:
         status = str(Status.QUEUED)

@@ -135,7 +135,13 @@ class Codec:
             if len(pieces) != len(self.others):
                 raise ValueError(f"{text!r} is no value of {self.composite_name} of '{self.signal.id}'")
             values.update({d.name: unquote(piece) for d, piece in zip(self.others, pieces, strict=True)})
-        return self.signal.spec.read([values[name] for name in self.signal.spec.names])
+        partition = self.signal.spec.read([values[name] for name in self.signal.spec.names])
+        if self.time is not None:
+            moment = partition[self.signal.spec.index(self.time.name)]
+            if moment.date().isoformat() != values[self._time_name]:  # type: ignore[union-attr]
+                begins = f"no {self.time.granularity} of '{self.time.name}' begins then"
+                raise ValueError(f"{key!r} is no partition key of '{self.signal.id}': {begins}")
+        return partition
 
     @property
     def _time_name(self) -> str:

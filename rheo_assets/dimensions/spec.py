@@ -47,6 +47,11 @@ class DimensionSpec:
         """The dimension names in order."""
         return tuple(dimension.name for dimension in self.dimensions)
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What distinguishes the dimensions from others, as text: `('region STRING', 'day DAY')`."""
+        return tuple(f"{dimension.name} {dimension.granularity or dimension.type}" for dimension in self.dimensions)
+
     def __len__(self) -> int:
         return len(self.dimensions)
 

@@ -8,12 +8,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from rheo_assets import Application, LocalPlatform
+from rheo_assets import EQUALS, Application, DatetimeGranularity, DimensionType, LocalPlatform
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.driving.runs import LocalRuns
 from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.assets.keys import EVENT_ENTRY, asset_key, router_key
+from rheo_assets.nodes import DataNode
 from rheo_assets.runner.execution import Request
+from tests.cases.test_f_poll_and_process import Gate
 from tests.cases.topologies import S3, SETTLE_SECONDS, file, node, ran
 
 DAY, NEXT = "2024-01-01", "2024-01-02"
@@ -92,6 +94,82 @@ def test_what_was_about_to_run_runs_with_an_input_that_the_node_got_since(root: 
     (execution,) = later.history(made)
     assert execution.status == "COMPLETED"
     assert execution.inputs == {"x": [(DAY,)], "also": [(DAY,)]}
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path / "gate")
+
+
+def by_month(root: Path, form: str) -> tuple[Application, DataNode]:
+    """Returns the application after `made` was declared by month, and that node."""
+    later = redeclared(root)
+    x = S3(later, "x", "day")
+    month = {"month": {"type": DimensionType.DATETIME, "granularity": DatetimeGranularity.MONTH, "format": form}}
+    links = [("month", EQUALS, x("day"))]
+    made = node(
+        later,
+        "made",
+        [x],
+        output_dimension_spec=month,
+        output_dim_links=links,
+    )
+    node(later, "down", [made])
+    later.activate()
+    return later, made
+
+
+@pytest.mark.parametrize(("day", "form"), [(DAY, "%Y-%m"), (DAY, "%Y-%m-%d"), (NEXT, "%Y-%m-%d")])
+def test_what_ran_before_its_node_had_other_dimensions_is_history_alone(
+    root: Path, app: Application, day: str, form: str
+) -> None:
+    """The key of the first day of a month is that of the month, and with one of these formats its folder, too."""
+    made = node(app, "made", [S3(app, "x", "day")])
+    node(app, "down", [made])
+    app.activate()
+    app.process(app["x"][day])
+    app.settle(SETTLE_SECONDS)
+    later, month = by_month(root, form)
+    january = month["2024-01"]
+    assert later.poll(january) == (None, None)
+    reason = later.why(january)
+    assert reason.status == "NOT_TRIGGERED"
+    assert not reason.executions
+    assert ("a complete partition lies in its folder" in str(reason)) == (day == DAY and form == "%Y-%m-%d")
+    assert ran(later, month) == [day]
+    later.execute(month, inputs=[later["x"][day]], update_dependency_tree=True)
+    assert [(e.partition, e.dimensions) for e in later.history(month)] == [
+        ((day,), ("day DAY",)),
+        (("2024-01-01" if form == "%Y-%m-%d" else "2024-01",), ("month MONTH",)),
+    ]
+    path, records = later.poll(january)
+    assert path == later.materialize(january)[0]
+    assert records is not None
+    assert later.why(january).executions == (later.history(month)[-1],)
+
+
+def test_a_run_of_before_its_node_had_other_dimensions_makes_none_of_its_partitions(
+    root: Path, app: Application, gate: Gate
+) -> None:
+    made = node(app, "made", [S3(app, "x", "day")], compute_targets=gate.target())
+    node(app, "down", [made])
+    app.activate()
+    for day in (DAY, NEXT):
+        app.execute(made[day], inputs=[app["x"][day]], wait=False)
+        gate.await_start(day)
+    later, month = by_month(root, "%Y-%m")
+    before, now = app._running.looking(), later._running.looking()
+    assert before is not None
+    assert now is not None
+    running = [len(before.history.active(made)), len(now.history.active(month))]
+    for day in (DAY, NEXT):
+        gate.open(day)
+    app.settle(SETTLE_SECONDS)
+    later.settle(SETTLE_SECONDS)
+    assert running == [2, 0]
+    assert sorted(ran(later, month)) == [DAY, NEXT]
+    assert ran(later, "down") == []
+    assert later.poll(month["2024-01"]) == (None, None)
 
 
 def _longer(app: Application) -> dict[str, Any]:

@@ -75,7 +75,8 @@ class PlanRun:
                 for p, tips in stage.tips.items()
             ]
             partitions = [list(spec.render(p)) for p in stage.partitions]
-            stages.append({"node": stage.node.id, "partitions": partitions, "tips": fixed})
+            item = {"node": stage.node.id, "dimensions": spec.kinds, "partitions": partitions, "tips": fixed}
+            stages.append(item)
         owner = self.owner.text() if self.owner is not None else None
         return json.dumps({"version": 1, "id": self.id, "owner": owner, "target": self.target, "stages": stages})
 
@@ -89,7 +90,7 @@ class PlanRun:
         stages = []
         for item in fields["stages"]:
             node = topology.data_nodes.get(item["node"])
-            if node is None:
+            if node is None or tuple(item.get("dimensions", node.spec.kinds)) != node.spec.kinds:
                 continue
             try:
                 stages.append(_read_stage(node, item))

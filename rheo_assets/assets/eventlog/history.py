@@ -9,13 +9,13 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import dagster as dg
-from dagster import DagsterRun, EventLogRecord, RunRecord, RunsFilter
+from dagster import DagsterRun, RunRecord, RunsFilter
 
 from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.eventlog.entries import execution_of, is_of
 from rheo_assets.assets.eventlog.instance import EventLog
 from rheo_assets.assets.keys import (
     APPLICATION_TAG,
-    EXECUTION_ENTRY,
     NODE_TAG,
     OWNER_TAG,
     RANGE_END_TAG,
@@ -33,6 +33,7 @@ from rheo_assets.planning.reading import recorded_tips
 _Readers = dict[tuple[str, Partition], Tips]
 _PARTITION_TAG = "dagster/partition"
 _KEYS_A_QUERY = 500
+_FIRST_LOOK = 10
 _LATELY = 900.0
 _ACTIVE = [
     dg.DagsterRunStatus.QUEUED,
@@ -57,15 +58,18 @@ class History:
         self.log = log
 
     def ended(self, node: DataNode, partition: Partition | None = None) -> list[Execution]:
-        """Returns the executions that have ended, oldest first."""
+        """Returns the executions that have ended, oldest first: of a partition, or all, also those of before.
+
+        Those of before were made while the node had other dimensions.
+        """
         keys = None
         if partition is not None:
             keys = [key] if (key := self.binding.codec(node).encode(partition)) else None
         records = self.log.of_asset(asset_key(node.application, node.id), keys, ascending=True)
         found: dict[str, Execution] = {}
         for record in records:
-            execution = _execution(record)
-            if execution is not None:
+            execution = execution_of(record)
+            if execution is not None and (partition is None or is_of(execution, node.spec, partition)):
                 found.pop(execution.id, None)
                 found[execution.id] = execution
         return list(found.values())
@@ -73,10 +77,11 @@ class History:
     def last(self, node: DataNode, partition: Partition) -> Execution | None:
         """Returns the last execution of a partition that has ended."""
         keys = [key] if (key := self.binding.codec(node).encode(partition)) else None
-        for record in self.log.of_asset(asset_key(node.application, node.id), keys, limit=10):
-            execution = _execution(record)
-            if execution is not None:
-                return execution
+        for limit in (_FIRST_LOOK, None):
+            for record in self.log.of_asset(asset_key(node.application, node.id), keys, limit=limit):
+                execution = execution_of(record)
+                if execution is not None and is_of(execution, node.spec, partition):
+                    return execution
         return None
 
     def ended_as(self, node: DataNode, ids: Mapping[Partition, str]) -> dict[Partition, Execution]:
@@ -87,7 +92,7 @@ class History:
         for page in range(0, len(keys), _KEYS_A_QUERY):
             asked = [key for key in keys[page : page + _KEYS_A_QUERY] if key is not None]
             for record in self.log.of_asset(asset_key(node.application, node.id), asked or None, ascending=True):
-                execution = _execution(record)
+                execution = execution_of(record)
                 if execution is not None and execution.id in wanted:
                     found[wanted[execution.id]] = execution
         return found
@@ -111,12 +116,14 @@ class History:
         return readers_of
 
     def _reads_of(self, node: DataNode) -> dict[tuple[str, tuple[str, ...]], _Readers]:
-        latest = {e.partition: e for e in self.ended(node) if e.status == Status.COMPLETED}
+        latest = {(e.partition, e.dimensions): e for e in self.ended(node) if e.status == Status.COMPLETED}
         reads: dict[tuple[str, tuple[str, ...]], _Readers] = {}
-        for rendered, execution in latest.items():
+        for (rendered, _), execution in latest.items():
             try:
                 output = node.spec.read(rendered)
             except InvalidValue:  # recorded under another declaration
+                continue
+            if not is_of(execution, node.spec, output):
                 continue
             tips = recorded_tips(node, execution.inputs)
             for alias, partitions in execution.inputs.items():
@@ -187,6 +194,12 @@ class History:
         return owner is not None and is_ours and self.binding.beats.is_dead(owner)
 
     def _partitions_of(self, run: DagsterRun, node: DataNode) -> Sequence[Partition]:
+        """Returns what a run executes of a node; nothing of what it was asked for under other dimensions."""
+        found = self._keyed(run, node)
+        asked = _routed_ids(run) if found else {}
+        return [partition for partition in found if node.spec.render(partition) in asked] if asked else found
+
+    def _keyed(self, run: DagsterRun, node: DataNode) -> Sequence[Partition]:
         if run.tags.get(NODE_TAG) is not None:
             if (run.tags.get(APPLICATION_TAG), run.tags[NODE_TAG]) != (node.application, node.id):
                 return ()
@@ -204,18 +217,6 @@ class History:
         except (ValueError, InvalidValue):
             pass
         return ()
-
-
-def _execution(record: EventLogRecord) -> Execution | None:
-    event: Any = record.asset_materialization or record.asset_observation
-    entry = event.metadata.get(EXECUTION_ENTRY) if event is not None else None
-    fields = getattr(entry, "data", None)
-    if not isinstance(fields, dict):
-        return None
-    try:
-        return Execution.of_fields(fields)
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 def owner_of(run: DagsterRun) -> Owner | None:

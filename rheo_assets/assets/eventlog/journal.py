@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from dagster import EventLogRecord
 
+from rheo_assets.assets.eventlog.entries import execution_entry, execution_of, is_of
 from rheo_assets.assets.eventlog.instance import EventLog
 from rheo_assets.assets.keys import EVENT_ENTRY, EXECUTION_ENTRY, asset_key, node_of, router_key
 from rheo_assets.assets.ownership.owners import Owner
@@ -40,6 +41,7 @@ class Journal:
         self.codecs = {node.id: Codec(node, since) for node in topology}
         self._seen: dict[Key, set[str]] = {}
         self._warned: set[int] = set()
+        self._refused: set[tuple[str, str | None]] = set()
         self.skipped_to = 0
 
     # reading --------------------------------------------------------------------------------------------------
@@ -90,7 +92,7 @@ class Journal:
         if node_id is None or node_id not in self.topology:
             return None
         partition = self._partition(node_id, record.partition_key)
-        if partition is None:
+        if partition is None or self._is_of_before(record, node_id, partition):
             return None
         if record.asset_materialization is not None:
             return self._arrival(record, node_id, partition)
@@ -102,6 +104,11 @@ class Journal:
             metadata = record.asset_observation.metadata if record.asset_observation else {}
             return Ended(record.storage_id, node_id, partition, _json_entry(metadata, EXECUTION_ENTRY).get("id"))
         return None
+
+    def _is_of_before(self, record: EventLogRecord, node_id: str, partition: Partition) -> bool:
+        """Whether an execution ended that was asked for while its node had other dimensions."""
+        execution = execution_of(record)
+        return execution is not None and not is_of(execution, self.topology[node_id].spec, partition)
 
     def _arrival(self, record: EventLogRecord, node_id: str, partition: Partition) -> Event:
         materialization = record.asset_materialization
@@ -118,7 +125,9 @@ class Journal:
         try:
             return codec.decode(key or "")
         except (ValueError, InvalidValue) as error:
-            _log.warning("an event of '%s' is not routed: %s", node_id, error)
+            if (node_id, key) not in self._refused:
+                self._refused.add((node_id, key))
+                _log.warning("an event of '%s' is not routed: %s", node_id, error)
             return None
 
     def _router_entry(self, record: EventLogRecord) -> Entry | None:
@@ -207,14 +216,13 @@ class Journal:
 
     def failed(self, execution: Execution, partition: Partition) -> None:
         """Records that an execution ended without success, where its run could not do so itself."""
-        fields = {"kind": "ended"}
         self.log.report(
             dg.AssetObservation(
                 asset_key(self.topology.application, execution.node),
                 partition=self._key(execution.node, partition),
                 metadata={
-                    EVENT_ENTRY: dg.MetadataValue.json(fields),
-                    EXECUTION_ENTRY: dg.MetadataValue.json(execution.to_fields()),
+                    EVENT_ENTRY: dg.MetadataValue.json({"kind": "ended"}),
+                    **execution_entry(self.topology[execution.node].spec, execution),
                 },
             )
         )

@@ -11,9 +11,10 @@ from typing import Any
 import dagster as dg
 
 from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.eventlog.entries import execution_entry
 from rheo_assets.assets.eventlog.history import History, owner_of
 from rheo_assets.assets.eventlog.instance import EventLog
-from rheo_assets.assets.execution.metadata import describe, execution_entry
+from rheo_assets.assets.execution.metadata import describe
 from rheo_assets.assets.execution.retries import Retry
 from rheo_assets.assets.execution.unrouted import Asked, Unrouted
 from rheo_assets.assets.keys import EVENT_ENTRY
@@ -269,14 +270,9 @@ class Body:
         return self._cancelled
 
     def _record_failure(self, execution: Execution) -> None:
-        partition = self.node.spec.read(execution.partition)
-        self.context.log_event(
-            dg.AssetObservation(
-                self.context.asset_key,
-                partition=self.codec.encode(partition) or None,
-                metadata={EVENT_ENTRY: dg.MetadataValue.json({"kind": "ended"}), **execution_entry(execution)},
-            )
-        )
+        key = self.codec.encode(self.node.spec.read(execution.partition)) or None
+        entries = {EVENT_ENTRY: dg.MetadataValue.json({"kind": "ended"}), **execution_entry(self.node.spec, execution)}
+        self.context.log_event(dg.AssetObservation(self.context.asset_key, partition=key, metadata=entries))
 
 
 class _Said:

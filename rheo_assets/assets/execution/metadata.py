@@ -8,18 +8,13 @@ from typing import Any
 
 import dagster as dg
 
-from rheo_assets.assets.keys import EXECUTION_ENTRY
+from rheo_assets.assets.eventlog.entries import execution_entry
 from rheo_assets.executions import Execution
 from rheo_assets.nodes import DataNode
 from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.runner.execution import Outcome
 
 _LISTED = 40
-
-
-def execution_entry(execution: Execution) -> Mapping[str, Any]:
-    """Returns the entry that history is read from."""
-    return {EXECUTION_ENTRY: dg.MetadataValue.json(execution.to_fields())}
 
 
 def describe(node: DataNode, outcome: Outcome, platform: Platform) -> dict[str, Any]:
@@ -39,7 +34,7 @@ def describe(node: DataNode, outcome: Outcome, platform: Platform) -> dict[str, 
         metadata.update(_result_entries(result))
     if execution.started and execution.ended:
         metadata["duration (s)"] = round((execution.ended - execution.started).total_seconds(), 3)
-    return {**metadata, **execution_entry(execution)}
+    return {**metadata, **execution_entry(node.spec, execution)}
 
 
 def _result_entries(result: Any) -> dict[str, Any]:

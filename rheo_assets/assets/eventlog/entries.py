@@ -1,0 +1,41 @@
+"""What an event of the log says of an execution, and of which partition it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+from dagster import EventLogRecord
+
+from rheo_assets.assets.keys import EXECUTION_ENTRY
+from rheo_assets.dimensions import DimensionSpec, Partition
+from rheo_assets.executions import Execution
+
+
+def execution_entry(spec: DimensionSpec, execution: Execution) -> dict[str, Any]:
+    """Returns the entry that history is read from; `spec` are the dimensions of the execution's node."""
+    fields = replace(execution, dimensions=spec.kinds).to_fields()
+    return {EXECUTION_ENTRY: dg.MetadataValue.json(fields)}
+
+
+def execution_of(record: EventLogRecord) -> Execution | None:
+    """Returns the execution that an event tells of; None where it tells of none."""
+    event: Any = record.asset_materialization or record.asset_observation
+    entry = event.metadata.get(EXECUTION_ENTRY) if event is not None else None
+    fields = getattr(entry, "data", None)
+    if not isinstance(fields, dict):
+        return None
+    try:
+        return Execution.of_fields(fields)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def is_of(execution: Execution, spec: DimensionSpec, partition: Partition) -> bool:
+    """Returns whether an execution under a partition's key made this partition.
+
+    Where its node had other dimensions, its partition is gone: the key of a day is also that of the month or week that
+    begins with it.
+    """
+    return execution.partition == spec.render(partition) and execution.dimensions in {(), spec.kinds}
