@@ -221,7 +221,8 @@ def _may_be(node: DataNode, tips: Mapping[str, Partition], partition: Partition)
 
 
 def _ran(execution: Execution) -> str:
-    when = execution.ended.strftime("%Y-%m-%d %H:%M:%S UTC") if execution.ended else "?"
+    assert execution.ended is not None  # it is recorded as ended
+    when = execution.ended.strftime("%Y-%m-%d %H:%M:%S UTC")
     cause = f": {execution.error}" if execution.error else ""
     return f"its last execution ended {when} as {execution.status} in run {execution.run_id}{cause}"
 

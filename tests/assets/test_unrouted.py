@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,18 @@ def test_the_ui_takes_over_what_stands_in_a_queue(root: Path, app: Application) 
     app.resume()
     app.settle(60)
     assert [(e.id, e.status) for e in app.history(made)] == [(asked.id, "COMPLETED")]
+
+
+def test_a_run_from_the_ui_that_is_refused_ends_as_that_is_recorded(root: Path, app: Application) -> None:
+    made = node(app, "made", [S3(app, "x", "day")[:-2].range_check(True)])
+    app.activate()
+    before = datetime.now(UTC)
+    assert not from_the_ui(root, app, made, [FIRST])
+    (refused,) = app.history(made)
+    assert refused.ended is not None
+    assert before <= refused.ended <= datetime.now(UTC)
+    when = refused.ended.strftime("%Y-%m-%d %H:%M:%S UTC")
+    assert f"its last execution ended {when} as FAILED in run {refused.run_id}: " in str(app.why(made[FIRST]))
 
 
 def test_of_two_runs_from_the_ui_the_later_one_fails_at_once_or_waits(root: Path, app: Application) -> None:

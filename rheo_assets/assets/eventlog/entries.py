@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -20,16 +21,20 @@ def execution_entry(spec: DimensionSpec, execution: Execution) -> dict[str, Any]
 
 
 def execution_of(record: EventLogRecord) -> Execution | None:
-    """Returns the execution that an event tells of; None where it tells of none."""
+    """Returns the execution that an event tells of; None where it tells of none.
+
+    One that never began has no end of its own: it is over as soon as that is recorded.
+    """
     event: Any = record.asset_materialization or record.asset_observation
     entry = event.metadata.get(EXECUTION_ENTRY) if event is not None else None
     fields = getattr(entry, "data", None)
     if not isinstance(fields, dict):
         return None
     try:
-        return Execution.of_fields(fields)
+        execution = Execution.of_fields(fields)
     except (KeyError, TypeError, ValueError):
         return None
+    return execution if execution.ended else replace(execution, ended=datetime.fromtimestamp(record.timestamp, UTC))
 
 
 def is_of(execution: Execution, spec: DimensionSpec, partition: Partition) -> bool:
