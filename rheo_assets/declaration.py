@@ -27,7 +27,7 @@ from rheo_assets.nodes import (
     input_links_of,
     read_inputs,
 )
-from rheo_assets.signals import as_view
+from rheo_assets.signals import View, as_view, check_own
 
 _LATER = frozenset({"execution_hook", "pending_node_hook"})
 _ARGUMENTS = (
@@ -125,6 +125,7 @@ def projection_node(
     where = f"projection '{check_id('projection', node_id)}'"
     _check_names(where, metadata or {}, _PROJECTION_ARGUMENTS)
     view = as_view(source)
+    _check_own_input(view, application, where)
     spec, fanned = _declared(_spec_of(output_dimension_spec, where), output_dimension_filter, where)
     check_projection(where, view, spec, fanned.branches)
     return Projection(node_id, application, spec, fanned, view, dict(metadata or {}))
@@ -160,8 +161,7 @@ def data_node(
     _check_names(where, metadata, _ARGUMENTS)
     views = read_inputs(where, inputs)
     for view in views.values():
-        if view.node.application != application:
-            raise DeclarationError(where, f"input '{view.node.id}' belongs to application '{view.node.application}'")
+        _check_own_input(view, application, where)
         if view.node.id == node_id:
             raise DeclarationError(where, "reads itself", "A node's inputs are other nodes")
     for name in ("auto_input_dim_linking_enabled", "auto_output_dim_linking_enabled"):
@@ -209,6 +209,11 @@ def data_node(
         metadata,
         declaration,
     )
+
+
+def _check_own_input(view: View, application: str, where: str) -> None:
+    remedy = f"Declare it in '{application}', too: what the other one makes as external data, completed by '_SUCCESS'"
+    check_own(view.node, application, f"{where}: input '{view.node.id}'", remedy)
 
 
 def _options_of_presto(data_format: DataFormat, options: dict[str, Any], where: str) -> dict[str, Any]:

@@ -258,8 +258,14 @@ class View(Subscriptable):
         return f"<View {self} of {self.node.application}>"
 
 
-def check_own(signal: Signal, application: str, subject: str) -> None:
+def check_own(signal: Signal, application: str, subject: str, remedy: str = "") -> None:
     """Checks that a node is one of an application: its id alone could be that of another one there.
+
+    Args:
+        signal: The node.
+        application: The application's name.
+        subject: What names the node.
+        remedy: What to do; to call on the other application, or to declare it in this one, unless said otherwise.
 
     Raises:
         DeclarationError: It is a node of another application.
@@ -268,7 +274,7 @@ def check_own(signal: Signal, application: str, subject: str) -> None:
         raise DeclarationError(
             subject,
             f"is a node of '{signal.application}', not of '{application}'",
-            f"Call it on that application, or declare the node in '{application}', too",
+            remedy or f"Call it on that application, or declare the node in '{application}', too",
         )
 
 

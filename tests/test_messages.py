@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rheo_assets import Application, PrestoSQL
@@ -45,6 +47,23 @@ def test_a_verb_names_what_nothing_makes_and_nodes_of_others():
         app.why(daily["2024-03-01"])
     with pytest.raises(ValueError, match="is a node of 'shop', not of 'other'"):
         other.execute(daily["2024-03-01"])
+
+
+@pytest.mark.parametrize(
+    ("noun", "declare"),
+    [
+        ("node", lambda app, daily: app.create_data("n", [daily], compute_targets="select 1 as one")),
+        ("projection", lambda app, daily: app.project("n", daily, {"time": {"type": "DATETIME"}}, {"*": {}})),
+    ],
+)
+def test_an_input_that_another_application_declares_is_refused_with_what_to_do(noun, declare):
+    daily = Application("shop").add_timer("daily", "rate(1 day)")
+    told = (
+        f"{noun} 'n': input 'daily': is a node of 'shop', not of 'other'. Declare it in 'other', too: what the other "
+        "one makes as external data, completed by '_SUCCESS'"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        declare(Application("other"), daily["*"])
 
 
 @pytest.mark.parametrize("verb", ["create_alarm", "get_route_metrics", "terminate", "delete"])
