@@ -6,11 +6,12 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import unquote
 
 from rheo_assets.dimensions import Partition
 from rheo_assets.errors import (
@@ -28,7 +29,7 @@ from rheo_assets.filters import Exactly, Window
 from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Platform, Storage
 from rheo_assets.platforms.local.presto import csv_files
-from rheo_assets.platforms.local.presto.files import hidden
+from rheo_assets.platforms.local.presto.files import KEY, hidden
 from rheo_assets.platforms.local.presto.session import identifier
 from rheo_assets.readiness import Readiness
 from rheo_assets.signals import View
@@ -36,6 +37,8 @@ from rheo_assets.whereabouts import folder_of
 
 _log = logging.getLogger("rheo_assets")
 
+_ORIGIN = "rheo$path"
+_NULL = "__HIVE_DEFAULT_PARTITION__"
 _WIDEST = 10_000  # columns of text
 _NOISE = ("Possible fixes", "The search space", "LINE ", "  file")  # of DuckDB's texts
 _ORIGINAL = re.compile(r"^Original Line:.*?(?=^Expected|^Possible|\Z)", re.DOTALL | re.MULTILINE)
@@ -43,11 +46,19 @@ _ORIGINAL = re.compile(r"^Original Line:.*?(?=^Expected|^Possible|\Z)", re.DOTAL
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A data file: the partition that it is of, its URI, and where it lies on this machine."""
+    """A data file.
+
+    Attributes:
+        partition: The partition that it is of.
+        uri: Its URI.
+        path: Where it lies on this machine.
+        keys: What the `name=value` folders between its partition's folder and it say.
+    """
 
     partition: str
     uri: str
     path: str
+    keys: Mapping[str, str | None]
 
 
 def load_data(platform: Platform, view: View, values: Sequence[Any] | None = None) -> Any:
@@ -80,11 +91,10 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
         _check_all_ready(view, partitions, readiness)
     read, absent = [], []
     for partition in partitions:
-        described = signal.describe(partition)
         found = _files(platform, signal, partition) if readiness.is_readable(signal, partition, tip) else []
-        read += [(described, uri) for uri in found]
+        read += found
         if not found:
-            absent.append(described)
+            absent.append(signal.describe(partition))
     if not read:
         folder = platform.storage.location(folder_of(platform.storage, signal, tip))
         remedy = "app.execute makes it, app.why says why it is not there" if isinstance(signal, DataNode) else "Land it"
@@ -139,9 +149,17 @@ def _newest(platform: Platform, signal: DataNode | ExternalData, view: View) -> 
     return newest
 
 
-def _files(platform: Platform, signal: DataNode | ExternalData, partition: Partition) -> list[str]:
-    """Returns the URIs of a partition's data files."""
-    return sorted(_below(platform.storage, folder_of(platform.storage, signal, partition)))
+def _files(platform: Platform, signal: DataNode | ExternalData, partition: Partition) -> list[_File]:
+    """Returns a partition's data files; where they lie on this machine is not said yet."""
+    described, folder = signal.describe(partition), folder_of(platform.storage, signal, partition)
+    uris = sorted(_below(platform.storage, folder))
+    return [_File(described, uri, "", _keys(uri.removeprefix(folder))) for uri in uris]
+
+
+def _keys(path: str) -> dict[str, str | None]:
+    """Returns what the `name=value` folders of a path below a partition say, as the engines read them."""
+    pairs = [match.groups() for part in path.split("/")[:-1] if (match := KEY.fullmatch(part))]
+    return {name: None if value == _NULL else unquote(value) for name, value in pairs}
 
 
 def _below(storage: Storage, folder: str) -> Iterator[str]:
@@ -154,47 +172,68 @@ def _below(storage: Storage, folder: str) -> Iterator[str]:
                 yield from _below(storage, f"{folder}/{name}")
 
 
-def _here(platform: Platform, files: list[tuple[str, str]], copies: Path) -> list[_File]:
+def _here(platform: Platform, files: list[_File], copies: Path) -> list[_File]:
     """Returns the files with where they lie on this machine: their own paths, or those of copies."""
     found = []
-    for number, (partition, uri) in enumerate(files):
-        path = platform.storage.location(uri)
+    for number, file in enumerate(files):
+        path = platform.storage.location(file.uri)
         if path.startswith("s3://"):
-            copy = copies / f"{number}-{uri.rpartition('/')[2]}"
-            copy.write_bytes(platform.storage.read(uri))
+            copy = copies / f"{number}-{file.uri.rpartition('/')[2]}"
+            copy.write_bytes(platform.storage.read(file.uri))
             path = str(copy)
-        found.append(_File(partition, uri, path))
+        found.append(replace(file, path=path))
     return found
 
 
 def _read(pd: Any, files: list[_File], data_format: str, options: dict[str, Any]) -> Any:
+    if data_format in {"csv", "json"}:  # Spark leaves an empty file for an empty part of a DataFrame
+        files = [file for file in files if Path(file.path).stat().st_size]
+        if not files:
+            return pd.DataFrame()
+    shapes = sorted({tuple(file.keys) for file in files})
+    if len(shapes) > 1:
+        raise ValueError(f"the `name=value` folders differ: {listed(map(list, shapes))}")
+    if not shapes[0]:
+        return _table(pd, files, data_format, options, origin="")
+    frame = _table(pd, files, data_format, options, _ORIGIN)
+    origins = frame.pop(_ORIGIN)
+    known = {str(name).lower() for name in frame.columns}  # a column of the files counts, not a folder of its name
+    for name in shapes[0]:
+        if name.lower() not in known:
+            frame[name] = origins.map({file.path: file.keys[name] for file in files})
+    return frame
+
+
+def _table(pd: Any, files: list[_File], data_format: str, options: dict[str, Any], origin: str) -> Any:
+    """Returns the rows of the files; with an `origin`, a column of that name has the paths of their files."""
     import duckdb
 
     paths = [file.path for file in files]
     if data_format == "orc":
-        return pd.concat([pd.read_orc(path) for path in paths], ignore_index=True)
-    if data_format in {"csv", "json"}:  # Spark leaves an empty file for an empty part of a DataFrame
-        paths = [path for path in paths if Path(path).stat().st_size]
-        if not paths:
-            return pd.DataFrame()
+        frames = (pd.read_orc(path).assign(**({origin: path} if origin else {})) for path in paths)
+        return pd.concat(frames, ignore_index=True)
     with duckdb.connect() as connection:
         if data_format == "csv":
-            return _csv_table([Path(path) for path in paths], options, connection).df()
+            return _csv_table([Path(path) for path in paths], options, connection, origin).df()
         reader = {"parquet": "read_parquet", "json": "read_json_auto"}[data_format]
-        union = "union_by_name = true, hive_partitioning = false"  # the file's columns count, not its folders' names
-        return connection.execute(f"select * from {reader}(?, {union})", [paths]).df()  # fixed texts
+        union = "union_by_name = true, hive_partitioning = false"
+        named = f", filename = '{origin}'" if origin else ""
+        return connection.execute(f"select * from {reader}(?, {union}{named})", [paths]).df()  # fixed texts
 
 
-def _csv_table(files: list[Path], options: Mapping[str, Any], connection: Any) -> Any:
+def _csv_table(files: list[Path], options: Mapping[str, Any], connection: Any, origin: str) -> Any:
     """Returns the rows of csv files, with the names and types that a query reads them with."""
     named = groupby(files, lambda file: csv_files.names_of(file, options, connection))
     parts = [(names, list(same)) for names, same in named]
-    source = " UNION ALL BY NAME ".join(f"FROM {csv_files.reader(same, names, options)}" for names, same in parts)
+    source = " UNION ALL BY NAME ".join(
+        f"FROM {csv_files.reader(same, names, options, origin)}" for names, same in parts
+    )
     everything = list(dict.fromkeys(name for names, _ in parts for name in names))
     kinds = csv_files.kinds_of(everything, f"({source})", connection)
     typed = {name: "VARCHAR" if kind == csv_files.UNKNOWN else kind for name, kind in kinds.items()}
     columns = ", ".join(f"CAST({identifier(name)} AS {kind}) AS {identifier(name)}" for name, kind in typed.items())
-    return connection.execute(f"SELECT {columns} FROM ({source})")
+    path = f", {identifier(origin)}" if origin else ""
+    return connection.execute(f"SELECT {columns}{path} FROM ({source})")
 
 
 def _faults() -> tuple[type[Exception], ...]:

@@ -153,6 +153,25 @@ def test_the_columns_are_those_of_the_files_not_those_of_folder_names(
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
+def test_folders_below_a_partition_are_columns_as_they_are_to_presto_sql(
+    app: Application, data_format: DataFormat
+) -> None:
+    shops, folder = landed(app, data_format)
+    for n, name in enumerate(["city=A%20B/kind=x/N=7", "city=C/kind=__HIVE_DEFAULT_PARTITION__/N=8"]):
+        write(folder / name / "a", f"{n} as n", data_format)
+    (folder / "_SUCCESS").touch()
+    report = app.create_data("report", [shops], compute_targets=[PrestoSQL("select * from shops")])
+    app.execute(report["NA"])
+    expected = [{"n": 0, "city": "A B", "kind": "x"}, {"n": 1, "city": "C", "kind": None}]
+    for signal in (shops, report):
+        frame = app.load_data(signal["NA"])
+        assert frame.where(frame.notna(), None).sort_values("n").to_dict("records") == expected
+    write(folder / "city=A" / "a", "3 as n", data_format)
+    with pytest.raises(UnreadableData, match=r"the `name=value` folders differ: \['city'\], \['city', 'kind', 'N'\]"):
+        app.load_data(shops["NA"])
+
+
+@pytest.mark.parametrize("data_format", FORMATS)
 def test_files_in_sub_folders_are_read_and_hidden_ones_are_not(
     app: Application, data_format: DataFormat, tmp_path: Path
 ) -> None:

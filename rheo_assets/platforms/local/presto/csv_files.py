@@ -41,13 +41,13 @@ def _first_row(file: Path, options: Mapping[str, Any], connection: Any) -> list[
         return next(csv.reader(lines, delimiter=_delimiter(options)), [])
 
 
-def reader(files: Sequence[Path], names: Sequence[str], options: Mapping[str, Any]) -> str:
-    """Returns the SQL that reads files with the same columns, all as text."""
+def reader(files: Sequence[Path], names: Sequence[str], options: Mapping[str, Any], origin: str = "") -> str:
+    """Returns the SQL that reads files with the same columns, all as text; `origin` names one for the file's path."""
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     return (
         f"read_csv({file_list(files)}, auto_detect = false, header = {str(has_header(options)).lower()}, "
         f"delim = {literal(_delimiter(options))}, quote = '\"', escape = '\"', columns = {{{columns}}}, "
-        "hive_partitioning = false)"
+        f"hive_partitioning = false{f', filename = {literal(origin)}' if origin else ''})"
     )
 
 

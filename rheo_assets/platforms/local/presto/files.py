@@ -11,7 +11,7 @@ from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.runner.task import TaskInput
 
-_KEY = re.compile(r"([^=/]+)=([^/]*)")
+KEY = re.compile(r"([^=/]+)=([^/]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def folder_keys(partition: Partition) -> tuple[str, ...]:
         Refusal: They differ between files.
     """
     shapes = {
-        tuple(hit.group(1) for part in file.relative_to(partition.folder).parts[:-1] if (hit := _KEY.fullmatch(part)))
+        tuple(hit.group(1) for part in file.relative_to(partition.folder).parts[:-1] if (hit := KEY.fullmatch(part)))
         for file in partition.files
         if file != partition.folder
     }
