@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import datetime
 from pathlib import Path
 
@@ -59,3 +60,14 @@ def test_a_driver_that_found_no_seat_takes_the_first_that_is_free(root: Path, ap
         driver.turn()
         assert driver.seat is not None
         assert driver.seat.number == 5
+
+
+def test_turns_and_runs_draw_nothing_from_the_generator_that_the_user_may_have_seeded(app: Application) -> None:
+    x = S3(app, "x", "day")
+    node(app, "made", [x])
+    app.activate()
+    random.seed(7)
+    state = random.getstate()
+    app.process(x["2024-03-01"])
+    app.settle(60)
+    assert random.getstate() == state

@@ -21,6 +21,7 @@ from rheo_assets.platforms.capabilities import Storage
 MAX_ATTEMPTS: Final = 5
 _KEPT: Final = 60 * 86400.0
 _FOLDERS: Final = 256
+_CHANCE: Final = random.Random()  # that of the module is the user's, who may have seeded it
 
 _log = logging.getLogger("rheo_assets")
 _NOBODY: Final = Owner("nobody", 0, "")
@@ -137,7 +138,7 @@ class Claims(Attempts):
         Args:
             now: The storage's time, epoch seconds.
         """
-        self._storage.expire(f"{self._prefix}/{random.randrange(_FOLDERS):02x}", now - _KEPT)
+        self._storage.expire(f"{self._prefix}/{_CHANCE.randrange(_FOLDERS):02x}", now - _KEPT)
 
     def _key(self, execution_id: str) -> str:
         return f"{self._storage.location(self._prefix)}/{execution_id}"

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from rheo_assets.runner.task import TaskFailure
 
 T = TypeVar("T")
+_CHANCE: Final = random.Random()  # that of the module is the user's, who may have seeded it
 
 _FULL: Final = frozenset(
     {
@@ -155,7 +156,7 @@ class Patience:
                 if not is_told:
                     is_told = True
                     log(f"{doing} yet ({error_code(error) or type(error).__name__}); it is asked again")
-            if self._slept(pause * random.uniform(0.5, 1.0), cancelled):  # not for secrets
+            if self._slept(pause * _CHANCE.uniform(0.5, 1.0), cancelled):
                 raise TaskFailure("cancelled", f"{doing}: it was cancelled before", unresolved=True)
             pause = min(pause * 2, self.longest)
 

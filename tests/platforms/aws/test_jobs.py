@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import threading
 import time
@@ -107,6 +108,20 @@ def test_a_job_that_succeeds_answers_with_its_result_its_page_and_its_facts() ->
     assert (result.rows, result.metadata["job"], result.metadata["DPU-seconds"]) == (3, "job-t-0", 12)
     assert result.metadata["job page"] == {"type": "url", "value": "https://console/job-t-0"}
     assert lines == ["'node' runs as Service job job-t-0: https://console/job-t-0"]
+
+
+def test_the_pauses_before_another_call_draw_nothing_from_the_generator_that_the_user_may_have_seeded() -> None:
+    answers = iter([refused("ThrottlingException"), refused("ThrottlingException")])
+
+    def busy() -> str:
+        for error in answers:
+            raise error
+        return "done"
+
+    random.seed(7)
+    state = random.getstate()
+    assert Patience(first=0.01, longest=0.02).call("it starts", busy, lambda _line: None, NEVER) == "done"
+    assert random.getstate() == state
 
 
 @pytest.mark.parametrize(
