@@ -47,7 +47,7 @@ class Running:
             binding = activated(binding, extends=space.is_attached)
         self._open(binding)
         self._has_activated = True
-        space.unrecorded.clear()
+        space.are_recorded(binding.version)
 
     def _binding(self, topology: Topology, version: str | None = None) -> Binding:
         from rheo_assets.assets.binding import Binding
@@ -88,11 +88,10 @@ class Running:
 
     def found(self, view: Any, verb: str) -> tuple[Session, DataNode, Partition] | None:
         """Returns a data node's partition as the activated application has it; None where it has none of it."""
-        self._space.own(view, verb)
-        tip = as_view(view).tip(verb)
+        asked = self._space.own(view, verb)
         session = self.looking()
-        node = session.binding.topology.data_nodes.get(as_view(view).node.id) if session is not None else None
-        return None if session is None or node is None else (session, node, node.spec.read(tip))
+        node = session.binding.topology.data_nodes.get(asked.id) if session is not None else None
+        return None if session is None or node is None else (session, node, _tip(view, node, verb))
 
     def _executing(self, node: DataNode) -> Session:
         """Returns the session that executes a node; activates what this session declared around it."""
@@ -104,22 +103,6 @@ class Running:
         assert session is not None  # a node is declared here or recorded
         return session
 
-    @staticmethod
-    def _standing(session: Session, node: S, verb: str) -> S:
-        """Returns a node as the activated application has it.
-
-        Raises:
-            DeclarationError: It has no such node any more, since it was activated anew elsewhere.
-        """
-        now = session.binding.topology.nodes.get(node.id)
-        if not isinstance(now, type(node)):
-            raise DeclarationError(
-                f"{verb}({node.id})",
-                f"application '{node.application}' was activated anew elsewhere, without '{node.id}'",
-                "activate() puts what this session declares back",
-            )
-        return now
-
     # verbs ----------------------------------------------------------------------------------------------------
 
     def process(self, event: Any, route: Any, event_id: str | None) -> None:
@@ -127,9 +110,12 @@ class Running:
         if event_id is not None and not (isinstance(event_id, str) and event_id.strip()):
             raise DeclarationError("process", f"`event_id` is {event_id!r}", "Give non-empty text, or leave it out")
         session = self.active("process")
-        view = as_view(event)
-        signal = self._standing(session, self._space.known_of(view, "process"), "process")
-        session.process(signal, view.tip("process"), self._space.id_of(route, "process"), event_id)
+        known, target = self._space.known_of(event, "process"), self._space.id_of(route, "process")
+        with session.driver.lock:
+            session.follow()
+            signal = _standing(session.binding, known, "process")
+            identity = session.inject(signal, _tip(event, signal, "process"), target, event_id)
+        session.await_caused(identity)
 
     def execute(self, target: Any, inputs: Any, wait: bool, recursive: bool, tree: bool, progress: bool | None) -> str:
         """Executes an output partition and returns its path."""
@@ -137,8 +123,10 @@ class Running:
 
         node = self._space.own(target, "execute")
         session = self._executing(node)
-        node = self._standing(session, node, "execute")
-        return execute(session, node, target, inputs, wait, recursive, tree, progress)
+        binding = session.binding
+        node = _standing(binding, node, "execute")
+        _check_dimensions(target, node, "execute")
+        return execute(session, binding, node, target, inputs, wait, recursive, tree, progress)
 
     def validate(self, target: Any, inputs: Any) -> None:
         """Makes the checks of `execute`."""
@@ -184,3 +172,42 @@ class Running:
     def pause(self, verb: str, is_paused: bool) -> None:
         """Records whether the application starts executions by itself."""
         self.active(verb).driver.state.change(lambda fields: fields.update(paused=is_paused))
+
+
+def _standing(binding: Binding, node: S, verb: str) -> S:
+    """Returns a node as the activated application has it.
+
+    Raises:
+        DeclarationError: It has no such node any more, since it was activated anew elsewhere.
+    """
+    now = binding.topology.nodes.get(node.id)
+    if not isinstance(now, type(node)):
+        raise DeclarationError(
+            f"{verb}({node.id})",
+            f"application '{node.application}' was activated anew elsewhere, without '{node.id}'",
+            "activate() puts what this session declares back",
+        )
+    return now
+
+
+def _tip(view: Any, node: Signal, verb: str) -> Partition:
+    """Returns the concrete partition that a view names, as its node is declared now."""
+    tip = as_view(view).tip(verb)
+    _check_dimensions(view, node, verb)
+    return node.spec.read(tip)
+
+
+def _check_dimensions(view: Any, node: Signal, verb: str) -> None:
+    """Checks that a node has the dimensions with which a view of it was made.
+
+    Raises:
+        DeclarationError: It was declared anew since.
+    """
+    asked = as_view(view)
+    before, now = (", ".join(spec.kinds) for spec in (asked.node.spec, node.spec))
+    if before != now:
+        raise DeclarationError(
+            f"{verb}({asked})",
+            f"'{node.id}' was declared anew since: its dimensions are {now}, and no longer {before}",
+            f"Take it from the application again, as app[{node.id!r}]",
+        )

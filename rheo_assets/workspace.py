@@ -66,6 +66,7 @@ class Workspace:
         self.unrecorded: set[str] = set()
         self.is_attached = False
         self._recorded: Recorded | None = None
+        self._version: str | None = None
 
     @cached_property
     def platform(self) -> Platform:
@@ -114,19 +115,21 @@ class Workspace:
         return self._recorded
 
     def known(self, node_id: str) -> Signal:
-        """Returns a node of this session, else of the activated application.
+        """Returns a node of this session as long as it stands, else of the activated application.
 
         Raises:
             UnknownNode: There is none; the message has near misses.
         """
         if not isinstance(node_id, str):
             raise UnknownNode(self.name, repr(node_id), self.declared)
-        if node_id in self.declared:
+        if node_id in self.declared and not self._is_superseded(node_id):
             return self.declared[node_id]
         recorded = self._recorded_nodes
         if node_id in recorded:
-            self.is_attached = True
+            self.is_attached |= node_id not in self.declared
             return recorded[node_id]
+        if node_id in self.declared:
+            return self.declared[node_id]
         known = {*self.declared, *recorded}
         state = self.platform.storage.location(f"s3://{self.platform.bucket(self.name)}/state")
         raise UnknownNode(self.name, node_id, known, state)
@@ -164,6 +167,19 @@ class Workspace:
         """The nodes as activation would record them: this session's, and recorded ones where it used any of them."""
         others = self._recorded_nodes if self.is_attached or not self.declared else {}
         return Topology(self.name, {**others, **self.declared})
+
+    def are_recorded(self, version: str | None) -> None:
+        """Takes note that an activation has recorded what this session declares, as that version of the record."""
+        self.unrecorded.clear()
+        self._version = version
+
+    def _is_superseded(self, node_id: str) -> bool:
+        """Whether what this session declared and recorded is not what is recorded now."""
+        from rheo_assets.assets.recorded import recorded_version
+
+        if node_id in self.unrecorded or self._version is None:
+            return False
+        return recorded_version(self.name, self.platform) not in {self._version, None}
 
     @property
     def _recorded_nodes(self) -> Mapping[str, Signal]:

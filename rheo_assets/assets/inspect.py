@@ -171,7 +171,8 @@ def _starts(session: Session, node: DataNode, partition: Partition, is_new: bool
 def _is_held_up(session: Session, node: DataNode, partition: Partition) -> bool:
     """Whether it would run now if the application were not paused."""
     with session.driver.lock:
-        return session.is_paused() and partition in session.driver.router.groups(node.id).in_flight
+        state = session.driver.groups_of(node)
+        return state is not None and session.is_paused() and partition in state.in_flight
 
 
 def _runs(session: Session, node: DataNode, partition: Partition, execution: Execution) -> str:
@@ -185,7 +186,9 @@ def _runs(session: Session, node: DataNode, partition: Partition, execution: Exe
 def _dropped(session: Session, node: DataNode, partition: Partition) -> list[str]:
     """Returns what became of trigger groups that could have made the partition, and how many never could complete."""
     with session.driver.lock:
-        state = session.driver.router.groups(node.id)
+        state = session.driver.groups_of(node)
+        if state is None:
+            return []
         lately, never = list(state.lately), state.counts["dropped"]
     sentences = []
     for each in lately:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from rheo_assets import Application, InlinedCompute, LocalPlatform
+from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.driving.driver import Driver
+from rheo_assets.assets.driving.plan_runs import PlanRun
+from rheo_assets.assets.driving.plans import Plans
+from rheo_assets.assets.driving.runs import emitted
+from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.routing.journal import Trigger
 from tests.cases.topologies import S3, SETTLE_SECONDS, file, node, pending, ran, read
 
 DAY, NEXT = "2024-01-01", "2024-01-02"
@@ -236,3 +245,90 @@ def test_activating_again_puts_the_own_declaration_back(root: Path, app: Applica
     app.activate()
     assert set(another(root).topology.nodes) == {"x", "made"}
     assert str(another(root)["made"].inputs["x"]) == "x"
+
+
+@pytest.mark.parametrize("dimensions", [(), ("region",)], ids=["gone", "other dimensions"])
+def test_a_target_that_is_taken_away_before_its_plan_begins_leaves_no_plan(
+    root: Path, app: Application, monkeypatch: pytest.MonkeyPatch, dimensions: tuple[str, ...]
+) -> None:
+    declare(app)
+    start = Plans.start
+
+    def start_late(plans: Plans, run: PlanRun) -> None:
+        monkeypatch.undo()
+        monkeypatch.setenv("RHEO_PROGRESS", "0")
+        other = another(root)
+        x = S3(other, "x", *dimensions, "day")
+        if dimensions:
+            node(other, "made", [x])
+        other.activate()
+        start(plans, run)
+
+    monkeypatch.setattr(Plans, "start", start_late)
+    with pytest.raises(RuntimeError, match="made failed in its plan: it was declared anew meanwhile"):
+        app.execute(app["made"][DAY])
+    app.activate()
+    assert app.why(app["made"][DAY]).status == "NOT_TRIGGERED"
+    app.execute(app["made"][DAY])
+    assert ran(app, "made") == [DAY]
+
+
+def test_a_view_of_before_a_node_had_other_dimensions_is_refused_by_every_verb(root: Path, app: Application) -> None:
+    declare(app)
+    session = another(root)
+    x, made = session["x"], session["made"]
+    session.settle(SETTLE_SECONDS)
+    other = another(root)
+    node(other, "made", [S3(other, "x", "region", "day")])
+    other.activate()
+    told = "was declared anew since: its dimensions are region STRING, day DAY, and no longer day DAY. Take it from"
+    with pytest.raises(ValueError, match=rf"process\(x\[{DAY}\]\): 'x' {told} the application again, as app\['x'\]"):
+        session.process(x[DAY])
+    for verb in (session.execute, session.poll, session.why, session.kill, session.has_active_record):
+        with pytest.raises(ValueError, match=rf"{verb.__name__}\(made\[{DAY}\]\): 'made' {told}"):
+            verb(made[DAY])
+
+
+def test_two_processes_that_activate_for_the_first_time_at_once_begin_before_either_has_an_event(
+    root: Path, app: Application
+) -> None:
+    x, y = S3(app, "x", "day"), S3(app, "y", "day")
+    node(app, "made", [x, y])
+    binding = Binding(app.topology, app.platform, datetime(2024, 1, 1))
+    with open_instance(root) as instance:
+        slow = Driver(binding, instance)
+        app.activate()
+        app.process(x[DAY])
+        slow.activate(datetime.now(UTC))
+        slow.turn()
+    later = another(root)
+    assert pending(later, "made") == 1
+    later.process(later["y"][DAY])
+    assert ran(later, "made") == [DAY]
+
+
+def test_what_a_session_declared_and_another_one_replaced_is_read_as_it_is_recorded(
+    root: Path, app: Application
+) -> None:
+    declare(app)
+    made = app["made"]
+    other = another(root)
+    x = S3(other, "x", "day")
+    node(other, "made", {"x": x[:-2].range_check(True)})
+    other.activate()
+    with pytest.raises(RuntimeError, match=r"not ready: x\[2023-12-31\]"):
+        app.validate(made[DAY])
+    assert str(app["made"].inputs["x"]) == "x[_:-2].range_check(True)"
+    app.activate()
+    app.validate(made[DAY])
+
+
+def test_what_was_emitted_under_another_declaration_is_left_for_the_next_turn(app: Application) -> None:
+    declare(app)
+    binding = Binding(app.topology, app.platform, datetime(2024, 1, 1))
+    day = app["made"].spec.read([DAY])
+    fits = Trigger("made", day, {"x": day}, {}, ("one",), 1)
+    others = [replace(fits, node="gone"), replace(fits, tips={"y": day})]
+    ((named, requests),) = emitted(binding, [*others, fits])
+    assert named is app["made"]
+    assert [request.partition for request in requests] == [day]

@@ -30,6 +30,7 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.group import Key
+from rheo_assets.routing.groups import NodeGroups
 from rheo_assets.routing.journal import Trigger
 from rheo_assets.routing.loop import Loop, Superseded
 from rheo_assets.routing.router import Router
@@ -98,6 +99,10 @@ class Driver:
     def router(self) -> Router:
         """The fold of everything that has been taken in."""
         return self.loop.router
+
+    def groups_of(self, node: DataNode) -> NodeGroups | None:
+        """Returns a node's routing state; None where it is not declared any more. For who holds the lock."""
+        return self.router.groups(node.id) if node.id in self.binding.topology.data_nodes else None
 
     # which declaration ----------------------------------------------------------------------------------------
 
@@ -168,9 +173,19 @@ class Driver:
 
             self.state.change(mark)
             if self.loop.is_new:
-                # Nothing of this application was routed before: older events are no events of ours.
-                self.loop.start_at(self.log.last_position())
-                self.loop.is_new = False
+                self._begin()
+
+    def _begin(self) -> None:
+        """Begins an application of which nothing was routed before: older events are no events of ours.
+
+        Another process may do so at the same time. It records events only after it has saved where it begins; so if
+        nothing is saved yet, the position that was read before comes before all of them.
+        """
+        position = self.log.last_position()
+        self._load()
+        if self.loop.is_new:
+            self.loop.start_at(position)
+            self.loop.is_new = False
 
     def notice(
         self, now: datetime, nodes: Iterable[str] | None = None, is_enough: Callable[[], bool] = lambda: False

@@ -30,6 +30,7 @@ _ASK_EVERY = 1.0
 
 def execute(
     session: Session,
+    binding: Binding,
     node: DataNode,
     target: Any,
     inputs: Any,
@@ -38,12 +39,24 @@ def execute(
     tree: bool,
     progress: bool | None = None,
 ) -> str:
-    """Plans and runs; returns the output path. See `Application.execute`."""
+    """Plans and runs; returns the output path. See `Application.execute`.
+
+    Args:
+        session: Who drives.
+        binding: The application as the node is of it; the session may go over to another declaration meanwhile.
+        node: The target's node.
+        target: What was asked for.
+        inputs: Those that were given.
+        waits: Whether to wait for the end.
+        recursive: Whether what is missing is made first.
+        tree: Whether what is made of it is made anew.
+        progress: Whether to show how far it is; None: where it is of use.
+    """
     readers = session.history.readers() if tree else None
-    plan, partition = plan_of(session.binding, node, target, inputs, recursive, readers)
+    plan, partition = plan_of(binding, node, target, inputs, recursive, readers)
     session.resume()
-    run = PlanRun.of(session.binding.topology, plan, _owner(session, plan))
-    path = session.binding.platform.storage.location(node.layout.uri(node.spec, partition))
+    run = PlanRun.of(binding.topology, plan, _owner(session, plan))
+    path = binding.platform.storage.location(node.layout.uri(node.spec, partition))
     before = session.history.last(node, partition)
     with Progress(node.describe(partition), progress) as shown:
         while not _hold(session, run, node, partition):
@@ -84,8 +97,13 @@ def _hold(session: Session, run: PlanRun, node: DataNode, partition: Partition) 
     with session.driver.lock:
         if session.active(node, partition):
             return False
-        session.plans.start(run)
-        is_first = session.plans.holders(node, partition)[0] == run.id
+        try:
+            session.plans.start(run)
+            session.plans.check_target(run)
+            is_first = session.plans.holders(node, partition)[:1] == [run.id]
+        except BaseException:
+            session.plans.finish(run)
+            raise
     if not is_first:
         session.plans.finish(run)
     return is_first

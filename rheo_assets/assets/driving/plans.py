@@ -283,7 +283,7 @@ class Plans:
             ExecutionFailed: So it is.
         """
         if not self.renewed(run).has_target:
-            said = "it was declared anew meanwhile, with other dimensions or not at all, so that it was not run"
+            said = "it was declared anew meanwhile, with other dimensions or not at all, so that the plan ends here"
             raise ExecutionFailed(run.target, (), "its plan", said)
 
     def ended(self, run: PlanRun, stage: PlannedStage) -> list[Execution]:
@@ -312,7 +312,8 @@ class Plans:
         mine = {p: planned_id(run.id, stage.node.id, p) for p in stage.partitions}
         if not self.driver.is_paused():
             with self.driver.lock:
-                if mine.keys() & self.driver.router.groups(stage.node.id).in_flight.keys():
+                state = self.driver.groups_of(stage.node)
+                if state is not None and mine.keys() & state.in_flight.keys():
                     return True
         spec = stage.node.spec
         return any(mine.get(spec.read(e.partition), e.id) != e.id for e in self.history.active(stage.node))

@@ -40,9 +40,12 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def emitted(binding: Binding, outbox: Iterable[Trigger]) -> Iterator[tuple[DataNode, list[Request]]]:
-    """Yields what the router has asked for, by node."""
+    """Yields what the router has asked for, by node; nothing of what was emitted under another declaration."""
     by_node: dict[str, list[Request]] = {}
     for trigger in outbox:
+        node = binding.topology.data_nodes.get(trigger.node)
+        if node is None or node.inputs.keys() != trigger.tips.keys():
+            continue
         identity = trigger.execution_id(binding.application)
         request = Request(identity, trigger.partition, trigger.tips, trigger.nearest)
         by_node.setdefault(trigger.node, []).append(request)

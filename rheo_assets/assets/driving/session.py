@@ -82,17 +82,17 @@ class Session:
 
     def turn(self, now: datetime | None = None, only: Callable[[Trigger], bool] | None = None) -> None:
         """Folds what is recorded and starts what may run, unless a daemon does; looks for no arrivals."""
-        outbox = self._others_left() if self.is_passive() else self.driver.turn(now)
-        if not self.is_paused():
-            again = self._withdrawn
-            self._launch([t for t in outbox if only is None or only(t) or self._identity(t) in again])
+        with self.driver.lock:  # what is emitted is started under the same declaration
+            outbox = self._others_left() if self.is_passive() else self.driver.turn(now)
+            if not self.is_paused():
+                again = self._withdrawn
+                self._launch([t for t in outbox if only is None or only(t) or self._identity(t) in again])
 
     def _others_left(self) -> list[Trigger]:
         """Returns what a daemon has emitted and does not run, as it knows another declaration of it."""
-        with self.driver.lock:
-            self.driver.fold()
-            outbox, nodes = self.driver.router.outbox(), self.binding.topology.data_nodes
-            unserved = not_served(self.binding, self.driver.log, {nodes[trigger.node] for trigger in outbox})
+        self.driver.fold()
+        outbox, nodes = self.driver.router.outbox(), self.binding.topology.data_nodes
+        unserved = not_served(self.binding, self.driver.log, {nodes[trigger.node] for trigger in outbox})
         return [trigger for trigger in outbox if trigger.node in unserved]
 
     def _launch(self, triggers: Iterable[Trigger]) -> None:
@@ -215,8 +215,8 @@ class Session:
         """Returns the executions that have not ended: with a run, emitted, or planned."""
         with self.driver.lock:
             self.driver.fold()
-            is_told = node.id in self.binding.topology.data_nodes and not self.is_paused()
-            emitted = self.driver.router.groups(node.id).in_flight if is_told else {}
+            state = None if self.is_paused() else self.driver.groups_of(node)
+            emitted = state.in_flight if state is not None else {}
             queued = {p: self._identity(t) for p, t in emitted.items() if partition is None or p == partition}
         queued.update(self.plans.unfinished(node, partition))
         running = self.history.active(node, partition)
@@ -283,13 +283,15 @@ class Session:
 
     # by hand --------------------------------------------------------------------------------------------------
 
-    def process(
-        self, signal: Signal, partition: Partition, route: str | None = None, event_id: str | None = None
-    ) -> None:
-        """Injects an event and waits for the executions that it completed."""
+    def inject(self, signal: Signal, partition: Partition, route: str | None, event_id: str | None) -> str:
+        """Records an event and returns its identity."""
         identity = event_id or f"injected:{uuid.uuid4()}"
-        self.resume()
         self.driver.journal.inject(signal.id, partition, identity, route)
+        return identity
+
+    def await_caused(self, identity: str) -> None:
+        """Starts the executions that an event completes, and waits for them."""
+        self.resume()
         self.turn(only=lambda trigger: identity in trigger.identities)
         while not (self.is_passive() or self.is_paused()):
             with self.driver.lock:
