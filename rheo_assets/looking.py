@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rheo_assets.errors import NotActivated
 from rheo_assets.executions import Execution
 from rheo_assets.materialize import paths_of
-from rheo_assets.running import Running
+from rheo_assets.running import Running, standing
 from rheo_assets.signals import View, as_view, check_own
 from rheo_assets.workspace import Workspace
 
@@ -33,8 +33,9 @@ class Looking:
         """Returns executions, oldest first."""
         from rheo_assets.assets.inspect import history
 
-        node_id, session = self._space.id_of(node, "history"), self._running.looking()
-        return history(session, node_id) if session is not None else []
+        asked = self._space.own(node, "history") if node is not None else None
+        session = self._running.looking()
+        return history(session, asked) if session is not None else []
 
     def pending(self, node: Any) -> list[PendingGroup]:
         """Returns the trigger groups that wait."""
@@ -50,7 +51,8 @@ class Looking:
         found = self._running.found(view, "why")
         if found is None:
             raise NotActivated(self._space.name, "why")
-        return why(*found)
+        session, node, partition = found
+        return why(session, standing(session.binding, node, "why"), partition)
 
     def materialize(self, view: Any, values: Sequence[Any] | None) -> list[str]:
         """Returns the paths of a view."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rheo_assets.compute.targets import Target
 from rheo_assets.datasets import DataFormat, Layout, SignalIntegrityProtocol
-from rheo_assets.dimensions import DimensionSpec, Partition
+from rheo_assets.dimensions import Dimension, DimensionSpec, DimensionType, Partition
 from rheo_assets.errors import DeclarationError
 from rheo_assets.filters import Branch, Exactly
 from rheo_assets.links import Linkage
@@ -198,7 +198,13 @@ def input_links_of(where: str, links: object) -> tuple[Sequence[Any], ...]:
 
 
 def check_projection(where: str, source: View, spec: DimensionSpec, branches: Sequence[Branch]) -> None:
-    """Checks that every `'*'` of a projection can be taken from its input."""
+    """Checks that a projection takes single events, and that every `'*'` of it can be taken from them."""
+    if source.is_range or source.checks_range or not source.needs_event:
+        raise DeclarationError(
+            where,
+            f"its input is {source}: a projection follows each event of its input and nothing else",
+            f"Project '{source.node.id}' itself, and say ranges and flags where you read the projection",
+        )
     for branch in branches:
         for dimension, constraint in zip(spec, branch, strict=True):
             if not isinstance(constraint, Exactly) and dimension.name not in source.node.spec:
@@ -208,3 +214,16 @@ def check_projection(where: str, source: View, spec: DimensionSpec, branches: Se
                     f"{list(source.node.spec.names)}",
                     "Give its values in output_dimension_filter",
                 )
+            if not isinstance(constraint, Exactly):
+                _check_kinds(where, source.node.spec[dimension.name], dimension)
+
+
+def _check_kinds(where: str, source: Dimension, target: Dimension) -> None:
+    """Checks that a dimension can take the values of another one; what text holds, only its values tell."""
+    kinds = {source.type, target.type}
+    if len(kinds) > 1 and DimensionType.DATETIME in kinds and source.type is not DimensionType.STRING:
+        raise DeclarationError(
+            where,
+            f"dimension '{target.name}' is '*' and a {target.type}, and its input's is a {source.type}",
+            f"Declare it as a {source.type}, or give its values in output_dimension_filter",
+        )

@@ -87,11 +87,16 @@ class Running:
         return None if recorded is None else self._open(self._binding(recorded.topology, recorded.version))
 
     def found(self, view: Any, verb: str) -> tuple[Session, DataNode, Partition] | None:
-        """Returns a data node's partition as the activated application has it; None where it has none of it."""
+        """Returns a data node's partition as the activated application has it; None where nothing is activated.
+
+        A node that the application has no more is taken as it was: an execution of it may still run.
+        """
         asked = self._space.own(view, verb)
         session = self.looking()
-        node = session.binding.topology.data_nodes.get(asked.id) if session is not None else None
-        return None if session is None or node is None else (session, node, _tip(view, node, verb))
+        if session is None:
+            return None
+        node = session.binding.topology.data_nodes.get(asked.id, asked)
+        return session, node, _tip(view, node, verb)
 
     def _executing(self, node: DataNode) -> Session:
         """Returns the session that executes a node; activates what this session declared around it."""
@@ -113,7 +118,7 @@ class Running:
         known, target = self._space.known_of(event, "process"), self._space.id_of(route, "process")
         with session.driver.lock:
             session.follow()
-            signal = _standing(session.binding, known, "process")
+            signal = standing(session.binding, known, "process")
             identity = session.inject(signal, _tip(event, signal, "process"), target, event_id)
         session.await_caused(identity)
 
@@ -124,7 +129,7 @@ class Running:
         node = self._space.own(target, "execute")
         session = self._executing(node)
         binding = session.binding
-        node = _standing(binding, node, "execute")
+        node = standing(binding, node, "execute")
         _check_dimensions(target, node, "execute")
         return execute(session, binding, node, target, inputs, wait, recursive, tree, progress)
 
@@ -174,7 +179,7 @@ class Running:
         self.active(verb).driver.state.change(lambda fields: fields.update(paused=is_paused))
 
 
-def _standing(binding: Binding, node: S, verb: str) -> S:
+def standing(binding: Binding, node: S, verb: str) -> S:
     """Returns a node as the activated application has it.
 
     Raises:

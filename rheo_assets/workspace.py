@@ -15,7 +15,7 @@ from rheo_assets.errors import DeclarationError, KeyTaken, UnknownNode
 from rheo_assets.nodes import DataNode, check_id
 from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.platforms.choosing import chosen_platform
-from rheo_assets.signals import Signal, as_view, check_own
+from rheo_assets.signals import Signal, Subscriptable, as_view, check_own
 from rheo_assets.topology import Topology
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ class Workspace:
         return self.known(asked.id)
 
     def own(self, target: Any, verb: str) -> DataNode:
-        """Returns the data node of this application that a view is of."""
-        node = self.known_of(target, verb)
+        """Returns the data node of this application that a view is of, or that has an id."""
+        node = self.known_of(target, verb) if isinstance(target, Subscriptable) else self.known(target)
         if not isinstance(node, DataNode):
             raise DeclarationError(
                 f"{verb}({node.id})",

@@ -9,7 +9,7 @@ from typing import Any
 
 from rheo_assets.assets.driving.session import Session
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import Contradiction, DeclarationError, LinkFailed, Undetermined, listed, subscripted
+from rheo_assets.errors import Contradiction, LinkFailed, Undetermined, listed, subscripted
 from rheo_assets.executions import Execution, Status
 from rheo_assets.nodes import DataNode
 from rheo_assets.planning.execution import injected_tips, never_ready, unmet
@@ -23,12 +23,10 @@ _LIES_THERE = (
 )
 
 
-def history(session: Session, node_id: str | None) -> list[Execution]:
-    """Returns executions, oldest first; of one node or of all."""
+def history(session: Session, node: DataNode | None) -> list[Execution]:
+    """Returns executions, oldest first; of one node, which need not be declared any more, or of all."""
     nodes = session.binding.topology.data_nodes
-    chosen = [nodes[node_id]] if node_id is not None and node_id in nodes else list(nodes.values())
-    if node_id is not None and node_id not in nodes:
-        raise DeclarationError(f"history({node_id})", "is not a data node", "Only data nodes are executed")
+    chosen = list(nodes.values()) if node is None else [nodes.get(node.id, node)]
     found = [e for node in chosen for e in (*session.history.ended(node), *session.active(node))]
     return (
         sorted(found, key=lambda e: (e.ended or datetime.max.replace(tzinfo=UTC), e.node)) if len(chosen) > 1 else found

@@ -41,6 +41,7 @@ class NodeGroups:
         self.counts: Counter[str] = Counter()
         self.lately: deque[Dropped] = deque(maxlen=_LATELY)
         self.next_number = 0
+        self.is_changed = False
         self._needs = Needs(node)
         self.sources = self._needs.sources
         self._plain = [alias for alias, view in node.inputs.items() if view.needs_event]
@@ -345,6 +346,12 @@ class NodeGroups:
                 self.held[group.number] = None
             elif group.tips is not None:
                 self._index(group)
+
+    def take_as_changed(self) -> None:
+        """Lets the next save write all rows: what was recorded does not fit the present declaration."""
+        self.is_changed = True
+        for shelf in (self.groups, self.in_flight):
+            shelf.dirty.update(range(shelf.buckets))
 
     def mark_of(self, group: TriggerGroup) -> str:
         """Returns what `resume` wants to know of a recorded group's needs."""

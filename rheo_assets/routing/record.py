@@ -136,6 +136,7 @@ def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> No
         state.restore(number, [group for group in groups if group is not None])
     state.offer_again()
     if dropped or lost:
+        state.take_as_changed()
         _log.warning(
             "'%s' is declared otherwise than when its state was saved: %d trigger groups and %d executions that had "
             "not ended do not fit any more and are dropped. app.process(view) reports an event again, "
@@ -249,14 +250,15 @@ def load_plans(topology: Topology, text: str) -> dict[str, PlanOpened]:
     return plans
 
 
-def dump_header(cursor: int) -> str:
-    """Returns the header row."""
-    return _text_of({"version": STATE_VERSION, "cursor": cursor})
+def dump_header(cursor: int, edition: int) -> str:
+    """Returns the header row; `edition` counts how often a load dropped what did not fit, and is told once."""
+    return _text_of({"version": STATE_VERSION, "cursor": cursor, "edition": edition})
 
 
-def load_header(text: str) -> int:
-    """Returns the cursor of a header row."""
-    return int(_versioned(text, "routing state")["cursor"])
+def load_header(text: str) -> tuple[int, int]:
+    """Returns the cursor and the edition of a header row."""
+    row = _versioned(text, "routing state")
+    return int(row["cursor"]), int(row.get("edition", 0))
 
 
 def _versioned(text: str, what: str) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class Router:
         occupied: The ids of the nodes with executions that nobody routed and that have not ended.
         dirty: The ids of the nodes whose state has changed since it was saved.
         plans_changed: Whether the open plans have.
+        is_trimmed: Whether something recorded did not fit the present declaration and was dropped.
         ended: How many ends of executions it has folded in.
         absorbed: For each open plan the partitions for which it has absorbed what others than itself reported, as far
             as this router has folded it in itself. A hint for who closes the plan; no decision hangs on it.
@@ -62,6 +63,7 @@ class Router:
         self.cursor = cursor
         self.plans = dict(plans or {})
         self.plans_changed = False
+        self.is_trimmed = False
         self.ended = 0
         self.absorbed: dict[str, set[Key]] = {}
         self.active: set[str] = set()
@@ -86,6 +88,9 @@ class Router:
                 # A recorded row may be ahead of the cursor: what it holds is never folded again, so it is noted here.
                 self._touched.add(node_id)
                 self._note(state)
+                if state.is_changed:
+                    self.dirty.add(node_id)
+                    self.is_trimmed = True
         return state
 
     def _note(self, state: NodeGroups) -> None:

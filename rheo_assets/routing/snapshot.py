@@ -67,6 +67,7 @@ class Snapshot:
         self._saved_nodes: set[str] = set()
         self._nodes_are_saved = False
         self._saved_cursor = -1
+        self._edition = 0
 
     def _key(self, seat: int | None, *parts: str) -> str:
         return "/".join([f"rheo/{self.topology.application}/router", str(seat), *parts])
@@ -88,7 +89,8 @@ class Snapshot:
                 try:
                     if not self._read(seat):
                         break  # it has just been saved: look again
-                    router = self._router(headers[seat])
+                    cursor, self._edition = headers[seat]
+                    router = self._router(cursor)
                 except StateError as error:
                     _log.warning("%s", error)
                     damaged.append(error)
@@ -102,7 +104,7 @@ class Snapshot:
             "can read it. Stop one of them"
         )
 
-    def _headers(self) -> tuple[dict[int, int], list[StateError]]:
+    def _headers(self) -> tuple[dict[int, tuple[int, int]], list[StateError]]:
         keys = {self._key(seat): seat for seat in range(SEATS)}
         found, damaged = {}, []
         for key, text in self._rows.rows(keys).items():
@@ -182,7 +184,7 @@ class Snapshot:
             return
         batches = [*self._inherited(), *self._changed_nodes(router)]
         last = self._changed_others(router)
-        last[self._key(self._seat)] = dump_header(router.cursor)
+        last[self._key(self._seat)] = dump_header(router.cursor, self._edition + router.is_trimmed)
         for batch in _packed([*batches, last]):
             self._rows.put_rows(batch)
         router.dirty.clear()

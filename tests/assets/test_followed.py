@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -13,13 +13,14 @@ import pytest
 
 from rheo_assets import Application, InlinedCompute, LocalPlatform
 from rheo_assets.assets.binding import Binding
+from rheo_assets.assets.declared import record
 from rheo_assets.assets.driving.driver import Driver
 from rheo_assets.assets.driving.plan_runs import PlanRun
 from rheo_assets.assets.driving.plans import Plans
 from rheo_assets.assets.driving.runs import emitted
 from rheo_assets.assets.eventlog.instance import open_instance
 from rheo_assets.routing.journal import Trigger
-from tests.cases.topologies import S3, SETTLE_SECONDS, file, node, pending, ran, read
+from tests.cases.topologies import S3, SETTLE_SECONDS, file, node, pending, ran, read, timer
 
 DAY, NEXT = "2024-01-01", "2024-01-02"
 
@@ -332,3 +333,34 @@ def test_what_was_emitted_under_another_declaration_is_left_for_the_next_turn(ap
     ((named, requests),) = emitted(binding, [*others, fits])
     assert named is app["made"]
     assert [request.partition for request in requests] == [day]
+
+
+def test_what_another_process_recorded_before_it_died_is_marked_as_activated_by_who_follows(
+    root: Path, app: Application
+) -> None:
+    declare(app)
+    other = another(root)
+    node(other, "nightly", [timer(other)])
+    record(Binding(other.topology, other.platform, datetime(2024, 1, 1)))  # and no more of activate()
+    app.settle(SETTLE_SECONDS)
+    app.tick(datetime.now(UTC) + timedelta(days=2, minutes=1))
+    app.settle(SETTLE_SECONDS)
+    assert len(app.history("nightly")) == 2
+
+
+def test_an_execution_whose_node_is_taken_away_can_be_seen_and_killed(root: Path, app: Application) -> None:
+    made = node(app, "made", [S3(app, "x", "day")], compute_targets=[waiting(root)])
+    app.activate()
+    seen: list[object] = []
+
+    def change(other: Application) -> None:
+        node(other, "rest", [S3(other, "x", "day")])
+        other.activate()
+        seen.extend([app.has_active_record(made[DAY]), app.kill(made[DAY])])
+        with pytest.raises(ValueError, match=r"why\(made\): .* was activated anew elsewhere, without 'made'"):
+            app.why(made[DAY])
+
+    meanwhile(root, lambda: app.process(app["x"][DAY]), change)
+    app.settle(SETTLE_SECONDS)
+    assert seen == [True, True]
+    assert [execution.status for execution in app.history(made)] == ["KILLED"]

@@ -51,6 +51,25 @@ def test_a_node_that_is_taken_away_stops_nothing_and_is_told(
         later.why(gone["NA"][NEXT])
 
 
+def test_what_a_redeclaration_drops_is_told_once(
+    root: Path, app: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    node(app, "made", [S3(app, "x", "day"), S3(app, "y", "day")])
+    app.activate()
+    for number in range(1, 12):  # more than one bucket of them
+        app.process(app["x"][f"2024-01-{number:02}"])
+    later = redeclared(root)
+    node(later, "made", [S3(later, "z", "day")])
+    later.activate()
+    later.settle(SETTLE_SECONDS)
+    assert "11 trigger groups and 0 executions that had not ended do not fit any more and are dropped" in caplog.text
+    caplog.clear()
+    for session in (redeclared(root), redeclared(root)):
+        assert session.pending() == []
+        session.settle(SETTLE_SECONDS)
+    assert caplog.text == ""
+
+
 def test_a_node_with_other_dimensions_goes_on_and_says_what_is_dropped(
     root: Path, app: Application, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -146,6 +165,21 @@ def test_what_ran_before_its_node_had_other_dimensions_is_history_alone(
     assert path == later.materialize(january)[0]
     assert records is not None
     assert later.why(january).executions == (later.history(month)[-1],)
+
+
+def test_a_partition_whose_folder_another_one_has_taken_meanwhile_was_not_made(root: Path, app: Application) -> None:
+    made = node(app, "made", [S3(app, "x", "day")])
+    node(app, "down", [made])
+    app.activate()
+    app.process(app["x"][DAY])
+    app.settle(SETTLE_SECONDS)
+    later, month = by_month(root, "%Y-%m-%d")
+    later.execute(month, inputs=[later["x"]["2024-01-15"]])
+    app.activate()
+    assert app.poll(made[DAY]) == (None, None)
+    assert "a complete partition lies in its folder, and no execution of it is recorded" in str(app.why(made[DAY]))
+    app.execute(made[DAY])
+    assert app.poll(made[DAY])[0] is not None
 
 
 def test_a_run_of_before_its_node_had_other_dimensions_makes_none_of_its_partitions(

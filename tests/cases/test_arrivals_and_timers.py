@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -210,6 +211,30 @@ def test_an_event_of_a_projection_fans_out_over_its_branches(app: Application) -
     event(app, t["2021-03-01"])
     assert sorted(ran(app, n)) == ["EU/2021-03-01", "NA/2021-03-01"]
     assert read(app, n, "p") == [ran(app, n)[-1]]
+
+
+@pytest.mark.parametrize(
+    ("view", "spelled"),
+    [
+        (lambda t: t[:-3], "t[_:-3]"),
+        (lambda t: t[-1:], "t[_-1:-1]"),
+        (lambda t: t.ref, "t.ref"),
+        (lambda t: t[:-3].nearest(), "t[_:-3].nearest()"),
+        (lambda t: t[:-3].range_check(True), "t[_:-3].range_check(True)"),
+    ],
+)
+def test_a_projection_of_anything_but_single_events_is_refused(app: Application, view: Any, spelled: str) -> None:
+    t = app.add_timer("t", "rate(1 day)", "day")
+    told = rf"projection 'p': its input is {re.escape(spelled)}: a projection follows each event .* Project 't' itself"
+    with pytest.raises(ValueError, match=told):
+        app.project("p", view(t), REGION_DAY, {"NA": {"*": {}}})
+
+
+def test_a_projection_whose_values_its_input_can_never_give_is_refused(app: Application) -> None:
+    t = app.add_timer("t", "rate(1 day)", "day")
+    with pytest.raises(ValueError, match=r"dimension 'day' is '\*' and a LONG, and its input's is a DATETIME. Declare"):
+        app.project("p", t, {"day": {"type": DimensionType.LONG}}, {"*": {}})
+    app.project("q", t, {"day": {"type": DimensionType.LONG}}, {7: {}})
 
 
 def test_a_consumer_of_a_projection_is_executed_for_its_own_branch_only(app: Application) -> None:

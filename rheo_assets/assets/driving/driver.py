@@ -123,6 +123,7 @@ class Driver:
                     changes,
                 )
             self.bind(recorded)
+            self.activate(datetime.now(UTC))  # who recorded it may have died before it could mark its nodes
 
     def bind(self, binding: Binding) -> None:
         """Goes over to another declaration of the application."""
@@ -150,6 +151,8 @@ class Driver:
         if done is not None:
             self.journal.succeeded(done, partition, describe(node, Outcome(done), self.binding.platform))
             return
+        if self.groups_of(node) is None:
+            return  # it is not declared any more: nobody waits for it
         rendered, now = node.spec.render(partition), datetime.now(UTC)
         execution = Execution(identity, node.id, rendered, str(status), run_id=run_id, error=error, ended=now)
         self.journal.failed(execution, partition)

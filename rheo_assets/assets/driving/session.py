@@ -73,10 +73,8 @@ class Session:
     # the event loop -------------------------------------------------------------------------------------------
 
     def tick(self, now: datetime | None = None) -> None:
-        """Takes one turn: arrivals, timers, readiness, lifetimes, launches."""
+        """Takes one turn: arrivals, timers, readiness, lifetimes, launches; beside a daemon only the first two."""
         self.resume()
-        if self.is_passive():
-            return
         self.driver.notice(now or datetime.now(UTC))
         self.turn(now)
 
@@ -274,7 +272,7 @@ class Session:
             return False
         outbox = self.driver.router.outbox()
         if self.is_passive():
-            return bool(outbox or self.driver.router.plans)
+            return bool(outbox or self.driver.router.plans or self.driver.router.runnable)
         return any(self.binding.claims.is_held(self._identity(trigger)) for trigger in outbox)
 
     def _running_names(self) -> list[str]:

@@ -11,7 +11,7 @@ from dagster import EventLogRecord
 
 from rheo_assets.assets.keys import EXECUTION_ENTRY
 from rheo_assets.dimensions import DimensionSpec, Partition
-from rheo_assets.executions import Execution
+from rheo_assets.executions import Execution, Status
 
 
 def execution_entry(spec: DimensionSpec, execution: Execution) -> dict[str, Any]:
@@ -44,3 +44,9 @@ def is_of(execution: Execution, spec: DimensionSpec, partition: Partition) -> bo
     begins with it.
     """
     return execution.partition == spec.render(partition) and execution.dimensions in {(), spec.kinds}
+
+
+def replaces(execution: Execution, spec: DimensionSpec, partition: Partition) -> bool:
+    """Returns whether an execution wrote another partition into this one's folder: of a month, over its first day."""
+    is_same_text = execution.partition == spec.render(partition)
+    return execution.status == Status.COMPLETED and is_same_text and not is_of(execution, spec, partition)

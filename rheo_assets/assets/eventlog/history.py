@@ -12,7 +12,7 @@ import dagster as dg
 from dagster import DagsterRun, RunRecord, RunsFilter
 
 from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.eventlog.entries import execution_of, is_of
+from rheo_assets.assets.eventlog.entries import execution_of, is_of, replaces
 from rheo_assets.assets.eventlog.instance import EventLog
 from rheo_assets.assets.keys import (
     APPLICATION_TAG,
@@ -69,7 +69,11 @@ class History:
         found: dict[str, Execution] = {}
         for record in records:
             execution = execution_of(record)
-            if execution is not None and (partition is None or is_of(execution, node.spec, partition)):
+            if execution is None:
+                continue
+            if partition is not None and replaces(execution, node.spec, partition):
+                found.clear()
+            elif partition is None or is_of(execution, node.spec, partition):
                 found.pop(execution.id, None)
                 found[execution.id] = execution
         return list(found.values())
@@ -82,6 +86,8 @@ class History:
                 execution = execution_of(record)
                 if execution is not None and is_of(execution, node.spec, partition):
                     return execution
+                if execution is not None and replaces(execution, node.spec, partition):
+                    return None
         return None
 
     def ended_as(self, node: DataNode, ids: Mapping[Partition, str]) -> dict[Partition, Execution]:

@@ -21,6 +21,7 @@ from rheo_assets.assets.sensors.requests import planned, run_requests
 from rheo_assets.errors import listed
 from rheo_assets.nodes import DataNode
 from rheo_assets.runner.execution import Request
+from rheo_assets.topology import Topology
 
 _ARRIVALS_EVERY = 30
 _ROUTER_EVERY = 5
@@ -112,6 +113,9 @@ def _router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinitio
 
     def route(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         driver = shared.on(context.instance)
+        driver.follow()
+        if unwatched := _unwatched(binding.topology, driver.binding.topology):
+            driver.notice(datetime.now(UTC), unwatched, time_box(_NOTICE_BOX))
         is_enough = time_box(_ROUTER_BOX)
         outbox = driver.turn(datetime.now(UTC), is_enough)
         is_paused = driver.is_paused()
@@ -155,6 +159,11 @@ def _own(
             yield node, requests
         elif requests:
             others[node.id] = None
+
+
+def _unwatched(loaded: Topology, now: Topology) -> list[str]:
+    """Returns the sources of a kind for which this code location has no sensor, as it declares none of them."""
+    return [*(() if loaded.external_data else now.external_data), *(() if loaded.timers else now.timers)]
 
 
 def _declared_otherwise(node_ids: Iterable[str]) -> str:
