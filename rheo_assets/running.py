@@ -176,7 +176,7 @@ class Running:
 
     def pause(self, verb: str, is_paused: bool) -> None:
         """Records whether the application starts executions by itself."""
-        self.active(verb).driver.state.change(lambda fields: fields.update(paused=is_paused))
+        self.active(verb).driver.state.pause(is_paused)
 
 
 def standing(binding: Binding, node: S, verb: str) -> S:

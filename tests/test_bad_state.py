@@ -115,7 +115,7 @@ def test_a_damaged_declaration_is_told_and_replaced_by_activating_the_source(
 @pytest.mark.parametrize("content", [*DAMAGED, b"{}"])
 @pytest.mark.parametrize(("name", "said"), [("application.json", "timers"), ("arrivals/source.json", "process")])
 def test_damaged_state_is_told_with_what_deleting_it_means(
-    root: Path, app: Application, name: str, said: str, content: bytes
+    root: Path, app: Application, new_app: Callable[[str], Application], name: str, said: str, content: bytes
 ) -> None:
     source = S3(app, "source", "region", "day")
     made = node(app, "made", [source])
@@ -125,7 +125,7 @@ def test_damaged_state_is_told_with_what_deleting_it_means(
     state.write_bytes(content)
     file(app, source["NA"][FIRST])
     with pytest.raises(StateError, match=rf"{name} is damaged.*delete it.*{said}"):
-        app.settle()
+        new_app("app").settle()
     state.write_bytes(kept)
     cycle(app)
     assert ran(app, made) == [f"NA/{FIRST}"]  # the arrival was not lost

@@ -12,8 +12,8 @@ from rheo_assets.platforms.capabilities import Platform, Storage
 
 STATE_VERSION = 1
 _REPAIR = (
-    "It holds when nodes were first activated, and whether the application is paused. Put a copy back, or delete it "
-    "and activate again: timers then count from now"
+    "It holds when nodes were first activated. Put a copy back, or delete it and activate again: timers then count "
+    "from now"
 )
 
 
@@ -61,12 +61,13 @@ class ApplicationState:
     def __init__(self, storage: Storage, home: str) -> None:
         self._storage = storage
         self._uri = f"{home}/state/application.json"
+        self._paused = f"{home}/state/paused"
 
     def fields(self) -> dict[str, Any]:
-        """Returns `activated` (epoch seconds of each node's first activation), `paused` and `since`."""
+        """Returns `activated`: epoch seconds of each node's first activation."""
         found = read_json(self._storage, self._uri, _REPAIR, "activated")
         if found is None:
-            return {"version": STATE_VERSION, "activated": {}, "paused": False}
+            return {"version": STATE_VERSION, "activated": {}}
         if found.get("version") != STATE_VERSION:
             raise StateError(
                 f"{self._uri} has version {found.get('version')!r}; this rheo-assets reads {STATE_VERSION}. "
@@ -82,6 +83,17 @@ class ApplicationState:
         if json.dumps(fields, sort_keys=True) != before:
             self._storage.write(self._uri, json.dumps(fields, indent=1).encode())
         return fields
+
+    def is_paused(self) -> bool:
+        """Returns whether the application is paused."""
+        return self._storage.version(self._paused) is not None
+
+    def pause(self, is_paused: bool) -> None:
+        """Records whether it is: an object of its own, which no activation at the same moment can overwrite."""
+        if is_paused:
+            self._storage.write(self._paused, b"")
+        else:
+            self._storage.delete(self._paused)
 
     def first_activation(self, node_id: str) -> datetime | None:
         """Returns when a node was first activated."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from rheo_assets.dimensions import Partition
-from rheo_assets.errors import Contradiction, StateError
+from rheo_assets.errors import Contradiction, LinkFailed, StateError
 from rheo_assets.nodes import DataNode
 from rheo_assets.routing.group import Dropped, Key, TriggerGroup
 from rheo_assets.routing.groups import NodeGroups
@@ -164,12 +164,12 @@ def _read_trigger(state: NodeGroups, topology: Topology, item: dict[str, Any]) -
     tips, nearest = (_read_tips(state, topology, item[part]) for part in ("tips", "nearest"))
     if partition is None or tips is None or nearest is None:
         return None
-    if tips.keys() != node.inputs.keys():  # its inputs have been declared anew: their events tell what it reads
-        resolved = _resolved(state, tips, partition)
-        if resolved is None or any(view.is_nearest and alias not in nearest for alias, view in node.inputs.items()):
-            return None
-        tips = resolved
-    return Trigger(node.id, partition, tips, nearest, identities, item["turn"])
+    resolved = _resolved(state, tips, partition)  # its node may have been declared anew: what its events tell now
+    if resolved is None or any(p not in node.inputs[alias].partitions(resolved[alias]) for alias, p in nearest.items()):
+        return None
+    if any(view.is_nearest and alias not in {*tips, *nearest} for alias, view in node.inputs.items()):
+        return None
+    return Trigger(node.id, partition, resolved, nearest, identities, item["turn"])
 
 
 def _read_tips(state: NodeGroups, topology: Topology, texts: dict[str, list[str]]) -> dict[str, Partition] | None:
@@ -185,17 +185,24 @@ def _read_tips(state: NodeGroups, topology: Topology, texts: dict[str, list[str]
 
 
 def _resolved(state: NodeGroups, tips: dict[str, Partition], output: Partition) -> dict[str, Partition] | None:
-    """Returns every input's tip by those whose events have come; None where they do not tell all."""
+    """Returns every input's tip by those whose events have come; None where they do not tell all, or another output.
+
+    Where a link's function fails, the tips stay as they were.
+    """
     node = state.node
     events = {alias: tip for alias, tip in tips.items() if node.inputs[alias].needs_event}
     if any(view.needs_event and alias not in events for alias, view in node.inputs.items()):
         return None
     try:
-        solution = node.linkage.solve(events, output, allow_guesses=True)
+        solution = node.linkage.solve(events, allow_guesses=True)
+        if solution.output is None:
+            solution = node.linkage.solve(events, output, allow_guesses=True)
+    except LinkFailed:
+        return tips if tips.keys() == node.inputs.keys() else None
     except Contradiction:
         return None
     found = {alias: tip for alias, tip in solution.tips.items() if tip is not None}
-    return found if found.keys() == node.inputs.keys() else None
+    return found if found.keys() == node.inputs.keys() and solution.output == output else None
 
 
 def _read_group(state: NodeGroups, topology: Topology, item: dict[str, Any]) -> TriggerGroup | None:

@@ -364,3 +364,46 @@ def test_an_execution_whose_node_is_taken_away_can_be_seen_and_killed(root: Path
     app.settle(SETTLE_SECONDS)
     assert seen == [True, True]
     assert [execution.status for execution in app.history(made)] == ["KILLED"]
+
+
+def test_what_is_queued_reads_what_the_new_links_tell(root: Path, app: Application) -> None:
+    def with_lag(of: Application, days: int) -> None:
+        x, y = S3(of, "x", "day"), S3(of, "y", "day")
+        back = timedelta(days=days)
+        node(of, "made", [x, y.ref], input_dim_links=[(y("day"), lambda day: day - back, x("day"))])
+        of.activate()
+
+    with_lag(app, 5)
+    app.pause()
+    app.process(app["x"]["2024-01-10"])
+    with_lag(another(root), 7)
+    app.resume()
+    app.settle(SETTLE_SECONDS)
+    assert ran(app, "made") == ["2024-01-10"]
+    assert read(app, "made", "y") == ["2024-01-03"]
+
+
+def test_what_is_queued_and_would_be_another_partition_now_is_dropped_and_told(
+    root: Path, app: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    node(app, "made", [S3(app, "x", "region", "day")["NA"]])
+    app.activate()
+    app.pause()
+    app.process(app["x"]["NA"][DAY])
+    other = another(root)
+    node(other, "made", [S3(other, "x", "region", "day")["EU"]])
+    other.activate()
+    app.resume()
+    app.settle(SETTLE_SECONDS)
+    assert app.history("made") == []
+    assert "1 executions that had not ended do not fit any more and are dropped" in caplog.text
+
+
+def test_a_pause_outlives_an_activation_at_the_same_moment(root: Path, app: Application) -> None:
+    declare(app)
+    with open_instance(root) as instance:
+        driver = Driver(Binding(app.topology, app.platform, datetime(2024, 1, 1)), instance)
+        driver.state.change(lambda fields: (app.pause(), fields["activated"].update(late=1.0)))
+    assert driver.is_paused()
+    app.resume()
+    assert not driver.is_paused()

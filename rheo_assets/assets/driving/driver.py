@@ -138,7 +138,7 @@ class Driver:
 
     def is_paused(self) -> bool:
         """Whether the application is paused."""
-        return bool(self.state.fields().get("paused"))
+        return self.state.is_paused()
 
     def end(
         self, node: DataNode, partition: Partition, identity: str, status: Status, error: str, run_id: str | None = None

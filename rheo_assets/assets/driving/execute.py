@@ -10,7 +10,7 @@ from typing import Any
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.driving.daemon import not_served
 from rheo_assets.assets.driving.plan_runs import PlanRun
-from rheo_assets.assets.driving.plans import raise_failed
+from rheo_assets.assets.driving.plans import Step, raise_failed
 from rheo_assets.assets.driving.progress import Counts, Progress
 from rheo_assets.assets.driving.session import Session
 from rheo_assets.assets.ownership.owners import Owner
@@ -142,17 +142,24 @@ def _carry_out(session: Session, run: PlanRun, waits: bool, shown: Progress) -> 
     run = session.plans.adopt(run)
     is_open = True
     try:
-        while (step := session.advance(run)) is not None:
+        while (step := _next(session, run)) is not None:
             if not waits and step.requests and step.position >= run.position:
                 session.conclude(run)
                 is_open = False
                 return
             shown.look(lambda: _counts(session, run))
             session.rest(step, shown.every)
-        session.plans.check_target(run)
     finally:
         if is_open:
             session.close(run)
+
+
+def _next(session: Session, run: PlanRun) -> Step | None:
+    """Starts what a plan asks for now, as long as its target is there, and afterwards."""
+    session.plans.check_target(run)
+    step = session.advance(run)
+    session.plans.check_target(run)
+    return step
 
 
 def _counts(session: Session, run: PlanRun) -> Counts:

@@ -101,6 +101,8 @@ class Session:
     def start(self, node: DataNode, requests: Sequence[Request], *, tells: bool = False) -> None:
         """Starts those executions of a node that run nowhere; `tells` logs the failure of one that nobody waits for."""
         with self.driver.lock:
+            if self.binding.topology.data_nodes.get(node.id) is not node:
+                return  # declared anew meanwhile: the next turn, or the plan's next step, asks for it as it is now
             free = [r for r in requests if self.runs.future(r.id) is None and not self._is_claimed(node, r)]
             if free:
                 self.runs.submit(node, free, tells=tells)
