@@ -67,6 +67,10 @@ class BeforeMin(InvalidValue):
     """A value before its dimension's `min`."""
 
 
+class FormatFailed(InvalidValue):
+    """A value on which its dimension's format function failed."""
+
+
 class UnknownPartition(RheoError, ValueError):  # noqa: N818
     """A partition that its node does not have."""
 

@@ -569,7 +569,7 @@ def test_what_is_recorded_loads_and_records_the_same(
     for spelling in spellings[: data.draw(st.integers(0, len(spellings)))]:
         view = view[data.draw(spelling)]
     node = made("n", {"plain": view.range_check(checked), "other": ext.ref})
-    fan = projection_node("shop", "fan", view, tree, None)
+    fan = projection_node("shop", "fan", ext if view.is_range else view, tree, None)
     again = loaded(ext, node, fan)
     assert [(str(v), v.narrowed) for v in again["n"].inputs.values()] == [
         (str(v), v.narrowed) for v in node.inputs.values()

@@ -11,7 +11,7 @@ from enum import StrEnum
 from rheo_assets.dimensions import formats
 from rheo_assets.dimensions.granularity import DatetimeGranularity, in_utc
 from rheo_assets.dimensions.segments import fault_in
-from rheo_assets.errors import BeforeMin, DeclarationError, InvalidValue
+from rheo_assets.errors import BeforeMin, DeclarationError, FormatFailed, InvalidValue
 
 Value = str | int | datetime
 Partition = tuple[Value, ...]
@@ -173,9 +173,9 @@ class Dimension:
             transformed = transform(text)
         except (Exception, SystemExit) as error:  # it must not end the event loop
             accepted = f"text that its format function takes, which raised {type(error).__name__}: {error}"
-            raise InvalidValue(self.name, text, accepted) from error
+            raise FormatFailed(self.name, text, accepted) from error
         if not isinstance(transformed, str):
-            raise InvalidValue(self.name, text, f"text, but its format function returned {transformed!r}")
+            raise FormatFailed(self.name, text, f"text, but its format function returned {transformed!r}")
         return transformed
 
     def render(self, value: Value) -> str:

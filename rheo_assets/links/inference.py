@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rheo_assets.dimensions import Value, compared_equal
-from rheo_assets.errors import BeforeMin, Contradiction, InvalidValue, LinkFailed, RheoError
+from rheo_assets.errors import BeforeMin, Contradiction, FormatFailed, InvalidValue, LinkFailed
 from rheo_assets.links.rules import Rule, Rulebook
 
 
@@ -58,14 +58,16 @@ class Inference:
     def _apply(self, rule: Rule, values: Mapping[int, Value]) -> Value:
         target = self._variables[rule.target]
         arguments = [values[source] for source in rule.sources]
-        try:
-            if rule.function is None:
+        if rule.function is None:
+            try:
                 return target.dimension.convert(arguments[0], self._variables[rule.sources[0]].dimension)
+            except InvalidValue as error:
+                kind = LinkFailed if isinstance(error, FormatFailed) else Contradiction
+                raise kind(f"node '{self._node_id}': {target}: {error}") from None
+        if (open_blob := getattr(rule.function, "open", None)) is not None:
+            open_blob()  # a recorded function that cannot be opened is no fault of the values, nor of the function
+        try:
             found = rule.function(*arguments)
-        except InvalidValue as error:
-            raise Contradiction(f"node '{self._node_id}': {target}: {error}") from None
-        except RheoError:
-            raise  # a recorded function that cannot be opened is no contradiction of values
         except (Exception, SystemExit) as error:  # the function of one node does not end everybody's event loop
             raise LinkFailed(
                 f"node '{self._node_id}': {self._link(rule)} raised {type(error).__name__}: {error} "

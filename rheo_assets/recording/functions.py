@@ -41,7 +41,11 @@ class RecordedFunction:
         self._function: Callable[..., Any] | None = None
 
     def __call__(self, *arguments: Any) -> Any:
-        """Returns what the function returns.
+        """Returns what the function returns; opens it before, if that has not been done."""
+        return self.open()(*arguments)
+
+    def open(self) -> Callable[..., Any]:
+        """Returns the function itself.
 
         Raises:
             UnusableCallable: The blob is damaged, or of another Python minor version.
@@ -49,7 +53,7 @@ class RecordedFunction:
         """
         if self._function is None:
             self._function = self._open()
-        return self._function(*arguments)
+        return self._function
 
     def _open(self) -> Callable[..., Any]:
         from rheo_assets.runner.blobs import UnusableCallable

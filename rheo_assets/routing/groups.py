@@ -69,21 +69,26 @@ class NodeGroups:
     def _place(self, aliases: list[str], event: Event) -> None:
         apart: dict[str, LinkFailed] = {}
         untaken = [alias for alias in aliases if not self._offer_alias(alias, event, apart)]
-        for error in apart.values():
-            tell_apart(self.node, str(error))
+        failures: dict[str, LinkFailed] = {}
         while untaken:
             group = TriggerGroup(self.next_number, event.at)
-            failures: dict[str, LinkFailed] = {}
+            failures.clear()
             taken = [alias for alias in untaken if self._receive(group, alias, event, failures)]
-            if not taken and failures:
-                self._hold(group, event, failures)
-                return
             if not taken:
-                self.counts["dropped"] += 1
-                self.lately.append(Dropped("dropped", {untaken[0]: event.partition}))
-                return
+                if failures:
+                    self._hold(group, event, failures)
+                else:
+                    self._let_go(untaken[0], event)
+                break
             self._insert(group)
             untaken = [alias for alias in untaken if alias not in taken]
+        for alias, error in apart.items():
+            if alias not in failures:  # those are held back, and offered again by themselves
+                tell_apart(self.node, str(error))
+
+    def _let_go(self, alias: str, event: Event) -> None:
+        self.counts["dropped"] += 1
+        self.lately.append(Dropped("dropped", {alias: event.partition}))
 
     def _hold(self, group: TriggerGroup, event: Event, failures: dict[str, LinkFailed]) -> None:
         """Keeps an event that fits no rule or group only because a link's function failed on it."""

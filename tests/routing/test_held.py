@@ -12,6 +12,7 @@ import pytest
 from rheo_assets.compute.targets import NOOPCompute
 from rheo_assets.datasets import SUCCESS, S3Dataset
 from rheo_assets.declaration import data_node, external_node
+from rheo_assets.errors import InvalidValue, UnknownNode
 from rheo_assets.links import EQUALS
 from rheo_assets.routing.groups import NodeGroups
 from rheo_assets.routing.journal import Entry, Event, Trigger, Turn
@@ -29,6 +30,14 @@ def only_one(value: int) -> int:
 
 def nothing(value: int) -> None:
     return None
+
+
+def wrong_name(value: int) -> int:
+    raise UnknownNode("app", "nonsense", ["a"])
+
+
+def not_a_value(value: int) -> int:
+    raise InvalidValue("n", value, "something else")
 
 
 def the_same(value: int) -> int:
@@ -80,7 +89,7 @@ class Sessions:
         return self.router.groups(node)
 
 
-@pytest.mark.parametrize("function", [only_one, nothing])
+@pytest.mark.parametrize("function", [only_one, nothing, wrong_name, not_a_value])
 def test_an_event_is_offered_again_once_the_function_is_corrected(function):
     sessions = Sessions(linked(function))
     assert sessions.fold(arrival(1, "a", 4), arrival(2, "b", 4), Turn(3, 100.0)) == []
@@ -195,3 +204,18 @@ def test_what_fails_only_together_is_told_and_goes_on_waiting(caplog):
     assert "node 'made': the link output.out <- f(c.day) raised TypeError" in caplog.text
     assert "What has come is not joined." in caplog.text
     assert "then report it again: app.process(view)" in caplog.text
+
+
+def test_an_event_on_which_a_format_function_fails_is_held_back_too():
+    def spelled(function: Callable[[str], str]) -> Topology:
+        text = {"n": {"type": "STRING"}}
+        a = external_node("app", "a", S3Dataset("1", "out", "a", "{}"), text, None, SUCCESS)
+        formatted = {"n": {"type": "STRING", "format": function}}
+        node = data_node("app", "bucket", "n", [a], output_dimension_spec=formatted, compute_targets=NOOPCompute)
+        return Topology("app", {"a": a, "n": node})
+
+    sessions = Sessions(spelled(lambda text: {"x": "X"}[text]))
+    assert sessions.fold(Event(1, "a", ("y",), "y", 100.0), Turn(2, 100.0)) == []
+    sessions.declare_anew(spelled(str.upper))
+    (trigger,) = sessions.fold(Turn(3, 100.0))
+    assert trigger.partition == ("Y",)
