@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +17,7 @@ from rheo_assets.errors import (
     CapabilityMissing,
     Contradiction,
     DeclarationError,
+    InvalidUri,
     InvalidValue,
     NoData,
     NotConcrete,
@@ -28,9 +28,9 @@ from rheo_assets.errors import (
 from rheo_assets.filters import Exactly, Window
 from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Platform, Storage
-from rheo_assets.platforms.local.presto import csv_files
+from rheo_assets.platforms.local.presto import csv_files, schemas
 from rheo_assets.platforms.local.presto.files import KEY, hidden
-from rheo_assets.platforms.local.presto.session import identifier
+from rheo_assets.platforms.local.presto.session import identifier, literal
 from rheo_assets.readiness import Readiness
 from rheo_assets.signals import View
 from rheo_assets.whereabouts import folder_of
@@ -152,7 +152,7 @@ def _newest(platform: Platform, signal: DataNode | ExternalData, view: View) -> 
 def _files(platform: Platform, signal: DataNode | ExternalData, partition: Partition) -> list[_File]:
     """Returns a partition's data files; where they lie on this machine is not said yet."""
     described, folder = signal.describe(partition), folder_of(platform.storage, signal, partition)
-    uris = sorted(_below(platform.storage, folder))
+    uris = sorted(_below(platform.storage, folder, described))
     return [_File(described, uri, "", _keys(uri.removeprefix(folder))) for uri in uris]
 
 
@@ -162,14 +162,25 @@ def _keys(path: str) -> dict[str, str | None]:
     return {name: None if value == _NULL else unquote(value) for name, value in pairs}
 
 
-def _below(storage: Storage, folder: str) -> Iterator[str]:
-    """Yields the data files of a folder and of those below it, without the hidden ones, as the engines do."""
+def _below(storage: Storage, folder: str, partition: str) -> Iterator[str]:
+    """Yields the data files of a folder and of those below it, without the hidden ones, as the engines do.
+
+    Raises:
+        UnreadableData: The name of a folder is none of the store, such as `k=a%2Fb`.
+    """
     files = {segments[0] for segments, _ in storage.find(folder, 0, None)}
     yield from (f"{folder}/{name}" for name in files if not hidden(name))
     for name in storage.children(folder):
         if name not in files and not hidden(name):
-            with suppress(ValueError):  # a link out of the store, which the storage has told
-                yield from _below(storage, f"{folder}/{name}")
+            try:
+                yield from _below(storage, f"{folder}/{name}", partition)
+            except InvalidUri as error:
+                remedy = "Rename it where it is written, or read it in a node"
+                raise UnreadableData(partition, f"folder {name!r}", str(error), remedy) from None
+            except UnreadableData:
+                raise
+            except ValueError:
+                continue  # a link out of the store, which the storage has told
 
 
 def _here(platform: Platform, files: list[_File], copies: Path) -> list[_File]:
@@ -215,10 +226,26 @@ def _table(pd: Any, files: list[_File], data_format: str, options: dict[str, Any
     with duckdb.connect() as connection:
         if data_format == "csv":
             return _csv_table([Path(path) for path in paths], options, connection, origin).df()
-        reader = {"parquet": "read_parquet", "json": "read_json_auto"}[data_format]
+        reader, typed = "read_parquet", ""
+        if data_format == "json":
+            reader, typed = "read_json_auto", _json_types([Path(path) for path in paths], connection)
         union = "union_by_name = true, hive_partitioning = false"
         named = f", filename = '{origin}'" if origin else ""
-        return connection.execute(f"select * from {reader}(?, {union}{named})", [paths]).df()  # fixed texts
+        return connection.execute(f"select * from {reader}(?, {union}{typed}{named})", [paths]).df()
+
+
+def _json_types(files: list[Path], connection: Any) -> str:
+    """Returns the argument that gives objects a line the types with which a query reads them; others have none."""
+    import duckdb
+
+    try:
+        columns = schemas.json_columns(files, connection)
+    except duckdb.InvalidInputException:  # a document over several lines
+        return ""
+    if columns is None:
+        return ""
+    texts = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in columns.items())
+    return f", columns = {{{texts}}}, format = 'newline_delimited'"
 
 
 def _csv_table(files: list[Path], options: Mapping[str, Any], connection: Any, origin: str) -> Any:

@@ -275,3 +275,30 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(app: Applicat
         app.preview_data(view, columns=["day", "regoin"])
     with pytest.raises(ValueError, match=r"`columns` is the text 'day'\. Give a list: columns=\['day'\]"):
         app.preview_data(view, columns="day")
+
+
+def test_json_is_loaded_with_the_types_that_a_query_reads(app: Application, orders: ExternalData) -> None:
+    (path,) = app.materialize(orders["NA"]["2024-03-01"])
+    rows = [{"at": "2021-01-03", "mixed": 1, "nested": {"at": "2021-01-03"}}, {"at": "2021-01-04", "mixed": "x"}]
+    (Path(path) / "part-0.json").write_text("\n".join(map(json.dumps, rows)))
+    read = node(app, "read", [orders], compute_targets=[PrestoSQL("select at, mixed from orders")])
+    app.execute(read["NA"]["2024-03-01"])
+    loaded = app.load_data(orders["NA"]["2024-03-01"])
+    assert list(loaded["at"]) == list(app.load_data(read["NA"]["2024-03-01"])["at"]) == ["2021-01-03", "2021-01-04"]
+    assert list(loaded["mixed"]) == list(app.load_data(read["NA"]["2024-03-01"])["mixed"]) == ["1", "x"]
+    assert loaded["nested"][0] == {"at": "2021-01-03"}
+
+
+def test_a_json_document_over_several_lines_is_loaded_as_it_is(app: Application, orders: ExternalData) -> None:
+    (path,) = app.materialize(orders["NA"]["2024-03-01"])
+    (Path(path) / "part-0.json").write_text(json.dumps([{"day": 1}, {"day": 2}], indent=1))
+    assert list(app.load_data(orders["NA"]["2024-03-01"])["day"]) == [1, 2]
+
+
+def test_a_folder_whose_name_no_uri_can_hold_is_told_and_not_left_out(app: Application, orders: ExternalData) -> None:
+    (path,) = app.materialize(orders["NA"]["2024-03-01"])
+    folder = Path(path) / "k=x%2Fy"
+    folder.mkdir()
+    (folder / "part-0.json").write_text('{"day": 1}')
+    with pytest.raises(UnreadableData, match=r"orders\[NA\]\[2024-03-01\]: folder 'k=x%2Fy' cannot be read: .* Rename"):
+        app.load_data(orders["NA"]["2024-03-01"])

@@ -62,11 +62,9 @@ def of_json(given: TaskInput, found: Sequence[Partition], connection: Any) -> di
     """Returns the columns of newline-delimited JSON objects, typed by what all of them hold."""
     per_partition: list[tuple[Partition, dict[str, Any]]] = []
     for partition in found:
-        source = f"read_json_objects({file_list(partition.files)}, format = 'newline_delimited')"
-        (structure,) = connection.execute(f"SELECT json_group_structure(json) FROM {source}").fetchone()
-        if structure is None:
+        columns = _json_structure(partition.files, connection)
+        if columns is None:
             continue
-        columns = json.loads(structure)
         if not isinstance(columns, dict):
             raise Refusal(
                 f"the partition {partition.label} of the input '{given.alias}' holds JSON but not one object a line. "
@@ -74,6 +72,20 @@ def of_json(given: TaskInput, found: Sequence[Partition], connection: Any) -> di
             )
         per_partition.append((partition, {name: _json_type(kind) for name, kind in columns.items()}))
     return {name: _json_sql(kind) for name, kind in _merged(given, per_partition).items()}
+
+
+def json_columns(files: Sequence[Path], connection: Any) -> dict[str, str] | None:
+    """Returns the columns of newline-delimited JSON objects as a query reads them; None where the files hold others."""
+    structure = _json_structure(files, connection)
+    if not isinstance(structure, dict):
+        return None
+    return {name: _json_sql(_json_type(kind)) for name, kind in structure.items()}
+
+
+def _json_structure(files: Sequence[Path], connection: Any) -> Any:
+    source = f"read_json_objects({file_list(files)}, format = 'newline_delimited')"
+    (structure,) = connection.execute(f"SELECT json_group_structure(json) FROM {source}").fetchone()
+    return None if structure is None else json.loads(structure)
 
 
 def of_csv(given: TaskInput, found: Sequence[Partition], names: Sequence[str], connection: Any) -> dict[str, str]:
