@@ -57,10 +57,15 @@ def read_input(spark: Any, node: str, item: TaskInput) -> tuple[Any, tuple[str, 
 def reader(spark: Any, format_: str, options: Mapping[str, Any]) -> Any:
     """Returns a DataFrameReader for the format that takes a path as it is written, never as a pattern."""
     read = spark.read.format(format_).option("__globPaths__", "false")
-    if format_ == "csv":
-        read = read.option("sep", options.get("delimiter", ",")).option("enforceSchema", False)
-        return read.option("header", has_header(options))
-    return read
+    if format_ != "csv":
+        return read
+    return read.options(**csv_dialect(options)).option("multiLine", True).option("enforceSchema", False)
+
+
+def csv_dialect(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns Spark's options for the one dialect of csv, RFC 4180, which has a quote within quotes doubled."""
+    quotes = {"escape": '"', "charToEscapeQuoteEscaping": '"'}  # of the latter Spark makes NUL, which it then drops
+    return {"sep": options.get("delimiter", ","), "header": has_header(options), **quotes}
 
 
 def malformed_partition(spark: Any, items: Sequence[TaskInput]) -> str:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from rheo_assets.runner.csv_columns import has_header, names_when_read
+from rheo_assets.runner.csv_columns import names_when_read
 from rheo_assets.runner.empty_outputs import EMPTY_SCHEMA, WITHOUT_TYPES
-from rheo_assets.runner.spark_inputs import CORRUPT, reader
+from rheo_assets.runner.spark_inputs import CORRUPT, csv_dialect, reader
 from rheo_assets.runner.spark_schemas import hadoop_conf
 from rheo_assets.runner.task import TaskOutput
 
@@ -23,6 +23,7 @@ PREVIEW = 10
 _SMALL = 32 * 1024 * 1024  # bytes by Spark's own estimate: below it, one file is the right number
 _FOR_LITTLE = {"spark.sql.adaptive.enabled": "false", "spark.sql.shuffle.partitions": "1"}
 _DEFAULTS = {"spark.sql.adaptive.enabled": "true", "spark.sql.shuffle.partitions": "200"}
+_UNTRIMMED = {"ignoreLeadingWhiteSpace": False, "ignoreTrailingWhiteSpace": False}  # Spark trims values as it writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ def _writer(frame: Any, output: TaskOutput) -> Any:
     writer = frame.write.format(output.format).option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
     writer = writer.option("mapreduce.fileoutputcommitter.algorithm.version", "2")
     if output.format == "csv":
-        return writer.option("sep", output.options.get("delimiter", ",")).option("header", has_header(output.options))
+        writer = writer.options(**csv_dialect(output.options), **_UNTRIMMED)
+        return writer.option("nullValue", '""') if len(frame.columns) == 1 else writer  # an empty line is no row
     if output.format == "json":
         return writer.option("ignoreNullFields", "false")  # a column without values is still a column
     return writer

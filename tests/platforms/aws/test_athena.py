@@ -18,6 +18,7 @@ import pytest
 from rheo_assets.platforms.aws.athena.queries import AthenaQueries, AthenaSettings
 from rheo_assets.platforms.aws.athena.tables import Tables, database_name
 from rheo_assets.platforms.aws.jobs.engine import Phase, RemoteEngine
+from rheo_assets.platforms.local.presto.session import literal
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
 from tests.platforms.aws.doubles.athena import AthenaDouble
 from tests.platforms.aws.doubles.engines import home, patient
@@ -124,6 +125,15 @@ def test_inputs_of_each_format_have_their_types(bench: Bench, kind: str) -> None
     query = "SELECT id + 1 AS id, amount, name FROM orders"
     assert bench.run(task(query, orders(format=kind), kind="json")).rows == 2
     assert bench.rows("json") == [(2, 2.5, 'a, "b"'), (3, None, "c")]
+
+
+def test_a_csv_with_backslashes_quotes_and_blanks_is_read_as_on_the_laptop(bench: Bench) -> None:
+    texts = ["C:\\new", "\\", 'a\\"b', 'a"b', '"', "a, b", " a ", "\\\\", "x"]
+    rows = ", ".join(f"({number}, {literal(text)})" for number, text in enumerate(texts))
+    sql = f"FROM (VALUES {rows}, ({len(texts)}, NULL)) v(id, name)"
+    bench.put(f"s3://{BUCKET}/in/2024-01-01", sql, "csv", ", header true")
+    assert bench.run(task("SELECT id, name FROM orders", orders(format="csv"), kind="json")).rows == len(texts) + 1
+    assert bench.rows("json") == [*enumerate(texts), (len(texts), None)]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "json", "csv"])

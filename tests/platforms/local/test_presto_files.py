@@ -64,6 +64,27 @@ def test_a_csv_without_a_header_is_shown_as_the_next_node_reads_it(lake, compres
     assert (read.schema, read.preview) == (made.schema, made.preview)
 
 
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+def test_a_csv_may_begin_with_a_null_or_a_line_break(lake, compression):
+    options = {"header": False, "compression": compression}
+    for first, select in ((None, "cast(null as varchar)"), ("p\nq", "'p' || chr(10) || 'q'")):
+        lake.run(f"select {select}", output=TaskOutput("s3://lake/t/1", "csv", options))
+        assert lake.run("select * from t", dataset("csv", "1", **options)).preview == ({"_c0": first},)
+        lake.run(f"select {select}, 1", output=TaskOutput("s3://lake/t/1", "csv", options))
+        assert lake.run("select * from t", dataset("csv", "1", **options)).preview == ({"_c0": first, "_c1": 1},)
+
+
+@pytest.mark.parametrize("break_", ["\n", "\r\n"])
+def test_an_empty_line_of_a_csv_is_no_row(lake, break_):
+    lake.text("t/1/k=x/a.csv", break_.join(("", "1", "", '""', "", "2", "", "")))
+    result = lake.run('select _c0, k, "$path" from t', dataset("csv", "1", header=False))
+    assert [tuple(row.values()) for row in result.preview] == [
+        (number, "x", "s3://lake/t/1/k=x/a.csv") for number in (1, None, 2)
+    ]
+    lake.text("t/2/a.csv", break_.join(("1,a", "", "2,b", "")))
+    assert lake.run("select * from t", dataset("csv", "2", header=False)).rows == 2
+
+
 def test_a_partition_that_is_written_again_has_its_new_columns(lake):
     for select, kind in (("1 AS a", "integer"), ("'x' AS a", "varchar"), ("2.5::DOUBLE AS a", "double")):
         file = lake.path("t/1/a.parquet")
@@ -226,6 +247,14 @@ def test_unload_writes_files(lake):
     )
     (file,) = lake.path("un").iterdir()
     assert file.read_text() == "1|x\n"
+
+
+def test_unload_writes_a_null_of_the_only_column_of_a_text(lake):
+    options = "format = 'TEXTFILE', compression = 'NONE', partitioned_by = array['day']"
+    rows = "select * from (values (1, 'x'), (null, 'x')) as v(a, day)"
+    lake.run(f"unload ({rows}) to 's3://lake/un' with ({options}); select 2 as c")
+    (file,) = lake.path("un/day=x").iterdir()
+    assert sorted(file.read_text().splitlines()) == ['""', "1"]
 
 
 def test_a_location_with_data_is_refused_as_athena_does(lake):

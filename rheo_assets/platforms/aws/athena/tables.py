@@ -41,6 +41,9 @@ _PRESTO: Final = {
     "binary": "varbinary",
 }
 _SHOWN: Final = 5
+# A quote within quotes is doubled, which the SerDe reads whatever its escape is; its own would swallow backslashes, and
+# it takes a quote for a backslash. So the escape is a character that no text has.
+_NO_ESCAPE: Final = "\x7f"
 _RAW: Final = "__text"  # what follows the alias of a table whose columns are all text
 
 
@@ -166,7 +169,7 @@ def _described(given: TaskInput, location: str, columns: Sequence[tuple[str, str
     parameters = {"EXTERNAL": "TRUE", "classification": given.format}
     if given.format == "csv":
         delimiter = str(given.options.get("delimiter") or ",")
-        serde["Parameters"] = {"separatorChar": delimiter, "quoteChar": '"', "escapeChar": "\\"}
+        serde["Parameters"] = {"separatorChar": delimiter, "quoteChar": '"', "escapeChar": _NO_ESCAPE}
         if has_header(given.options):
             parameters["skip.header.line.count"] = "1"
     return {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,22 +34,35 @@ def _first_row(file: Path, options: Mapping[str, Any], connection: Any) -> list[
     if file.suffix == ".zst":  # Python has no reader for it
         line = "columns = {'line': 'VARCHAR'}, auto_detect = false, header = false, quote = '', escape = ''"
         found = connection.execute(
-            f"SELECT line FROM read_csv({file_list([file])}, delim = '\x1e\x1f', {line}) LIMIT 1"
+            f"SELECT coalesce(line, '') FROM read_csv({file_list([file])}, delim = '\x1e\x1f', {line})"
         )
-        return next(csv.reader(found.fetchone() or [], delimiter=_delimiter(options)), [])
+        return _first(chain.from_iterable(iter(found.fetchone, None)), options)
     read = gzip.open if file.suffix == ".gz" else open
-    with read(file, "rt", encoding="utf-8-sig") as lines:
-        return next(csv.reader(lines, delimiter=_delimiter(options)), [])
+    with read(file, "rt", encoding="utf-8-sig", newline="") as lines:
+        return _first(lines, options)
+
+
+def _first(lines: Iterable[str], options: Mapping[str, Any]) -> list[str]:
+    rows = csv.reader(lines, delimiter=_delimiter(options))
+    return next((row for row in rows if row), [])  # an empty line is no row
 
 
 def reader(files: Sequence[Path], names: Sequence[str], options: Mapping[str, Any], origin: str = "") -> str:
-    """Returns the SQL that reads files with the same columns, all as text; `origin` names one for the file's path."""
+    """Returns the SQL that reads files with the same columns, all as text; `origin` names one for the file's path.
+
+    Of a single column an empty line is no row, as in Spark; its null is `""`.
+    """
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
-    return (
+    source = (
         f"read_csv({file_list(files)}, auto_detect = false, header = {str(has_header(options)).lower()}, "
         f"delim = {literal(_delimiter(options))}, quote = '\"', escape = '\"', columns = {{{columns}}}, "
+        f"allow_quoted_nulls = {str(len(names) > 1).lower()}, "
         f"hive_partitioning = false{f', filename = {literal(origin)}' if origin else ''})"
     )
+    if len(names) > 1:
+        return source
+    only, path = identifier(names[0]), identifier(origin or "filename")
+    return f"(SELECT nullif({only}, '') AS {only}, {path} FROM {source} WHERE {only} IS NOT NULL)"
 
 
 def kinds_of(names: Sequence[str], source: str, connection: Any) -> dict[str, str]:

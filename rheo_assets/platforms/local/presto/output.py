@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,8 @@ def add_files(table: str, place: Destination, store: Store, connection: Any) -> 
         target = path
     else:
         target = path / f"{name}{suffix}"
-    connection.execute(f"COPY {identifier(table)} TO {literal(str(target))} ({options})")
+    source = _nulls_told(identifier(table), names[: len(names) - len(keys)], place.format)
+    connection.execute(f"COPY {source} TO {literal(str(target))} ({options})")
 
 
 def write_partition(source: str, output: TaskOutput, store: Store, connection: Any) -> int:
@@ -116,9 +117,10 @@ def write_partition(source: str, output: TaskOutput, store: Store, connection: A
     file.parent.mkdir(parents=True, exist_ok=True)
     for entry in file.parent.iterdir():
         _remove(entry)
-    (rows,) = connection.execute(f"COPY {source} TO {literal(str(file))} ({options})").fetchone()
+    relation = connection.sql(f"SELECT * FROM {source}")
+    told = _nulls_told(source, relation.columns, output.format)
+    (rows,) = connection.execute(f"COPY {told} TO {literal(str(file))} ({options})").fetchone()
     if rows == 0 and output.format in WITHOUT_TYPES:
-        relation = connection.sql(f"SELECT * FROM {source}")
         names = names_when_read(relation.columns, output.format, output.options)
         leave_schema(file.parent, zip(names, relation.types, strict=True))
     return int(rows)
@@ -127,6 +129,14 @@ def write_partition(source: str, output: TaskOutput, store: Store, connection: A
 def file_of(output: TaskOutput, store: Store) -> Path:
     """Returns the file with the output's rows."""
     return store.local(output.path) / f"part-00000{_suffix(output.format, _compression(output))}"
+
+
+def _nulls_told(source: str, columns: Sequence[str], data_format: str) -> str:
+    """Returns what to copy: the only column of a csv has `""` for a null, since an empty line is no row."""
+    if data_format != "csv" or len(columns) != 1:
+        return source
+    only = identifier(columns[0])
+    return f"(SELECT * REPLACE (coalesce(CAST({only} AS VARCHAR), '') AS {only}) FROM {source})"
 
 
 def _compression(output: TaskOutput) -> str:

@@ -6,6 +6,7 @@ database run in order, and what UNLOAD writes is put back, so that SUCCEEDED mea
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import threading
@@ -20,6 +21,7 @@ import pytest
 from moto.athena.responses import AthenaResponse
 
 from rheo_assets.platforms.local.presto.engine import PrestoEngine
+from rheo_assets.platforms.local.presto.session import identifier
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput
 from tests.platforms.aws.doubles.faults import Faults
 
@@ -211,15 +213,26 @@ class AthenaDouble(Faults):
 
 def _as_text(folder: Path, table: dict[str, Any]) -> str:
     """Makes the csv files what OpenCSVSerde makes of them: columns of text, the header skipped if the table says so."""
-    header = table["Parameters"].get("skip.header.line.count") == "1"
-    delimiter = table["StorageDescriptor"]["SerdeInfo"]["Parameters"]["separatorChar"]
+    skipped = int(table["Parameters"].get("skip.header.line.count", 0))
+    serde = table["StorageDescriptor"]["SerdeInfo"]["Parameters"]
     names = [column["Name"] for column in table["StorageDescriptor"]["Columns"]]
     for file in sorted(folder.iterdir()):
-        rows = duckdb.read_csv(str(file), header=header, delimiter=delimiter, all_varchar=True, names=names)
-        filled = ", ".join(f'coalesce("{name}", \'\') AS "{name}"' for name in names)
-        rows.project(filled).write_parquet(f"{file}.parquet")
+        text = file.read_text().removesuffix("\n")
+        rows = [_fields(line, serde) for line in text.split("\n")[skipped:]] if text else []
+        with duckdb.connect() as connection:
+            connection.execute(f"CREATE TABLE t ({', '.join(f'{identifier(name)} VARCHAR' for name in names)})")
+            for row in rows:
+                filled = [*row, *[None] * len(names)][: len(names)]
+                connection.execute(f"INSERT INTO t VALUES ({', '.join('?' * len(names))})", filled)
+            connection.execute(f"COPY t TO '{file}.parquet' (FORMAT parquet)")
         file.unlink()
     return "parquet"
+
+
+def _fields(line: str, serde: dict[str, str]) -> list[str]:
+    """Returns the values of one line: the SerDe reads line by line, and drops the character that escapes."""
+    dialect = {"delimiter": serde["separatorChar"], "quotechar": serde["quoteChar"], "escapechar": serde["escapeChar"]}
+    return next(csv.reader([line], **dialect), [])
 
 
 def _unbraced(code: str) -> str:
