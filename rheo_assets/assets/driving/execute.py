@@ -139,7 +139,7 @@ def _kill(run: PlanRun) -> str:
 
 def _carry_out(session: Session, run: PlanRun, waits: bool, shown: Progress) -> None:
     """Carries a plan out in this process."""
-    run = session.plans.adopt(run)
+    run = session.plans.files.adopt(run)
     is_open = True
     try:
         while (step := _next(session, run)) is not None:

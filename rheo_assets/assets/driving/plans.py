@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from rheo_assets.assets.driving.driver import Driver
+from rheo_assets.assets.driving.plan_files import PlanFiles
 from rheo_assets.assets.driving.plan_runs import PlannedStage, PlanRun
 from rheo_assets.assets.eventlog.history import History
 from rheo_assets.dimensions import Partition
@@ -66,14 +67,16 @@ class Plans:
     Args:
         driver: The event loop.
         history: What happened.
+
+    Attributes:
+        files: Where they are recorded, and who carries each out.
     """
 
     def __init__(self, driver: Driver, history: History) -> None:
         self.driver = driver
         self.history = history
-        self._storage = driver.binding.platform.storage
-        self._beats = driver.binding.beats
-        self._prefix = f"{driver.binding.home}/plans"
+        binding = driver.binding
+        self.files = PlanFiles(binding.platform.storage, f"{binding.home}/plans", binding.beats)
         self._walks: dict[str, _Walk] = {}
 
     @property
@@ -96,40 +99,17 @@ class Plans:
 
     def start(self, run: PlanRun) -> None:
         """Records a plan and holds its partitions."""
-        self._write(run)
+        self.files.write(run)
         with self.driver.lock:
             self.driver.journal.open_plan(run.id, run.holds())
             self.driver.fold()
-
-    def adopt(self, run: PlanRun) -> PlanRun:
-        """Takes a plan over that nobody carries out any more; returns it with this process as its owner."""
-        if not self._is_left(run):
-            return run
-        adopted = replace(run, owner=self._beats.living())
-        self._write(adopted)
-        return adopted
-
-    def _write(self, run: PlanRun) -> None:
-        self._storage.write(f"{self._prefix}/{run.id}.json", run.to_json().encode())
-        if run.owner == self._beats.owner:
-            self._beats.heart.hold(run.id)
-
-    def _is_left(self, run: PlanRun) -> bool:
-        """Returns whether no live process of its own carries a plan out."""
-        if run.owner == self._beats.owner:
-            return not self._beats.heart.holds(run.id)
-        return run.owner is None or self._beats.is_dead(run.owner)
-
-    def leave(self, run: PlanRun) -> None:
-        """Stops carrying a plan out in this process; the next turn of a driver goes on with it."""
-        self._beats.heart.let_go(run.id)
 
     def finish(self, run: PlanRun) -> None:
         """Lets the partitions go; what could not start yet waits as a trigger group from now on."""
         try:
             self._finish(run)
         finally:
-            self.leave(run)
+            self.files.leave(run)
 
     def _finish(self, run: PlanRun) -> None:
         with self.driver.lock:
@@ -143,7 +123,7 @@ class Plans:
                 self._run_again(run, stage, [p for p in stage.partitions if (stage.node.id, p) in absorbed])
             self.driver.fold()
         self._walks.pop(run.id, None)
-        self._storage.delete(f"{self._prefix}/{run.id}.json")
+        self.files.delete(run)
 
     def _leave_waiting(self, run: PlanRun, node: DataNode, partition: Partition, tips: Tips) -> None:
         if self.driver.binding.claims.newest(planned_id(run.id, node.id, partition)) is not None:
@@ -175,34 +155,10 @@ class Plans:
 
     def left(self) -> list[PlanRun]:
         """Returns the recorded plans that no live process of their own carries out."""
-        found = []
-        for name in self._storage.children(self._prefix):
-            if name.endswith(".json"):
-                run = self._read(name)
-                if run is not None and self._is_left(run):
-                    found.append(run)
+        found, damaged = self.files.left(self._topology)
+        for plan in damaged:
+            self.driver.journal.close_plan(plan)
         return found
-
-    def _read(self, name: str) -> PlanRun | None:
-        uri = f"{self._prefix}/{name}"
-        try:
-            content = self._storage.read(uri)
-        except FileNotFoundError:
-            return None  # it has just ended
-        try:
-            return PlanRun.of_fields(self._topology, json.loads(content))
-        except (ValueError, LookupError, TypeError) as error:
-            _log.warning(
-                "the plan %s is given up: it cannot be read (%s). Its text is kept as %s.damaged; call execute() again "
-                "for what it had not run",
-                uri,
-                error,
-                uri,
-            )
-        self._storage.write(f"{uri}.damaged", content)
-        self.driver.journal.close_plan(name.removesuffix(".json"))
-        self._storage.delete(uri)
-        return None
 
     # what they hold -------------------------------------------------------------------------------------------
 

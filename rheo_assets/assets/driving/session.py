@@ -146,7 +146,7 @@ class Session:
         if self.is_passive():
             return
         with self.driver.lock:  # one thread of this process takes them over
-            left = [self.plans.adopt(plan) for plan in self.plans.left()]
+            left = [self.plans.files.adopt(plan) for plan in self.plans.left()]
         for plan in left:
             _log.warning("nobody carries out plan %s any more: it is carried on here", plan.id)
             self.conclude(plan)
@@ -191,7 +191,7 @@ class Session:
                 if not self.runs.is_closing:
                     self.close(run)
             except BaseException:  # the disk is full, the database is locked: the next turn goes on with it
-                self.plans.leave(run)
+                self.plans.files.leave(run)
                 raise
 
         self.runs.background(carry_on)
