@@ -112,6 +112,7 @@ def by_hand(count: int) -> dg.Definitions:
             backfill_policy=dg.BackfillPolicy.single_run(),
             description=f"Node {number}.",
             group_name="bench",
+            kinds={"noop"},
             metadata={
                 "dagster/uri": f"s3://bench/internal_data/node_{number}",
                 "format": "parquet",
