@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,9 @@ from rheo_assets.assets.driving.plan_runs import PlanRun
 from rheo_assets.assets.driving.plans import Plans
 from rheo_assets.assets.driving.runs import emitted
 from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.routing.journal import Trigger
+from tests.assets.test_unrouted import slow, until
 from tests.cases.topologies import S3, SETTLE_SECONDS, file, node, pending, ran, read, timer
 
 DAY, NEXT = "2024-01-01", "2024-01-02"
@@ -51,8 +52,7 @@ def meanwhile(root: Path, work: Callable[[], object], change: Callable[[Applicat
 
     thread = Thread(target=working)
     thread.start()
-    while not (root / "begun").exists():
-        time.sleep(0.01)
+    until((root / "begun").exists)
     change(another(root))
     (root / "go").touch()
     thread.join(SETTLE_SECONDS)
@@ -63,17 +63,16 @@ def meanwhile(root: Path, work: Callable[[], object], change: Callable[[Applicat
 
 def waiting(root: Path) -> InlinedCompute:
     """Returns a target that waits for the file `go`."""
-    folder = str(root)
+    return InlinedCompute(slow(root))
 
-    def wait(inputs: object, output: object, params: object) -> None:
-        import pathlib
-        import time
 
-        (pathlib.Path(folder) / "begun").touch()
-        while not (pathlib.Path(folder) / "go").exists():
-            time.sleep(0.02)
-
-    return InlinedCompute(wait)
+def steps(root: Path, app: Application) -> tuple[ExternalData, DataNode, DataNode]:
+    """Declares and activates `x`, `made`, which waits for the file `go`, and `down`, which is made of it."""
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x], compute_targets=[waiting(root)])
+    down = node(app, "down", [made])
+    app.activate()
+    return x, made, down
 
 
 @pytest.mark.parametrize("declares", [False, True], ids=["joined", "declared it"])
@@ -148,14 +147,10 @@ def test_a_node_that_does_not_fit_what_it_reads_any_more_is_refused_before_anyth
 
 
 def test_what_follows_from_a_running_execution_follows_the_declaration_of_then(root: Path, app: Application) -> None:
-    x = S3(app, "x", "day")
-    made = node(app, "made", [x], compute_targets=[waiting(root)])
-    node(app, "down", [made])
-    app.activate()
+    x, made, _ = steps(root, app)
 
     def change(_other: Application) -> None:
-        node_of = app.update_data
-        node_of("down", {"made": made[:-2]}, compute_targets=app["down"].targets)
+        app.update_data("down", {"made": made[:-2]}, compute_targets=app["down"].targets)
         app.activate()
 
     meanwhile(root, lambda: app.process(x[DAY]), change)
@@ -164,10 +159,7 @@ def test_what_follows_from_a_running_execution_follows_the_declaration_of_then(r
 
 
 def test_a_plan_goes_on_under_the_declaration_that_another_process_activates(root: Path, app: Application) -> None:
-    x = S3(app, "x", "day")
-    made = node(app, "made", [x], compute_targets=[waiting(root)])
-    down = node(app, "down", [made])
-    app.activate()
+    x, _, down = steps(root, app)
     file(app, x[DAY])
 
     def change(other: Application) -> None:
@@ -181,10 +173,7 @@ def test_a_plan_goes_on_under_the_declaration_that_another_process_activates(roo
 
 
 def test_a_plan_whose_target_is_taken_away_says_so(root: Path, app: Application) -> None:
-    x = S3(app, "x", "day")
-    made = node(app, "made", [x], compute_targets=[waiting(root)])
-    down = node(app, "down", [made])
-    app.activate()
+    x, _, down = steps(root, app)
     file(app, x[DAY])
 
     def change(other: Application) -> None:
