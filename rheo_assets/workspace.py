@@ -122,9 +122,7 @@ class Workspace:
         """
         if not isinstance(node_id, str):
             raise UnknownNode(self.name, repr(node_id), self.declared)
-        if node_id in self.declared and not self._is_superseded(node_id):
-            return self.declared[node_id]
-        recorded = self._recorded_nodes
+        recorded = {} if self._stands(node_id) else self._recorded_nodes
         if node_id in recorded:
             self.is_attached |= node_id not in self.declared
             return recorded[node_id]
@@ -173,13 +171,13 @@ class Workspace:
         self.unrecorded.clear()
         self._version = version
 
-    def _is_superseded(self, node_id: str) -> bool:
-        """Whether what this session declared and recorded is not what is recorded now."""
+    def _stands(self, node_id: str) -> bool:
+        """Whether this session declares a node, and nobody has recorded another declaration since it did."""
         from rheo_assets.assets.recorded import recorded_version
 
-        if node_id in self.unrecorded or self._version is None:
-            return False
-        return recorded_version(self.name, self.platform) not in {self._version, None}
+        if node_id not in self.declared or node_id in self.unrecorded or self._version is None:
+            return node_id in self.declared
+        return recorded_version(self.name, self.platform) in {self._version, None}
 
     @property
     def _recorded_nodes(self) -> Mapping[str, Signal]:
