@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
-from rheo_assets.platforms.local.presto import athena_types, output, rewrites, script
+from rheo_assets.platforms.local.presto import output, script
 from rheo_assets.platforms.local.presto.inputs import make_table
 from rheo_assets.platforms.local.presto.parameters import Query, fill
 from rheo_assets.platforms.local.presto.paths import Store
@@ -17,6 +17,10 @@ from rheo_assets.platforms.local.presto.problems import explain
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.platforms.local.presto.script import Statement
 from rheo_assets.platforms.local.presto.session import identifier
+from rheo_assets.platforms.local.presto.translation.names import reads_path, tables_of
+from rheo_assets.platforms.local.presto.translation.statements import Translated, translate
+from rheo_assets.platforms.local.presto.types.kinds import Type
+from rheo_assets.platforms.local.presto.types.storage import of_column
 from rheo_assets.runner.csv_columns import names_when_read
 from rheo_assets.runner.task import Task, TaskResult
 
@@ -37,7 +41,8 @@ class Execution:
         self.inputs = {given.alias.lower(): given for given in task.inputs if given.value is None}
         self.tables: dict[str, output.Destination | None] = {}
         self.views: set[str] = set()
-        self.columns: dict[str, tuple[str, ...]] = {}
+        self.columns: dict[str, tuple[tuple[str, Type], ...]] = {}
+        self.schema: tuple[tuple[str, Type], ...] = ()
         self.rows = 0
 
     def run(self) -> TaskResult:
@@ -76,48 +81,31 @@ class Execution:
             if key in read:
                 make = partial(make_table, given, self.store, self.connection, with_path=with_path)
                 table = explain(make, store=self.store)
-                self.columns[key] = table.columns
+                self.columns[key] = self._columns_of(given.alias, with_path=with_path)
                 self.warnings += [table.warning] if table.warning else []
 
     def _run(self, statement: Statement, query: Query, *, last: bool) -> None:
         if statement.kind == "drop":
             self._drop(statement)
             return
-        rewritten = _in_duckdb(query, statement.number, (*self.inputs, *self.tables, *self.views))
-        self.warnings += rewritten.warnings
-        sql, bound = explain(
-            lambda: self._bound(rewritten.candidates),
-            store=self.store,
-            query=query,
-            columns=[name for names in self.columns.values() for name in names],
-        )
+        translated = _in_duckdb(query, statement.number, tuple(self.columns.items()))
+        sql = translated.stored if statement.kind != "view" else translated.sql
 
         def perform() -> None:
             if statement.kind == "insert":
                 self._insert(statement, sql)
             elif statement.kind == "view":
-                self._view(statement, sql)
+                self._view(statement, translated)
             else:
-                self._table(statement, sql, bound, last=last)
+                self._table(statement, translated, last=last)
 
         explain(perform, store=self.store, query=query, sql=sql)
 
-    def _bound(self, candidates: tuple[str, ...]) -> tuple[str, Any]:
-        """Returns the first spelling whose types fit, and the relation that it stands for."""
-        import duckdb
+    def _columns_of(self, table: str, *, with_path: bool) -> tuple[tuple[str, Type], ...]:
+        relation = self.connection.table(identifier(table))
+        return tuple((name, of_column(kind)) for name, kind in zip(relation.columns, relation.types, strict=True))
 
-        first: Exception | None = None
-        for sql in candidates:
-            try:
-                relation = self.connection.sql(sql)
-            except duckdb.BinderException as error:
-                first = first if first and "map_entries" not in str(first) else error
-            else:
-                return sql, relation
-        assert first is not None
-        raise first
-
-    def _table(self, statement: Statement, sql: str, bound: Any, *, last: bool) -> None:
+    def _table(self, statement: Statement, translated: Translated, *, last: bool) -> None:
         name = statement.name.lower() if statement.kind == "table" else ""
         if name and not self._is_free(name, statement):
             return
@@ -133,9 +121,11 @@ class Execution:
         elif not last:
             self.warnings.append(f"the result of statement {statement.number} is not used: the last one is the output")
             return
-        selected = _as_stored(sql, bound)
+        _check_names(translated)
+        selected, schema = translated.stored, _schema(translated)
         if last:
-            self.warnings += _untyped(bound)
+            self.schema = schema
+            self.warnings += _unwritten(schema)
         if last and self._is_streamed(statement):
             self._write(f"({selected})")
             return
@@ -147,7 +137,7 @@ class Execution:
             self.connection.execute(f"DROP TABLE {_ADDED}")
         elif name:
             self.tables[name] = place
-            self.columns[name] = tuple(self.connection.table(table).columns)
+            self.columns[name] = schema
 
     def _is_free(self, name: str, statement: Statement) -> bool:
         if name in self.inputs:
@@ -158,13 +148,16 @@ class Execution:
             raise Refusal(f"the {statement.kind} {statement.name!r} exists already: DROP it first, or use another name")
         return True
 
-    def _view(self, statement: Statement, sql: str) -> None:
+    def _view(self, statement: Statement, translated: Translated) -> None:
         name = statement.name.lower()
         if not (statement.lenient and name in self.views):
             self._is_free(name, statement)
-        self.connection.execute(f"CREATE OR REPLACE VIEW {identifier(name)} AS {sql}")
+        self.connection.execute(f"CREATE OR REPLACE VIEW {identifier(name)} AS {translated.sql}")
         self.views.add(name)
-        self.columns[name] = tuple(self.connection.view(name).columns)
+        _check_names(translated)
+        self.columns[name] = tuple(
+            (own.strip('"'), kind) for own, (_, kind) in zip(translated.names, translated.columns, strict=True)
+        )
 
     def _insert(self, statement: Statement, sql: str) -> None:
         name = statement.name.lower()
@@ -187,6 +180,7 @@ class Execution:
         if name in self.tables or name in self.views:
             self.connection.execute(f"DROP {'TABLE' if name in self.tables else 'VIEW'} {identifier(name)}")
             self.tables.pop(name, None)
+            self.columns.pop(name, None)
             self.views.discard(name)
         elif name in self.inputs or not statement.lenient:
             raise Refusal(f"DROP {statement.name}: only a table or view that this query created can be dropped")
@@ -208,17 +202,9 @@ class Execution:
             relation = self.connection.read_parquet(str(file), hive_partitioning=False)
         else:
             relation = self.connection.table(_RESULT)
-        schema = tuple(
-            (name, athena_types.athena_name(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)
-        )
-        for name, kind in schema:
-            if kind in athena_types.NOT_WRITTEN:
-                self.warnings.append(
-                    f"the column '{name}' is of type {kind}, which Athena cannot write to a table: "
-                    + ("use json_format" if kind == "json" else "CAST it")
-                )
+        schema = tuple((name, str(kind)) for name, kind in self.schema)
         shown = ", ".join(
-            f"athena_varchar({identifier(name)})" if kind.endswith("time zone") else identifier(name)
+            f"strftime({identifier(name)}, '%Y-%m-%d %H:%M:%S.%g UTC')" if kind.endswith("time zone") else identifier(name)
             for name, kind in schema
         )
         found = relation.limit(PREVIEW_ROWS).project(shown).fetchall()
@@ -229,44 +215,44 @@ class Execution:
         )
 
 
-def _untyped(relation: Any) -> list[str]:
-    """Returns a warning for each column that is NULL and nothing else."""
-    kinds = zip(relation.columns, relation.types, strict=True)
-    return [
-        f"the column '{name}' is NULL without a type, which Athena cannot write to a table: CAST it"
-        for name, kind in kinds
-        if athena_types.athena_name(kind) == "unknown"
-    ]
+_NOT_WRITTEN = ("json", "time", "interval", "uuid")
 
 
-def _as_stored(sql: str, relation: Any) -> str:
-    """Returns the query of a query's rows with Athena's names and types.
+def _unwritten(schema: tuple[tuple[str, Type], ...]) -> list[str]:
+    """Returns a warning for each column of a type that Athena can select but not write to a table."""
+    found = []
+    for name, kind in schema:
+        if kind.name == "unknown":
+            found.append(f"the column '{name}' is NULL without a type, which Athena cannot write to a table: CAST it")
+        elif kind.name.startswith(_NOT_WRITTEN) and kind.name != "timestamp":
+            remedy = "use json_format" if kind.name == "json" else "CAST it"
+            found.append(f"the column '{name}' is of type {kind}, which Athena cannot write to a table: {remedy}")
+    return found
 
-    Raises:
-        Refusal: Two columns have one name.
-    """
-    names = [name.lower() for name in relation.columns]
+
+def _check_names(translated: Translated) -> None:
+    """Refuses a result with two columns of one name."""
+    names = [name for name, _ in translated.columns if name]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise Refusal(f"the result has the column {twice[0]!r} more than once: give each an alias of its own")
-    fields = ", ".join(
-        f"CAST({identifier(given)} AS {athena_types.stored(kind)}) AS {identifier(name)}"
-        for given, name, kind in zip(relation.columns, names, relation.types, strict=True)
-    )
-    return f"SELECT {fields} FROM ({sql})"
+
+
+def _schema(translated: Translated) -> tuple[tuple[str, Type], ...]:
+    return tuple((name or f"_col{index}", kind) for index, (name, kind) in enumerate(translated.columns))
 
 
 @lru_cache(maxsize=64)
 def _read_by(query: Query) -> tuple[frozenset[str], bool]:
     """Returns the tables that a query reads, and whether it reads the path of their files."""
     trees = [statement.tree for statement in script.parse(query) if statement.tree is not None]
-    return frozenset(name for tree in trees for name in rewrites.tables_of(tree)), any(map(rewrites.reads_path, trees))
+    return frozenset(name for tree in trees for name in tables_of(tree)), any(map(reads_path, trees))
 
 
 @lru_cache(maxsize=64)
-def _in_duckdb(query: Query, number: int, tables: tuple[str, ...]) -> rewrites.Rewritten:
+def _in_duckdb(query: Query, number: int, tables: tuple[tuple[str, tuple[tuple[str, Type], ...]], ...]) -> Translated:
     """Returns a statement of a query, which finds these tables, in DuckDB's SQL."""
-    return rewrites.to_duckdb(script.parse(query)[number - 1].tree.copy(), tables)
+    return translate(query, script.parse(query)[number - 1].tree, dict(tables))
 
 
 def parameters(task: Task) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from rheo_assets.platforms.local.presto.empty_outputs import schema_left_behind
 from rheo_assets.platforms.local.presto.files import Partition, folder_keys, folder_value, partitions
 from rheo_assets.platforms.local.presto.paths import SCHEME, Store
 from rheo_assets.platforms.local.presto.refusals import Refusal, not_available
-from rheo_assets.platforms.local.presto.rewrites import PATH
 from rheo_assets.platforms.local.presto.session import file_list, identifier, literal
+from rheo_assets.platforms.local.presto.translation.statements import PATH
 from rheo_assets.runner.empty_outputs import WITHOUT_TYPES
 from rheo_assets.runner.task import TaskInput
 

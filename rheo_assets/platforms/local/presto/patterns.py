@@ -96,19 +96,9 @@ def from_joda(pattern: str, *, parsing: bool) -> str:
     return "".join(found)
 
 
-def regexp_replacement(text: str) -> str:
-    r"""Returns Java's replacement text (`$1`, `\$`) as RE2 spells it (`\1`)."""
-
-    def piece(hit: re.Match[str]) -> str:
-        token = hit.group()
-        if token.startswith("$"):
-            if token == "$" or token.startswith("${"):
-                raise not_available(f"{token} in the replacement {text!r}", "number the group: $1")
-            return "\\" + token[1:]
-        literal = token[-1]
-        return "\\\\" if literal == "\\" else literal
-
-    return re.sub(r"\$\{[^}]*\}|\$\d|\$|\\.|\\", piece, text, flags=re.DOTALL)
+def has_zone(pattern: str) -> bool:
+    """Returns whether a pattern of Joda has a zone."""
+    return any(hit.group(2) in {"z", "Z"} for hit in _JODA_TOKEN.finditer(pattern))
 
 
 _JSON_STEP = re.compile(r"""\.([A-Za-z_][\w\-]*)|\[(\d+)\]|\[\s*"([^"]*)"\s*\]|\[\s*'([^']*)'\s*\]|\."([^"]*)\"""")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
-from sqlglot.errors import ParseError, SqlglotError
-from sqlglot.tokens import TokenType
-
-from rheo_assets.platforms.local.presto.dialect import LocalAthena
 from rheo_assets.platforms.local.presto.parameters import Query
 from rheo_assets.platforms.local.presto.refusals import Refusal
+from rheo_assets.platforms.local.presto.syntax.cursor import Cursor
+from rheo_assets.platforms.local.presto.syntax.selects import query as read_query
+from rheo_assets.platforms.local.presto.syntax.tokens import Token, tokens_of
 
 _KINDS = "SELECT, WITH, VALUES, CREATE TABLE … AS, CREATE VIEW … AS, INSERT INTO … SELECT, UNLOAD and DROP TABLE"
 _QUERY_STARTS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "("})
@@ -52,13 +52,9 @@ def parse(query: Query) -> tuple[Statement, ...]:
     Raises:
         Refusal: A statement cannot be read, or is of a kind that a node may not run.
     """
-    try:
-        tokens = list(LocalAthena().tokenize(query.text))
-    except SqlglotError as error:
-        raise Refusal(f"the SQL cannot be read: {_unclosed(query)}", str(error)) from None
-    groups: list[list[Any]] = [[]]
-    for token in tokens:
-        if token.token_type is TokenType.SEMICOLON:
+    groups: list[list[Token]] = [[]]
+    for token in tokens_of(query):
+        if token.text == ";" and token.kind == "symbol":
             groups.append([])
         else:
             groups[-1].append(token)
@@ -68,15 +64,8 @@ def parse(query: Query) -> tuple[Statement, ...]:
     return tuple(_Reader(query, group, number).statement() for number, group in enumerate(found, 1))
 
 
-def _unclosed(query: Query) -> str:
-    for quote, what in (("'", "string"), ('"', "quoted name")):
-        if query.text.count(quote) % 2:
-            return f"a {what} that starts at {query.place(query.text.rfind(quote))} or before does not end"
-    return "look for a character that SQL does not know"
-
-
 class _Reader:
-    """Reads one statement: its head by hand, its query with sqlglot."""
+    """Reads one statement: its head word by word, its query with the grammar of Trino."""
 
     def __init__(self, query: Query, tokens: Sequence[Any], number: int) -> None:
         self.query = query
@@ -147,7 +136,7 @@ class _Reader:
         if index >= len(self.tokens):
             return ""
         token = self.tokens[index]
-        return "" if token.token_type is TokenType.STRING else str(token.text).upper()
+        return "" if token.kind in {"string", "quoted"} else token.text.upper()
 
     def _take(self, *words: str) -> bool:
         if all(self._word(ahead) == word for ahead, word in enumerate(words)):
@@ -217,8 +206,8 @@ class _Reader:
     def _closing(self) -> int:
         depth = 0
         for index in range(self.position, len(self.tokens)):
-            kind = self.tokens[index].token_type
-            depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
+            word = self.tokens[index].word
+            depth += (word == "(") - (word == ")")
             if depth == 0:
                 return index
         raise self._wrong("a closing )")
@@ -227,33 +216,20 @@ class _Reader:
         if start >= end:
             return ""
         first, last = self.tokens[start].start, self.tokens[end - 1].end
-        return "\n" * self.query.text.count("\n", 0, first) + self.query.text[first : last + 1]
+        return "\n" * self.query.text.count("\n", 0, first) + self.query.text[first:last]
 
     def _tree(self, start: int | None = None, end: int | None = None) -> Any:
         tokens = self.tokens[self.position if start is None else start : end]
-        for token in tokens:
-            if token.token_type is TokenType.DCOLON:
+        for token, following in pairwise(tokens):
+            if token.word == following.word == ":" and token.end == following.start:
                 raise Refusal(f"'::' at {self.query.place(token.start)} is not Athena's SQL: write CAST(x AS type)")
         if not tokens:
             raise self._wrong("a SELECT")
-        try:
-            (tree,) = LocalAthena().parser().parse(tokens, self.query.text)
-        except ParseError as error:
-            raise self._syntax(error) from None
-        if tree is None:
-            raise self._wrong("a SELECT")
+        cursor = Cursor(self.query, tokens)
+        tree = read_query(cursor)
+        if cursor.token.kind != "end":
+            cursor.fail("the end of the statement")
         return tree
-
-    def _syntax(self, error: ParseError) -> Refusal:
-        first = error.errors[0] if error.errors else {}
-        near, line, column = first.get("highlight") or "", first.get("line"), first.get("col")
-        if line is None or column is None:
-            return Refusal(f"statement {self.number} has a syntax error", str(error))
-        lines = self.query.text.split("\n")
-        offset = sum(len(text) + 1 for text in lines[: line - 1]) + column - len(near)
-        where = self.query.place(max(offset, 0))
-        what = str(first.get("description", "")).rstrip(".")
-        return Refusal(f"the SQL has a syntax error at {where}, near {near!r}: {what}", str(error))
 
     def _place(self, ahead: int = 0) -> str:
         index = min(self.position + ahead, len(self.tokens) - 1)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rheo_assets.platforms.local.presto.macros import definitions
+from rheo_assets.platforms.local.presto.functions.python import register
+from rheo_assets.platforms.local.presto.functions.texts import definitions
 from rheo_assets.platforms.local.presto.paths import Store
 
 _IDLE_KEPT = 2
@@ -102,6 +103,7 @@ def _started(store: Store, threads: int, memory_limit: str) -> _Engine:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET integer_division = true")  # 7 / 2 is 3 in Trino
         connection.execute("SET enable_progress_bar = false")
+        register(connection)
         connection.execute(definitions())
         connection.execute(f"SET allowed_directories = [{literal(f'{store.base}/')}]")
         connection.execute("SET enable_external_access = false")

@@ -1,0 +1,1 @@
+"""What the names of a query stand for, and which function a call means."""

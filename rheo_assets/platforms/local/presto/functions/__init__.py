@@ -1,0 +1,1 @@
+"""Trino's functions: their signatures, and the DuckDB expression that answers alike."""

@@ -1,0 +1,1 @@
+"""Typed expressions and queries of Trino in DuckDB's SQL."""

@@ -1,0 +1,1 @@
+"""Trino's types: their names, what converts to what, and how DuckDB stores them."""
