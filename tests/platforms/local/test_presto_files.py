@@ -357,8 +357,8 @@ def test_the_connection_itself_is_walled(lake, tmp_path_factory):
 
 # Ending early.
 
-ENDLESS = """select count(*) from unnest(sequence(1, 30000)) as a(x) cross join unnest(sequence(1, 30000)) as b(y)
-             cross join unnest(sequence(1, 30000)) as c(z) where x * y % 7 = z % 5"""
+ENDLESS = """select count(*) from unnest(sequence(1, 10000)) as a(x) cross join unnest(sequence(1, 10000)) as b(y)
+             cross join unnest(sequence(1, 10000)) as c(z) where x * y % 7 = z % 5"""
 
 
 def test_a_query_that_takes_too_long_is_ended(lake):

@@ -19,8 +19,8 @@ from rheo_assets.platforms.local.presto.script import Statement
 from rheo_assets.platforms.local.presto.session import identifier
 from rheo_assets.platforms.local.presto.translation.names import reads_path, tables_of
 from rheo_assets.platforms.local.presto.translation.statements import Translated, translate
-from rheo_assets.platforms.local.presto.types.kinds import Type
-from rheo_assets.platforms.local.presto.types.storage import of_column
+from rheo_assets.platforms.local.presto.types.kinds import ZONED, Type
+from rheo_assets.platforms.local.presto.types.storage import of_column, without_length
 from rheo_assets.runner.csv_columns import names_when_read
 from rheo_assets.runner.task import Task, TaskResult
 
@@ -81,14 +81,16 @@ class Execution:
             if key in read:
                 make = partial(make_table, given, self.store, self.connection, with_path=with_path)
                 table = explain(make, store=self.store)
-                self.columns[key] = self._columns_of(given.alias, with_path=with_path)
+                self.columns[key] = self._columns_of(given.alias)
                 self.warnings += [table.warning] if table.warning else []
 
     def _run(self, statement: Statement, query: Query, *, last: bool) -> None:
         if statement.kind == "drop":
             self._drop(statement)
             return
-        translated = _in_duckdb(query, statement.number, tuple(self.columns.items()))
+        translated = _in_duckdb(
+            query, statement.number, tuple({**dict.fromkeys(self.inputs, ()), **self.columns}.items())
+        )
         sql = translated.stored if statement.kind != "view" else translated.sql
 
         def perform() -> None:
@@ -101,8 +103,8 @@ class Execution:
 
         explain(perform, store=self.store, query=query, sql=sql)
 
-    def _columns_of(self, table: str, *, with_path: bool) -> tuple[tuple[str, Type], ...]:
-        relation = self.connection.table(identifier(table))
+    def _columns_of(self, table: str) -> tuple[tuple[str, Type], ...]:
+        relation = self.connection.sql(f"SELECT * FROM {identifier(table)}")
         return tuple((name, of_column(kind)) for name, kind in zip(relation.columns, relation.types, strict=True))
 
     def _table(self, statement: Statement, translated: Translated, *, last: bool) -> None:
@@ -204,7 +206,9 @@ class Execution:
             relation = self.connection.table(_RESULT)
         schema = tuple((name, str(kind)) for name, kind in self.schema)
         shown = ", ".join(
-            f"strftime({identifier(name)}, '%Y-%m-%d %H:%M:%S.%g UTC')" if kind.endswith("time zone") else identifier(name)
+            f"strftime({identifier(name)}, '%Y-%m-%d %H:%M:%S.%g UTC')"
+            if kind.endswith("time zone")
+            else identifier(name)
             for name, kind in schema
         )
         found = relation.limit(PREVIEW_ROWS).project(shown).fetchall()
@@ -224,7 +228,7 @@ def _unwritten(schema: tuple[tuple[str, Type], ...]) -> list[str]:
     for name, kind in schema:
         if kind.name == "unknown":
             found.append(f"the column '{name}' is NULL without a type, which Athena cannot write to a table: CAST it")
-        elif kind.name.startswith(_NOT_WRITTEN) and kind.name != "timestamp":
+        elif kind.name == ZONED or kind.name.split()[0] in _NOT_WRITTEN:
             remedy = "use json_format" if kind.name == "json" else "CAST it"
             found.append(f"the column '{name}' is of type {kind}, which Athena cannot write to a table: {remedy}")
     return found
@@ -239,7 +243,9 @@ def _check_names(translated: Translated) -> None:
 
 
 def _schema(translated: Translated) -> tuple[tuple[str, Type], ...]:
-    return tuple((name or f"_col{index}", kind) for index, (name, kind) in enumerate(translated.columns))
+    return tuple(
+        (name or f"_col{index}", without_length(kind)) for index, (name, kind) in enumerate(translated.columns)
+    )
 
 
 @lru_cache(maxsize=64)

@@ -78,7 +78,45 @@ def _reason(text: str, query: Query | None, columns: Sequence[str]) -> str:
     if (hit := _FILE.search(text)) and "Permission" not in text:
         short = _ADVICE.sub("", short).replace("\n", "; ").rstrip(". ")
         return f"the file {hit.group(1).rstrip('.,')} cannot be read and may be damaged: {short}. Write it again"
-    return f"the query fails: {short}"
+    return _translated(short)
+
+
+_FOREIGN = re.compile(r"^(Binder|Parser|Catalog|Not implemented|INTERNAL|Syntax|Mismatch Type|Invalid Type)\b.*", re.S)
+_OURS = re.compile(
+    r"athena: (.*?)(?:['\"] to (?:U?INT|BOOL|DOUBLE|FLOAT|DECIMAL|HUGEINT)|['\"] into |, expected|\n|$)", re.S
+)
+_UDF = re.compile(r"(?:ValueError|OverflowError): (.*?)(?:\n\s*\n|\n?\s*At:|$)", re.S)
+_OVERFLOW = re.compile(r"out of range|overflow|Could not cast value|outside the range|exceeds", re.I)
+
+
+def _translated(text: str) -> str:
+    """Returns an error of DuckDB in the words of Trino, as far as it has any."""
+    if hit := _OURS.search(text):
+        return f"the query fails: {hit[1].strip()}"
+    if hit := _UDF.search(text):
+        return f"the query fails: {hit[1].strip()}"
+    if "Unknown TimeZone" in text:
+        return f"the query fails: there is no time zone {_quoted(text)}"
+    if _FOREIGN.match(text):
+        return (
+            "a part of the query is not available in the local Athena: write it in simpler steps, or run it on Athena"
+        )
+    if "DECIMAL" in text or _OVERFLOW.search(text):
+        return f"the query fails: a number is out of the range of its type {_quoted(text)}".rstrip()
+    if hit := re.search(r"[Cc]ould not convert string ['\"](.*?)['\"] to (\w+)", text, re.S):
+        return f"the query fails: cannot cast '{hit[1]}' to {_TYPES.get(hit[2], hit[2].lower())}"
+    if hit := re.match(r"Conversion Error: (?:invalid|date|time\w*) (\w+).*?\"(.*?)\"", text, re.S):
+        return f"the query fails: cannot cast '{hit[2]}' to a date or time"
+    _, _, reason = text.partition("Error: ")
+    return f"the query fails: {reason or text}"
+
+
+_TYPES = {"INT8": "tinyint", "INT16": "smallint", "INT32": "integer", "INT64": "bigint", "BOOL": "boolean"}
+
+
+def _quoted(text: str) -> str:
+    hit = re.search(r"'([^']*)'", text)
+    return f"'{hit[1]}'" if hit else ""
 
 
 def _unknown_column(name: str, text: str, query: Query | None, columns: Sequence[str]) -> str:

@@ -89,9 +89,7 @@ class Scope:
         scope: Scope | None = self
         while scope is not None:
             found = [
-                each
-                for each in scope.fields
-                if each.name == name and (relation is None or each.relation == relation)
+                each for each in scope.fields if each.name == name and (relation is None or each.relation == relation)
             ]
             if found:
                 return [(scope, each) for each in found]

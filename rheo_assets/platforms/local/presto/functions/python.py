@@ -6,7 +6,9 @@ import base64
 import binascii
 import hashlib
 import hmac
+import itertools
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Callable
@@ -72,7 +74,11 @@ def _pieces(replacement: str, expression: Any) -> list[Any]:
                 group = int(hit[1])
                 if group > expression.groups:
                     raise ValueError(f"Illegal replacement sequence: unknown group {group}")
-                while end < len(replacement) and replacement[end].isdigit() and group * 10 + int(replacement[end]) <= expression.groups:
+                while (
+                    end < len(replacement)
+                    and replacement[end].isdigit()
+                    and group * 10 + int(replacement[end]) <= expression.groups
+                ):
                     group, end = group * 10 + int(replacement[end]), end + 1
             elif group not in expression.groupindex:
                 raise ValueError(f"Illegal replacement sequence: unknown group {group}")
@@ -135,19 +141,18 @@ def _json_array_contains(text: str, wanted: str) -> bool | None:
         return None
     item = json.loads(wanted)
     number = isinstance(item, float)
-    return any(
-        type(each) is type(item) and each == item and (not number or each == item)
-        for each in value
-    )
+    return any(type(each) is type(item) and each == item and (not number or each == item) for each in value)
 
 
 def _levenshtein(first: str, second: str) -> int:
+    if len(first) * len(second) > 1_000_000:
+        raise ValueError("The combined inputs for levenshtein_distance exceed the limit of 1000000 steps")
     row = list(range(len(second) + 1))
     for i, a in enumerate(first, 1):
         before, row[0] = row[0], i
         for j, b in enumerate(second, 1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
-    return row[-1]
+    return int(row[-1])
 
 
 def _hamming(first: str, second: str) -> int:
@@ -184,12 +189,22 @@ def _bit_count(number: int, bits: int) -> int:
     if not 2 <= bits <= 64:
         raise ValueError("Bits specified in bit_count must be between 2 and 64")
     if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
-        raise ValueError(f"Number must be representable with the bits specified. {number} can not be represented with {bits} bits")
+        raise ValueError(
+            f"Number must be representable with the bits specified. {number} can not be represented with {bits} bits"
+        )
     return (number & (2**bits - 1)).bit_count()
 
 
 def _width_bucket(value: float, low: float, high: float, count: int) -> int:
-    if count <= 0 or value != value or low == high or abs(low) == float("inf") or abs(high) == float("inf") or low != low or high != high:
+    if (
+        count <= 0
+        or math.isnan(value)
+        or low == high
+        or abs(low) == float("inf")
+        or abs(high) == float("inf")
+        or math.isnan(low)
+        or math.isnan(high)
+    ):
         raise ValueError("bucketCount must be greater than 0, and the operand and bounds finite")
     a, b = min(low, high), max(low, high)
     if value < a:
@@ -202,15 +217,25 @@ def _width_bucket(value: float, low: float, high: float, count: int) -> int:
 
 
 def _width_bucket_of(value: float, bins: list[float]) -> int:
-    if not bins or value != value or any(a > b for a, b in zip(bins, bins[1:], strict=False)):
+    if not bins or math.isnan(value) or any(a > b for a, b in itertools.pairwise(bins)):
         raise ValueError("Bins must be an array of ascending values, and the operand a number")
     return sum(value >= each for each in bins)
 
 
 def _soundex(text: str) -> str:
     codes = dict(zip("AEIOUYHWBFPVCGJKQSXZDTLMNR", "000000hh11112222222233455 6".replace(" ", ""), strict=False))
-    codes = {**dict.fromkeys("AEIOUY", "0"), **dict.fromkeys("HW", ""), **dict.fromkeys("BFPV", "1"),
-             **dict.fromkeys("CGJKQSXZ", "2"), "D": "3", "T": "3", "L": "4", "M": "5", "N": "5", "R": "6"}
+    codes = {
+        **dict.fromkeys("AEIOUY", "0"),
+        **dict.fromkeys("HW", ""),
+        **dict.fromkeys("BFPV", "1"),
+        **dict.fromkeys("CGJKQSXZ", "2"),
+        "D": "3",
+        "T": "3",
+        "L": "4",
+        "M": "5",
+        "N": "5",
+        "R": "6",
+    }
     letters = [letter for letter in text.upper() if letter.isalpha()]
     if any(letter not in codes for letter in letters):
         raise ValueError("The character is not mapped")
@@ -228,9 +253,10 @@ def _soundex(text: str) -> str:
 
 
 def _human_seconds(value: float) -> str:
-    if value != value or abs(value) == float("inf"):
+    if math.isnan(value) or abs(value) == float("inf"):
         raise ValueError("Invalid argument found")
-    rest, parts = round(abs(value) + 1e-12), []
+    parts: list[str] = []
+    rest = round(abs(value) + 1e-12)
     for name, size in (("week", 604800), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         count, rest = divmod(rest, size)
         if count or (name == "second" and not parts):
@@ -308,13 +334,21 @@ FUNCTIONS: Final[dict[str, tuple[Callable[..., Any], list[str], str]]] = {
     "human_seconds": (_human_seconds, ["DOUBLE"], _TEXT),
     "from_utf8": (lambda b: b.decode("utf-8", "replace"), [_BYTES], _TEXT),
     "from_hex": (_decoded(bytes.fromhex, "hexadecimal text"), [_TEXT], _BYTES),
-    "from_base64": (_decoded(lambda t: base64.b64decode(t + "=" * (-len(t) % 4), validate=True), "base64"), [_TEXT], _BYTES),
+    "from_base64": (
+        _decoded(lambda t: base64.b64decode(t + "=" * (-len(t) % 4), validate=True), "base64"),
+        [_TEXT],
+        _BYTES,
+    ),
     "to_base64url": (lambda b: base64.urlsafe_b64encode(b).decode(), [_BYTES], _TEXT),
-    "from_base64url": (_decoded(lambda t: base64.urlsafe_b64decode(t + "=" * (-len(t) % 4)), "base64url"), [_TEXT], _BYTES),
+    "from_base64url": (
+        _decoded(lambda t: base64.urlsafe_b64decode(t + "=" * (-len(t) % 4)), "base64url"),
+        [_TEXT],
+        _BYTES,
+    ),
     "to_base32": (lambda b: base64.b32encode(b).decode(), [_BYTES], _TEXT),
     "from_base32": (_decoded(lambda t: base64.b32decode(t + "=" * (-len(t) % 8)), "base32"), [_TEXT], _BYTES),
     "sha512": (lambda b: hashlib.sha512(b).digest(), [_BYTES], _BYTES),
-    "crc32": (lambda b: binascii.crc32(b), [_BYTES], _LONG),
+    "crc32": (binascii.crc32, [_BYTES], _LONG),
     "hmac": (_hmac, [_BYTES, _BYTES, _TEXT], _BYTES),
     "big_endian": (lambda n, size: n.to_bytes(size, "big", signed=True).hex(), [_LONG, _LONG], _TEXT),
     "from_big_endian": (_from_big_endian, [_BYTES, _LONG], _LONG),
@@ -336,4 +370,20 @@ def names() -> set[str]:
 def register(connection: Any) -> None:
     """Gives a connection the functions."""
     for name, (function, given, result) in FUNCTIONS.items():
-        connection.create_function(f"athena_{name}", function, given, result)
+        answer = _of_nulls(function, len(given))
+        connection.create_function(f"athena_{name}", answer, given, result, null_handling="special")
+
+
+def _of_nulls(function: Callable[..., Any], count: int) -> Callable[..., Any]:
+    """Returns a function of so many arguments, which DuckDB counts, that answers NULL for a NULL."""
+
+    def answer(*args: Any) -> Any:
+        return None if any(arg is None for arg in args) else function(*args)
+
+    shapes: dict[int, Callable[..., Any]] = {
+        1: lambda a: answer(a),
+        2: lambda a, b: answer(a, b),
+        3: lambda a, b, c: answer(a, b, c),
+        4: lambda a, b, c, d: answer(a, b, c, d),
+    }
+    return shapes[count]

@@ -51,9 +51,8 @@ def _arguments(cursor: Cursor, name: str) -> Call:
     distinct = cursor.take("DISTINCT") or (cursor.take("ALL") and False)
     args = () if cursor.sees_any(")", "ORDER") else expressions.expressions(cursor)
     clauses = ()
-    if name == "listagg" and cursor.take("ON", "OVERFLOW"):
-        if not cursor.take("ERROR"):
-            cursor.refuse("ON OVERFLOW TRUNCATE")
+    if name == "listagg" and cursor.take("ON", "OVERFLOW") and not cursor.take("ERROR"):
+        cursor.refuse("ON OVERFLOW TRUNCATE")
     order = ()
     if cursor.take("ORDER"):
         cursor.expect("BY")

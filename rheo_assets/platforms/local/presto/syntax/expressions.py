@@ -91,12 +91,16 @@ def _is(cursor: Cursor, value: Node) -> Node:
     negated = cursor.take("NOT")
     if cursor.take("NULL"):
         return tree.Not(tree.IsNull(value)) if negated else tree.IsNull(value)
+    if cursor.sees_any("TRUE", "FALSE", "UNKNOWN"):
+        cursor.refuse(f"IS {cursor.token.word}", "compare with = or IS NOT DISTINCT FROM")
     cursor.expect("DISTINCT", "FROM")
     return tree.Comparison("IS NOT DISTINCT FROM" if negated else "IS DISTINCT FROM", value, operand(cursor))
 
 
 def _membership(cursor: Cursor, value: Node) -> Node | None:
     if cursor.take("BETWEEN"):
+        if cursor.sees_any("SYMMETRIC", "ASYMMETRIC"):
+            cursor.refuse(f"BETWEEN {cursor.token.word}", "write BETWEEN low AND high")
         low = operand(cursor)
         cursor.expect("AND")
         return tree.Between(value, low, operand(cursor))

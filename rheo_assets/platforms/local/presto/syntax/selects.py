@@ -186,16 +186,11 @@ def _join(cursor: Cursor, left: Node) -> Node:
     kind = cursor.next().word.lower() if not cursor.sees("JOIN") else "inner"
     cursor.take("OUTER")
     cursor.expect("JOIN")
-    right = _joined(cursor) if _nests(cursor) else _aliased(cursor)
+    right = _aliased(cursor)
     if cursor.take("USING"):
         return queries.Join(kind, left, right, using=cursor.names())
     cursor.expect("ON")
     return queries.Join(kind, left, right, expression(cursor))
-
-
-def _nests(cursor: Cursor) -> bool:
-    """Returns whether a join without its condition follows: `a JOIN b JOIN c ON … ON …`."""
-    return False
 
 
 def _aliased(cursor: Cursor) -> Node:

@@ -75,7 +75,11 @@ def _row_field(cursor: Cursor) -> tuple[str | None, TypeName]:
     """Reads `type` or `name type`: which of them it is shows at the token after."""
     position = cursor.position
     name = cursor.next()
-    if name.kind in {"word", "quoted"} and cursor.token.kind in {"word", "quoted"} and not _is_phrase(name.word, cursor):
+    if (
+        name.kind in {"word", "quoted"}
+        and cursor.token.kind in {"word", "quoted"}
+        and not _is_phrase(name.word, cursor)
+    ):
         return name.text.lower(), type_name(cursor)
     cursor.position = position
     return None, type_name(cursor)

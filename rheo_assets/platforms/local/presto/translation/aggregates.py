@@ -11,11 +11,10 @@ from rheo_assets.platforms.local.presto.syntax import tree
 from rheo_assets.platforms.local.presto.translation import casts, comparisons, operators
 from rheo_assets.platforms.local.presto.translation.context import Context
 from rheo_assets.platforms.local.presto.types import kinds
-from rheo_assets.platforms.local.presto.types.kinds import DAY_INTERVAL, FLOATS, INTEGERS, YEAR_INTERVAL, ZONED, Type, decimal
+from rheo_assets.platforms.local.presto.types.kinds import FLOATS, INTEGERS, Type, decimal
 from rheo_assets.platforms.local.presto.types.storage import stored
 
 _IGNORES_NULLS = frozenset({"lag", "lead", "first_value", "last_value", "nth_value"})
-_NEEDS_ORDER = frozenset({"lag", "lead"})
 _Made = tuple[str, str, Type]  # the function with its arguments, what is around the call, the type
 
 
@@ -48,11 +47,10 @@ def windowed(context: Context, node: tree.Call, overloads: Mapping[str, list[Sig
 
 def _finished(context: Context, node: tree.Call, overloads: Mapping[str, list[Signature]], over: str) -> Value:
     plain = bool(over)
-    if plain:
-        values = [context.value(arg) for arg in node.args]
-    else:
-        values = _arguments(context, node)
-    made = SPECIAL[node.name](context, node, values) if node.name in SPECIAL else _listed(context, node, values, overloads)
+    values = [context.value(arg) for arg in node.args] if plain else _arguments(context, node)
+    made = (
+        SPECIAL[node.name](context, node, values) if node.name in SPECIAL else _listed(context, node, values, overloads)
+    )
     if made is None:
         made = _listed(context, node, values, overloads)
     function, around, kind = made
@@ -66,7 +64,9 @@ def _finished(context: Context, node: tree.Call, overloads: Mapping[str, list[Si
         inside += " IGNORE NULLS"
     call = f"{name}({inside})"
     condition = _filter(context, node, plain, around)
-    sql = around.replace("{all}", f"{call}{_filter(context, node, plain, '')}{over}").replace("{}", f"{call}{condition}{over}")
+    sql = around.replace("{all}", f"{call}{_filter(context, node, plain, '')}{over}").replace(
+        "{}", f"{call}{condition}{over}"
+    )
     return Value(sql, kind)
 
 
@@ -97,8 +97,8 @@ def _listed(context: Context, node: tree.Call, values: list[Value], overloads: M
         function = function.replace(f"{{{index}}}", arg)
     if function.startswith("count(DISTINCT"):
         function = f"count(DISTINCT {comparisons.key(Value(args[0], wanted[0]))})"
-    if node.name in {"lag", "lead", "nth_value"} and len(args) > 1:
-        function = function.replace(args[1], f"athena_offset_of({args[1]}, '{node.name}')", 1) if False else function
+    if node.name in {"lag", "lead", "nth_value"} and len(values) > 1 and values[1].type == kinds.UNKNOWN:
+        raise context.wrong(node, f"the offset of {node.name} is NULL")
     return function, around or "{}", result
 
 
@@ -137,8 +137,6 @@ def _window(context: Context, node: tree.Call) -> str:
         parts.append(f"PARTITION BY {', '.join(keys)}")
     if order:
         parts.append(f"ORDER BY {_order(context, order)}")
-    elif node.name in _NEEDS_ORDER and False:
-        raise context.wrong(node, f"{node.name} needs ORDER BY")
     if frame:
         parts.append(_frame(context, node, frame, order))
     return " ".join(parts)
@@ -225,11 +223,11 @@ def _avg(context: Context, node: tree.Call, values: list[Value]) -> _Made | None
     if len(values) != 1 or values[0].type.name != "decimal":
         return None
     kind, scale = values[0].type, values[0].type.args[1]
-    both = f"{{'s': sum({values[0].sql}), 'n': count({values[0].sql})}}"
     if node.over is not None or node.distinct:
-        raise context.not_available(node, "avg of a decimal with OVER or DISTINCT", "CAST to double, or divide sum by count")
+        raise context.not_available(
+            node, "avg of a decimal with OVER or DISTINCT", "CAST to double, or divide sum by count"
+        )
     condition = _nan_filter(context, node)
-    del both
     total = Value(f"sum({values[0].sql}){condition}", decimal(38, scale))
     unscaled = f"athena_unscaled_text(CAST({total.sql} AS VARCHAR))"
     quotient = f"athena_quotient({unscaled}, CAST(nullif({{}}, 0) AS HUGEINT))"
@@ -258,8 +256,8 @@ def _listagg(context: Context, node: tree.Call, values: list[Value]) -> _Made:
         raise context.wrong(node, "listagg joins values of varchar: CAST them")
     if ("within", True) not in node.clauses:
         raise context.wrong(node, "listagg needs WITHIN GROUP (ORDER BY …)")
-    if len(values) > 1 and values[1].constant is None:
-        raise context.wrong(node, "the separator of listagg is a 'literal'")
+    if len(values) > 2 or (len(values) > 1 and (values[1].constant is None or values[1].type.name != "varchar")):
+        raise context.wrong(node, "listagg takes a value and a separator, which is a 'literal'")
     separator = literal(values[1].constant or "") if len(values) > 1 else "''"
     return f"string_agg(CAST({values[0].sql} AS VARCHAR), {separator})", "{}", kinds.VARCHAR
 
@@ -289,4 +287,3 @@ SPECIAL: dict[str, Callable[[Context, tree.Call, list[Value]], _Made | None]] = 
     "histogram": _histogram,
     "listagg": _listagg,
 }
-__all__ = ["DAY_INTERVAL", "SPECIAL", "YEAR_INTERVAL", "ZONED", "aggregate", "grouping", "windowed"]

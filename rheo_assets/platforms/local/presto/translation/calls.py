@@ -78,11 +78,28 @@ def _scalar(context: Context, node: tree.Call, overloads: list[Signature]) -> Va
     if hit is None:
         raise unexpected(context, node, overloads, values)
     signature, wanted, result = hit
+    _check_elements(context, node, wanted)
     args = arguments(context, node, values, wanted)
     sql = signature.sql.replace("{name}", node.name).replace("{args}", ", ".join(args))
     for index, arg in enumerate(args):
         sql = sql.replace(f"{{{index}}}", arg)
     return Value(f"CAST({sql} AS {stored(result)})" if result == kinds.BIGINT else sql, result)
+
+
+_BY_EQUALITY = frozenset(
+    {"contains", "array_position", "array_remove", "arrays_overlap", "contains_sequence", "array_except"}
+    | {"array_intersect", "array_union", "array_distinct", "element_at"}
+)
+_NESTED = frozenset({"array", "row", "map", kinds.ZONED})
+
+
+def _check_elements(context: Context, node: tree.Call, wanted: tuple[kinds.Type, ...]) -> None:
+    """Refuses to compare elements whose equality DuckDB does not share."""
+    if node.name not in _BY_EQUALITY:
+        return
+    inner = wanted[0].args[0] if wanted[0].args and isinstance(wanted[0].args[0], kinds.Type) else wanted[0]
+    if inner.name in _NESTED and node.name not in {"array_distinct", "element_at"}:
+        raise context.not_available(node, f"{node.name} of {wanted[0]}", "unnest the array, or use filter")
 
 
 def arguments(context: Context, node: tree.Node, values: list[Value], wanted: tuple[kinds.Type, ...]) -> list[str]:

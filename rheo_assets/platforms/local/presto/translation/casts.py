@@ -67,7 +67,7 @@ def _converted(context: Context, node: Node, value: Value, to: Type) -> str | No
         return _time(value, to)
     if name == given and name in {"array", "map", "row"}:
         return _collection(context, node, value, to)
-    if given == "uuid" and name == "varbinary" or given == "varbinary" and name == "uuid":
+    if (given == "uuid" and name == "varbinary") or (given == "varbinary" and name == "uuid"):
         raise context.not_available(node, f"the cast of {given} to {name}")
     return None
 
@@ -78,7 +78,7 @@ def _to_varchar(context: Context, node: Node, value: Value, to: Type) -> str | N
         return f"left({value.sql}, {to.args[0]})" if shorter else value.sql
     if value.type.name == "json":
         text = f"athena_json_text({value.sql})"
-        return f"left({text}, {to.args[0]})" if to.args else text
+        return f"athena_fitting({text}, {to.args[0]}, 'json')" if to.args else text
     text = as_text(context, node, value)
     if text is None or not to.args:
         return text
@@ -105,7 +105,8 @@ def as_text(context: Context, node: Node, value: Value) -> str | None:
 
 
 def _from_text(value: Value, to: Type) -> str | None:
-    name, sql = to.name, value.sql
+    name = to.name
+    sql = value.sql
     if value.type.name == "char":
         sql = f"rtrim({sql}, ' ')"
     if name in {"timestamp", "time"}:
@@ -128,6 +129,8 @@ def _number(value: Value, to: Type) -> str | None:
         return f"CAST(CAST({sql} AS INTEGER) AS {stored(to)})"
     if name in INTEGERS and given in FLOATS:
         return f"CAST(athena_whole({sql}) AS {stored(to)})"
+    if name == "decimal" and given == "real":
+        return f"CAST(athena_real_digits(CAST({sql} AS VARCHAR)) AS {stored(to)})"
     if name == "decimal" and given in FLOATS:
         return f"CAST(CAST({sql} AS VARCHAR) AS {stored(to)})"
     return f"CAST({sql} AS {stored(to)})"
@@ -135,7 +138,7 @@ def _number(value: Value, to: Type) -> str | None:
 
 def _time(value: Value, to: Type) -> str | None:
     given, name, sql = value.type.name, to.name, value.sql
-    if given not in {"date", "time", "timestamp", ZONED} or (given == "date") and name == "time":
+    if given not in {"date", "time", "timestamp", ZONED} or ((given == "date") and name == "time"):
         return None
     if given == "time" and name != "time":
         return f"(DATE '1970-01-01' + {sql})" if name == "timestamp" else None
@@ -144,7 +147,11 @@ def _time(value: Value, to: Type) -> str | None:
             finer = value.type.args[0] <= to.args[0]
             return sql if finer else f"athena_zoned(athena_rounded(({sql}).i, {to.args[0]}), ({sql}).z)"
         local = f"CAST({sql} AS TIMESTAMP)"
-        local = f"athena_rounded({local}, {to.args[0]})" if given == "timestamp" and value.type.args[0] > to.args[0] else local
+        local = (
+            f"athena_rounded({local}, {to.args[0]})"
+            if given == "timestamp" and value.type.args[0] > to.args[0]
+            else local
+        )
         return f"athena_zoned({local}, 'UTC')"
     local = f"athena_local({sql})" if given == ZONED else sql
     if name == "date":
@@ -204,7 +211,11 @@ def to_json(context: Context, node: Node, value: Value) -> str | None:
         parts = [to_json(context, node, Value(f"({sql}).{quoted(key)}", field)) for key, field in kind.fields]
         if None in parts:
             return None
-        fields = ", ".join(f"{quoted(key)} := {_json_null(part)}" for (key, _), part in zip(kind.fields, parts, strict=True))
+        if any(written is None for written, _ in kind.args):
+            raise context.not_available(node, "a row without names as JSON", "CAST it to row(name type, …) first")
+        fields = ", ".join(
+            f"{quoted(key)} := {_json_null(part)}" for (key, _), part in zip(kind.fields, parts, strict=True)
+        )
         return f"CASE WHEN {sql} IS NOT NULL THEN to_json(struct_pack({fields})) END"
     return None
 
@@ -250,7 +261,9 @@ def _map_from_json(context: Context, node: Node, sql: str, to: Type) -> str | No
         return None
     key = cast(context, node, Value(f"{name}.key", kinds.VARCHAR), to.args[0]).sql
     item = cast(context, node, Value(f"{name}.value", kinds.JSON), to.args[1]).sql
-    return f"athena_map_of(list_transform(athena_json_entries({sql}), lambda {name}: {{'key': {key}, 'value': {item}}}))"
+    return (
+        f"athena_map_of(list_transform(athena_json_entries({sql}), lambda {name}: {{'key': {key}, 'value': {item}}}))"
+    )
 
 
 def _row_from_json(context: Context, node: Node, sql: str, to: Type) -> str | None:

@@ -28,7 +28,7 @@ def compared(context: Context, node: tree.Node, op: str, left: Value, right: Val
         Refusal: Trino does not compare values of these types.
     """
     kind = common(left.type, right.type)
-    if kind is None or (kind.name in _NOT_ORDERED and op in {"<", ">", "<=", ">="}) or not comparable(kind):
+    if kind is None or (op in {"<", ">", "<=", ">="} and not _ordered(kind)) or not comparable(kind):
         raise context.mismatch(node, op, left.type, right.type)
     if left.type.name == "char" and right.type.name == "varchar" and right.constant is not None:
         kind = Type("char", (max(left.type.args[0], right.type.args[0]),))
@@ -37,6 +37,12 @@ def compared(context: Context, node: tree.Node, op: str, left: Value, right: Val
     else:
         left, right = (casts.cast(context, node, value, kind) for value in (left, right))
     return _compared(context, op, left, right, kind)
+
+
+def _ordered(kind: Type) -> bool:
+    if kind.name == "row":
+        return all(_ordered(field) for _, field in kind.args)
+    return kind.name not in _NOT_ORDERED and all(_ordered(arg) for arg in kind.args if isinstance(arg, Type))
 
 
 def comparable(kind: Type) -> bool:
@@ -63,12 +69,17 @@ def _compared(context: Context, op: str, left: Value, right: Value, kind: Type) 
 def _of_floats(op: str, left: Value, right: Value) -> str:
     """NaN equals nothing in Trino; DuckDB takes it for the greatest number."""
     a, b = left.sql, right.sql
-    tested = {">": left, ">=": left, "<": right, "<=": right}.get(op, right if left.constant else left)
-    if tested.constant is not None or (op in {"=", "<>"} and (left.constant or right.constant)):
+    sides: tuple[Value, ...] = {">": (left,), ">=": (left,), "<": (right,), "<=": (right,)}.get(op, (left, right))
+    sides = tuple(side for side in sides if side.constant is None or side.constant == "NaN")
+    if op in {"=", "<>"} and len(sides) == 2:
+        sides = (right,)
+    elif op in {"=", "<>"}:
+        sides = tuple(side for side in (left, right) if side.constant == "NaN")
+    if not sides:
         return f"({a} {op} {b})"
     if op == "<>":
         return f"({a} <> {b} OR (isnan({a}) AND isnan({b})))"
-    return f"({a} {op} {b} AND NOT isnan({tested.sql}))"
+    return f"({a} {op} {b} AND NOT isnan({sides[0].sql}))"
 
 
 def _of_collections(context: Context, op: str, a: str, b: str, kind: Type) -> str:
@@ -131,7 +142,13 @@ def boolean(context: Context, node: tree.Node) -> str:
 
 def logical(context: Context, node: tree.Logical) -> Value:
     """`a AND b`, `a OR b`."""
-    return Value(f"({boolean(context, node.left)} {node.op} {boolean(context, node.right)})", kinds.BOOLEAN)
+    parts: list[tree.Node] = []
+    rest: tree.Node = node
+    while isinstance(rest, tree.Logical) and rest.op == node.op:
+        parts.append(rest.right)
+        rest = rest.left
+    sqls = [boolean(context, part) for part in (rest, *reversed(parts))]
+    return Value(f"({f' {node.op} '.join(sqls)})", kinds.BOOLEAN)
 
 
 def negation(context: Context, node: tree.Not) -> Value:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +75,7 @@ class Context:
 
     def not_available(self, node: Node, what: str, remedy: str = "") -> Refusal:
         """Returns the refusal of what Athena has and this engine has not."""
-        return not_available(f"{what} ({self.where(node)})", remedy)
+        return not_available(f"{self.where(node)}: {what}", remedy)
 
     def mismatch(self, node: Node, op: str, *kinds: Type) -> Refusal:
         """Returns the refusal of an operator between types that it does not take."""

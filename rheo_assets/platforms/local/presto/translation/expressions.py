@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rheo_assets.platforms.local.presto.analysis.scope import Field, Value
-from rheo_assets.platforms.local.presto.refusals import near_misses
+from rheo_assets.platforms.local.presto.analysis.scope import Scope, Value
+from rheo_assets.platforms.local.presto.refusals import Refusal, near_misses
 from rheo_assets.platforms.local.presto.syntax import tree
 from rheo_assets.platforms.local.presto.translation import casts, comparisons
 from rheo_assets.platforms.local.presto.translation.context import Context
@@ -17,7 +17,7 @@ _MOST_ROW_FIELDS = 254
 
 def name(context: Context, node: tree.Name) -> Value:
     """A column, or the argument of a lambda."""
-    scope = context.scope
+    scope: Scope | None = context.scope
     while scope is not None:
         if node.name in scope.names:
             return scope.names[node.name]
@@ -44,12 +44,9 @@ def _column(context: Context, node: tree.Node, column: str, relation: str | None
 def _unknown(context: Context, node: tree.Node, column: str) -> Exception:
     known = [each.name for each in context.scope.fields if each.name and not each.hidden]
     listed = ", ".join(dict.fromkeys(known)) or "none"
-    where = context.query.place(node.at)
-    from rheo_assets.platforms.local.presto.refusals import Refusal
-
-    return Refusal(
-        f"there is no column {column!r} at {where} (the columns are: {listed}).{near_misses(column, known)}"
-    )
+    start = node.end - len(column) if isinstance(node, tree.Field) else node.at
+    where = context.query.place(start)
+    return Refusal(f"there is no column {column!r} at {where} (the columns are: {listed}).{near_misses(column, known)}")
 
 
 def field(context: Context, node: tree.Field) -> Value:
@@ -135,8 +132,8 @@ def subscript(context: Context, node: tree.Subscript) -> Value:
         position = int(index.constant)
         if not 1 <= position <= len(base.type.fields):
             raise context.wrong(node, f"{base.type} has {len(base.type.fields)} fields, not {position}")
-        key, kind = base.type.fields[position - 1]
-        return Value(f"({base.sql}).{quoted(key)}", kind)
+        name, kind = base.type.fields[position - 1]
+        return Value(f"({base.sql}).{quoted(name)}", kind)
     raise context.mismatch(node, "[]", base.type, index.type)
 
 
@@ -165,12 +162,13 @@ def extract(context: Context, node: tree.Extract) -> Value:
     unit = _UNITS.get(node.field)
     if unit is None:
         raise context.wrong(node, f"EXTRACT has no field {node.field} (known: {', '.join(_UNITS)})")
+    kind = context.value(node.value).type
+    clock = unit in {"hour", "minute", "second"}
+    if (clock and kind.name == "date") or (unit.startswith("timezone") and kind.name != ZONED):
+        raise context.wrong(node, f"{context.text(node)}: cannot extract {node.field} from {kind}")
     return context.value(context_call(node, unit))
 
 
 def context_call(node: tree.Extract, unit: str) -> tree.Call:
     """Returns the call that an EXTRACT stands for, at the place of the EXTRACT."""
     return tree.Call(unit, (node.value,), at=node.at, end=node.end)
-
-
-__all__ = ["Field", "array_of", "at_time_zone", "case", "cast", "extract", "field", "name", "row", "subscript"]

@@ -89,8 +89,12 @@ def _time(context: Context, node: tree.TypedConstant) -> Value:
     precision = len(fraction[1]) if fraction else 0
     clock = text.strip().partition(" ")[2] if name == "timestamp" else text
     has_zone = bool(_ZONE.search(clock)) if name == "timestamp" else bool(re.search(r"[+-]\d\d", clock))
-    if name == "timestamp" and not has_zone and clock == "" and _ZONE.search(text) and not re.fullmatch(
-        r"\s*[+-]?\d+-\d+-\d+\s*", text
+    if (
+        name == "timestamp"
+        and not has_zone
+        and clock == ""
+        and _ZONE.search(text)
+        and not re.fullmatch(r"\s*[+-]?\d+-\d+-\d+\s*", text)
     ):
         has_zone = True
     if has_zone:

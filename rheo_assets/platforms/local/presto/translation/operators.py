@@ -32,8 +32,7 @@ def unary(context: Context, node: tree.Unary) -> Value:
     if node.op == "-" and isinstance(node.value, tree.Constant) and node.value.kind == "integer":
         number = int(node.value.text, 0) if node.value.text[:1] != "0" else int(node.value.text)
         if 2**31 <= number <= 2**63:
-            kind = kinds.INTEGER if number == 2**31 and False else kinds.BIGINT
-            return Value(f"CAST(-{number} AS {stored(kind)})", kind, f"-{number}")
+            return Value(f"CAST(-{number} AS BIGINT)", kinds.BIGINT, f"-{number}")
         if number < 2**31:
             return Value(f"(-{number})", kinds.INTEGER, f"-{number}")
     value = context.value(node.value)
@@ -124,7 +123,6 @@ def divided(left: Value, right: Value, kind: Type) -> Value:
     if p1 + shift > MOST_DIGITS:
         quotient = f"athena_wide_quotient(CAST({left.sql} AS VARCHAR), CAST({right.sql} AS VARCHAR), {scale})"
         return Value(f"CAST({quotient} AS {stored(kind)})", kind)
-    numerator = f"athena_unscaled({left.sql}, {p1}, {s1}, {shift})"
     numerator = f"({_unscaled(left.sql, s1)} * CAST('1{'0' * max(shift, 0)}' AS HUGEINT))"
     quotient = f"athena_quotient({numerator}, {_unscaled(right.sql, s2)})"
     return Value(f"CAST({scaled(quotient, scale)} AS {stored(kind)})", kind)
@@ -173,7 +171,8 @@ def _multiplied(interval: Value, number: Value, op: str) -> Value:
         if op == "*":
             return Value(f"CAST({interval.sql} * {number.sql} AS {kind})", interval.type)
         return Value(f"CAST({interval.sql} // athena_nonzero({number.sql}) AS {kind})", interval.type)
-    value = f"CAST({interval.sql} AS DOUBLE) {op} CAST({number.sql} AS DOUBLE)"
+    other = f"CAST({number.sql} AS DOUBLE)"
+    value = f"CAST({interval.sql} AS DOUBLE) {op} {f'athena_nonzero({other})' if op == '/' else other}"
     return Value(f"CAST(trunc({value}) AS {kind})", interval.type)
 
 

@@ -11,7 +11,7 @@ from rheo_assets.platforms.local.presto.translation import casts, comparisons
 from rheo_assets.platforms.local.presto.translation.context import Context
 from rheo_assets.platforms.local.presto.types import kinds
 from rheo_assets.platforms.local.presto.types.coercion import common
-from rheo_assets.platforms.local.presto.types.storage import quoted, stored
+from rheo_assets.platforms.local.presto.types.storage import quoted
 
 
 def relation(context: Context, node: tree.Node | None) -> Relation:
@@ -74,17 +74,22 @@ def _derived(context: Context, node: queries.Derived) -> Relation:
 
 def _unnest(context: Context, node: queries.Unnest) -> Relation:
     """Returns a lateral query, which keeps the order of the elements."""
-    alias, columns, fields, lengths = context.fresh("u"), [], [], []
+    alias = context.fresh("u")
+    columns: list[str] = []
+    fields: list[Field] = []
+    lengths: list[str] = []
     for item in node.items:
         value = context.value(item)
         if value.type == kinds.UNKNOWN or value.type.name not in {"array", "map"}:
             raise context.wrong(item, f"UNNEST takes arrays and maps, {context.text(item)} is {value.type}")
         parts = _parts(context, value)
-        lengths.append(f"len({value.sql})" if value.type.name == "array" else f"cardinality({value.sql})")
-        for sql, kind in parts:
+        lengths.append(
+            f"len({value.sql})" if value.type.name == "array" else f"CAST(cardinality({value.sql}) AS BIGINT)"
+        )
+        for written, sql, kind in parts:
             name = f"c{len(columns)}"
             columns.append(f"unnest({sql}) AS {name}")
-            fields.append(Field(None, kind, f"{alias}.{name}"))
+            fields.append(Field(written, kind, f"{alias}.{name}"))
     if node.ordinality:
         longest = f"greatest({', '.join(lengths)})"
         columns.append(f"unnest(generate_series(1, {longest})) AS ordinality")
@@ -92,16 +97,17 @@ def _unnest(context: Context, node: queries.Unnest) -> Relation:
     return Relation(f"LATERAL (SELECT {', '.join(columns)}) AS {alias}", tuple(fields))
 
 
-def _parts(context: Context, value: Value) -> list[tuple[str, kinds.Type]]:
+def _parts(context: Context, value: Value) -> list[tuple[str | None, str, kinds.Type]]:
     if value.type.name == "map":
         key, item = value.type.args
-        return [(f"map_keys({value.sql})", key), (f"map_values({value.sql})", item)]
+        return [(None, f"map_keys({value.sql})", key), (None, f"map_values({value.sql})", item)]
     (element,) = value.type.args
     if element.name != "row":
-        return [(value.sql, element)]
+        return [(None, value.sql, element)]
     name = context.fresh("x")
     return [
-        (f"list_transform({value.sql}, lambda {name}: ({name}).{quoted(key)})", kind) for key, kind in element.fields
+        (written, f"list_transform({value.sql}, lambda {name}: ({name}).{quoted(key)})", kind)
+        for (key, kind), (written, _) in zip(element.fields, element.args, strict=True)
     ]
 
 
@@ -110,18 +116,21 @@ def _join(context: Context, node: queries.Join) -> Relation:
     with context.scoped(Scope(left.fields, context.scope)) if _sees_left(node.right) else context.scoped(context.scope):
         right = relation(context, node.right)
     fields = (*left.fields, *right.fields)
-    _check_aliases(context, node, left, right)
     if node.kind == "cross":
         return Relation(f"{left.sql} CROSS JOIN {right.sql}", fields)
     if node.using:
         return _using(context, node, left, right)
     assert node.on is not None
     if _sees_left(node.right) and not _is_true(node.on):
-        raise context.not_available(node, "a LATERAL or UNNEST join with another condition than ON TRUE", "filter in WHERE")
+        raise context.not_available(
+            node, "a LATERAL or UNNEST join with another condition than ON TRUE", "filter in WHERE"
+        )
     if _sees_left(node.right) and node.kind != "inner":
         return _lateral(context, node, left, right)
     if node.kind != "inner" and any(isinstance(each, queries.Query) for each in node.on.walk()):
-        raise context.not_available(node, "an outer join with a query in its condition", "compute it in a subquery first")
+        raise context.not_available(
+            node, "an outer join with a query in its condition", "compute it in a subquery first"
+        )
     with context.scoped(Scope(fields, context.scope)):
         condition = comparisons.boolean(context, node.on)
     return Relation(f"{left.sql} {node.kind.upper()} JOIN {_nested(right, node.right)} ON {condition}", fields)
@@ -131,14 +140,11 @@ def _nested(right: Relation, node: tree.Node) -> str:
     return f"({right.sql})" if isinstance(node, queries.Join) else right.sql
 
 
-def _check_aliases(context: Context, node: tree.Node, left: Relation, right: Relation) -> None:
-    both = {each.relation for each in left.fields} & {each.relation for each in right.fields} - {None}
-    del both
-
-
 def _lateral(context: Context, node: queries.Join, left: Relation, right: Relation) -> Relation:
     if node.kind != "left":
-        raise context.not_available(node, f"a {node.kind.upper()} JOIN of LATERAL or UNNEST", "use LEFT JOIN or CROSS JOIN")
+        raise context.not_available(
+            node, f"a {node.kind.upper()} JOIN of LATERAL or UNNEST", "use LEFT JOIN or CROSS JOIN"
+        )
     if not isinstance(_inner(node.right), queries.Unnest):
         raise context.not_available(node, "LEFT JOIN LATERAL", "use CROSS JOIN LATERAL, or a join of a query")
     return Relation(f"{left.sql} LEFT JOIN {right.sql} ON true", (*left.fields, *right.fields))
@@ -179,6 +185,3 @@ def _using(context: Context, node: queries.Join, left: Relation, right: Relation
     rest = tuple(each for each in (*left.fields, *right.fields) if each.sql not in used)
     sql = f"{left.sql} {node.kind.upper()} JOIN {_nested(right, node.right)} ON {' AND '.join(conditions)}"
     return Relation(sql, (*shared, *rest))
-
-
-__all__ = ["check_names", "relation", "stored"]

@@ -134,7 +134,8 @@ def _set_operation(context: Context, node: queries.SetOperation) -> Relation:
     left, right = query(context, node.left), query(context, node.right)
     if len(left.fields) != len(right.fields):
         raise context.wrong(
-            node, f"the queries of {node.kind} have different numbers of columns: {len(left.fields)}, {len(right.fields)}"
+            node,
+            f"the queries of {node.kind} have different numbers of columns: {len(left.fields)}, {len(right.fields)}",
         )
     types = []
     for a, b in zip(left.fields, right.fields, strict=True):
@@ -237,7 +238,7 @@ def _all_columns(context: Context, node: queries.AllColumns) -> list[tuple[str |
         chosen = [each for each in _fields_of(scope, alias) if not each.hidden]
     else:
         return _row_columns(context, node)
-    names = node.aliases or tuple(each.name for each in chosen)
+    names: tuple[str | None, ...] = node.aliases or tuple(each.name for each in chosen)
     if len(names) != len(chosen):
         raise context.wrong(node, f"{len(names)} names for {len(chosen)} columns")
     found: list[tuple[str | None, Value]] = []
@@ -289,9 +290,15 @@ def _order(
         if isinstance(item.value, tree.Name) and item.value.name in twice:
             raise context.wrong(item, f"the column {item.value.name!r} is ambiguous in ORDER BY")
         if node.distinct and not _is_listed(item, written, output, listed):
+            if not isinstance(item.value, tree.Field):
+                raise context.wrong(
+                    item, f"{context.text(item)} is not in the list of SELECT DISTINCT, which ORDER BY needs"
+                )
             value = context.value(item.value)
             if value.sql not in {each.sql for _, each in listed}:
-                raise context.wrong(item, f"{context.text(item)} is not in the list of SELECT DISTINCT, which ORDER BY needs")
+                raise context.wrong(
+                    item, f"{context.text(item)} is not in the list of SELECT DISTINCT, which ORDER BY needs"
+                )
         found.append(_sort_key(context, item, made.fields, tuple(value for _, value in listed)))
     return ", ".join(found)
 
@@ -301,7 +308,12 @@ def _is_listed(
 ) -> bool:
     if isinstance(item.value, tree.Constant) and item.value.kind == "integer":
         return True
-    return item.value in written or (isinstance(item.value, tree.Name) and item.value.name in output)
+    if isinstance(item.value, tree.Name):
+        return item.value in written or item.value.name in output
+    # Inside an expression, a name of the SELECT list stands for that column, not for the one in FROM.
+    if any(isinstance(each, tree.Name) and each.name in output for each in item.value.walk()):
+        return False
+    return item.value in written
 
 
 def _sort_key(context: Context, item: tree.SortItem, fields: tuple[Field, ...], values: tuple[Value, ...]) -> str:

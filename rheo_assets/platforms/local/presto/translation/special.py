@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rheo_assets.platforms.local.presto.analysis.scope import Value
 from rheo_assets.platforms.local.presto import patterns
+from rheo_assets.platforms.local.presto.analysis.scope import Value
 from rheo_assets.platforms.local.presto.session import literal
 from rheo_assets.platforms.local.presto.syntax import tree
 from rheo_assets.platforms.local.presto.translation import casts, comparisons, operators
@@ -45,7 +45,7 @@ def _coalesce(context: Context, node: tree.Call) -> Value:
 
 def _nullif(context: Context, node: tree.Call) -> Value:
     first, second = _values(context, node, 2)
-    if second.type == kinds.UNKNOWN or first.type == kinds.UNKNOWN:
+    if kinds.UNKNOWN in (second.type, first.type):
         return first
     same = comparisons.compared(context, node, "=", first, second)
     return Value(f"CASE WHEN {same} THEN NULL ELSE {first.sql} END", first.type)
@@ -72,17 +72,15 @@ def _concat(context: Context, node: tree.Call) -> Value:
     values = _values(context, node, 2, 200)
     names = {value.type.name for value in values} - {"unknown"}
     if "array" in names:
-        made: Value = values[0]
         shared = common_of(value.type for value in values)
         if shared is None:
             raise context.mismatch(node, "concat", *(value.type for value in values))
-        made = casts.coerce(context, node, values[0], shared)
-        for value in values[1:]:
-            made = Value(f"athena_list_concat({made.sql}, {casts.coerce(context, node, value, shared).sql})", shared)
-        return made
+        parts = [casts.coerce(context, node, value, shared).sql for value in values]
+        present = " AND ".join(f"{part} IS NOT NULL" for part in parts)
+        return Value(f"CASE WHEN {present} THEN flatten([{', '.join(parts)}]) END", shared)
     if names <= set(TEXTS) or names == {"varbinary"}:
         kind = Type("varbinary") if names == {"varbinary"} else kinds.VARCHAR
-        parts = (f"CAST(NULL AS {stored(kind)})" if v.type == kinds.UNKNOWN else v.sql for v in values)
+        parts = [f"CAST(NULL AS {stored(kind)})" if v.type == kinds.UNKNOWN else v.sql for v in values]
         return Value(f"({' || '.join(parts)})", kind)
     raise context.mismatch(node, "concat", *(value.type for value in values))
 
@@ -172,10 +170,7 @@ def _rounded(context: Context, node: tree.Call) -> Value | None:
         return None
     (precision, scale), sql = values[0].type.args, values[0].sql
     if len(values) == 2:
-        if node.name == "truncate":
-            kind = values[0].type
-        else:
-            kind = decimal(min(38, precision + 1), scale)
+        kind = values[0].type if node.name == "truncate" else decimal(min(38, precision + 1), scale)
         digits = casts.coerce(context, node, values[1], kinds.INTEGER).sql
         macro = "athena_round_decimal" if node.name == "round" else "athena_truncate_decimal"
         return Value(f"CAST({macro}(CAST({sql} AS VARCHAR), {digits}, {scale}) AS {stored(kind)})", kind)
@@ -203,7 +198,9 @@ def _or_listed(handler: Callable[[Context, tree.Call], Value | None]) -> _Handle
 def _mod(context: Context, node: tree.Call) -> Value | None:
     left, right = _values(context, node, 2)
     kind = common(left.type, right.type)
-    return operators.arithmetic(context, node, "%", left, right) if kind is not None and kind.name == "decimal" else None
+    return (
+        operators.arithmetic(context, node, "%", left, right) if kind is not None and kind.name == "decimal" else None
+    )
 
 
 def _shift_bits(context: Context, node: tree.Call) -> Value:
@@ -237,13 +234,31 @@ def _date_add(context: Context, node: tree.Call) -> Value:
     else:
         millis = {**_CLOCK, "day": 86_400_000, "week": 604_800_000}[unit]
         amount = Value(f"({number} * {millis})", Type(kinds.DAY_INTERVAL))
-    if time.type.name == "date" and unit in _CLOCK or time.type.name == "time" and unit not in _CLOCK:
+    if (time.type.name == "date" and unit in _CLOCK) or (time.type.name == "time" and unit not in _CLOCK):
         raise context.wrong(node, f"'{unit}' is no unit of {time.type}")
-    made = operators.shifted(context, node, time, amount, "+") if time.type.name in {"date", "time", "timestamp", ZONED} else None
+    made = (
+        operators.shifted(context, node, time, amount, "+")
+        if time.type.name in {"date", "time", "timestamp", ZONED}
+        else None
+    )
     if made is None:
         raise context.mismatch(node, "date_add", time.type)
-    kind = time.type if unit != "millisecond" else made.type
-    return Value(made.sql, kind)
+    if _precision(time.type) < 3 and unit in _CLOCK:
+        return (
+            casts.cast(context, node, made, time.type)
+            if time.type.name != "time"
+            else _to_time(context, node, made, time)
+        )
+    return Value(made.sql, time.type)
+
+
+def _precision(kind: Type) -> int:
+    """Returns how many digits of a second a type has; dates have all that they need."""
+    return int(kind.args[0]) if kind.args else 3
+
+
+def _to_time(context: Context, node: tree.Call, made: Value, time: Value) -> Value:
+    return casts.cast(context, node, Value(made.sql, Type("time", (3,))), time.type)
 
 
 def _date_diff(context: Context, node: tree.Call) -> Value:
@@ -251,7 +266,7 @@ def _date_diff(context: Context, node: tree.Call) -> Value:
     unit, kind = _unit(context, node, given), common(first.type, second.type)
     if kind is None or kind.name not in {"date", "time", "timestamp", ZONED}:
         raise context.mismatch(node, "date_diff", first.type, second.type)
-    if kind.name == "date" and unit in _CLOCK or kind.name == "time" and unit not in _CLOCK:
+    if (kind.name == "date" and unit in _CLOCK) or (kind.name == "time" and unit not in _CLOCK):
         raise context.wrong(node, f"'{unit}' is no unit of {kind}")
     a, b = (casts.coerce(context, node, value, kind).sql for value in (first, second))
     if kind.name == ZONED:
@@ -268,7 +283,7 @@ def _date_trunc(context: Context, node: tree.Call) -> Value:
     unit, name = _unit(context, node, given), time.type.name
     if name not in {"date", "time", "timestamp", ZONED}:
         raise context.mismatch(node, "date_trunc", time.type)
-    if name == "date" and unit in _CLOCK or name == "time" and unit not in _CLOCK:
+    if (name == "date" and unit in _CLOCK) or (name == "time" and unit not in _CLOCK):
         raise context.wrong(node, f"'{unit}' is no unit of {time.type}")
     if name == "date":
         return Value(f"CAST(date_trunc('{unit}', {time.sql}) AS DATE)", time.type)
@@ -353,9 +368,10 @@ def _parsed(context: Context, node: tree.Call) -> Value:
         spelled = patterns.from_mysql(pattern)
         if not any(letter in spelled for letter in ("%Y", "%y", "%G")):
             text, spelled = f"('1970 ' || {text})", f"%Y {spelled}"
-        if "%y" in spelled or "%g" in spelled:
-            raise context.not_available(node, "%y in a pattern of date_parse", "write the year with four digits: %Y")
-        return Value(f"athena_rounded_down(CAST(strptime({text}, {literal(spelled)}) AS TIMESTAMP))", Type("timestamp", (3,)))
+        parsed = f"athena_rounded_down(CAST(strptime({text}, {literal(spelled)}) AS TIMESTAMP))"
+        if "%y" in spelled:
+            parsed = f"athena_century({parsed})"
+        return Value(parsed, Type("timestamp", (3,)))
     if patterns.has_zone(pattern):
         raise context.not_available(node, "a zone in the pattern of parse_datetime", "use from_iso8601_timestamp")
     spelled = patterns.from_joda(pattern, parsing=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rheo_assets.platforms.local.presto.analysis.scope import Field, Relation
 from rheo_assets.platforms.local.presto.parameters import Query
+from rheo_assets.platforms.local.presto.refusals import not_available
 from rheo_assets.platforms.local.presto.syntax import queries, tree
 from rheo_assets.platforms.local.presto.translation import (
     calls,
@@ -96,7 +97,10 @@ def translate(query: Query, node: queries.Query, tables: Mapping[str, tuple[tupl
         for name, columns in tables.items()
     }
     context = Context(query, relations, _HANDLERS)  # type: ignore[arg-type]
-    made = query_of(context, node)
+    try:
+        made = query_of(context, node)
+    except RecursionError:
+        raise not_available("a query that is nested so deeply", "split it with WITH") from None
     return Translated(
         made.sql,
         tuple((each.name, each.type) for each in made.fields),

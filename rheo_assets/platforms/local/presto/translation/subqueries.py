@@ -33,9 +33,7 @@ def scalar(context: Context, node: tree.Scalar) -> Value:
         return Value(f"({made.sql})", made.fields[0].type)
     parts = tuple((each.name, each.type) for each in made.fields)
     kind = Type("row", parts)
-    packed = ", ".join(
-        f"{quoted(key)} := {each.sql}" for (key, _), each in zip(kind.fields, made.fields, strict=True)
-    )
+    packed = ", ".join(f"{quoted(key)} := {each.sql}" for (key, _), each in zip(kind.fields, made.fields, strict=True))
     return Value(f"(SELECT struct_pack({packed}) FROM ({made.sql}))", kind)
 
 

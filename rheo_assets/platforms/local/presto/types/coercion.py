@@ -20,7 +20,7 @@ _TIMES = ("date", "timestamp", ZONED)
 
 def common(first: Type, second: Type) -> Type | None:
     """Returns the type to which Trino brings values of two types, or None."""
-    if first == second or second == UNKNOWN:
+    if second in (first, UNKNOWN):
         return first
     if first == UNKNOWN:
         return second
@@ -78,7 +78,7 @@ def common_of(kinds: Iterable[Type]) -> Type | None:
 
 def can_coerce(given: Type, to: Type) -> bool:
     """Returns whether Trino converts a value of a type to another by itself."""
-    if given == to or given == UNKNOWN:
+    if given in (to, UNKNOWN):
         return True
     if to.name == "varchar" and given.name in TEXTS:
         return not to.args or (bool(given.args) and given.args[0] <= to.args[0])

@@ -23,7 +23,9 @@ _PLAIN: Final = frozenset(
 _ALIASES: Final = {"int": "integer"}
 _NOT_HERE: Final = frozenset(
     """time with time zone|ipaddress|hyperloglog|p4hyperloglog|qdigest|tdigest|setdigest|jsonpath|color|geometry
-    |sphericalgeography|bingtile|number""".replace("\n", "").replace(" |", "|").split("|")
+    |sphericalgeography|bingtile|number""".replace("\n", "")
+    .replace(" |", "|")
+    .split("|")
 )
 
 
@@ -47,7 +49,8 @@ class Type:
             return f"timestamp({self.args[0]}) with time zone"
         if not self.args:
             return self.name
-        return f"{self.name}({','.join(map(str, self.args)) if self.name == 'decimal' else ', '.join(map(str, self.args))})"
+        separator = "," if self.name == "decimal" else ", "
+        return f"{self.name}({separator.join(map(str, self.args))})"
 
     @property
     def fields(self) -> tuple[tuple[str, Type], ...]:
@@ -83,7 +86,7 @@ def of_name(written: TypeName) -> Type:
         return Type(name, tuple(of_name(arg) for arg in args))
     if name == "row":
         return Type(name, tuple((field, of_name(kind)) for field, kind in args))
-    if name == "decimal" or name == "dec" or name == "numeric":
+    if name in {"decimal", "dec", "numeric"}:
         return decimal(*(args or (MOST_DIGITS, 0)))
     if name == "varchar":
         return Type(name, args)

@@ -90,3 +90,14 @@ def out(sql: str, kind: Type) -> str:
         return f"map_from_entries(list_transform(map_entries({sql}), lambda o: {entry}))"
     fields = ", ".join(f"{quoted(name)} := {out(f'({sql}).{quoted(name)}', field)}" for name, field in kind.fields)
     return f"CASE WHEN {sql} IS NOT NULL THEN struct_pack({fields}) END"
+
+
+def without_length(kind: Type) -> Type:
+    """Returns a type with texts of any length, as the columns of a table have them."""
+    if kind.name == "varchar":
+        return Type("varchar")
+    if kind.name == "row":
+        return Type("row", tuple((name, without_length(field)) for name, field in kind.args))
+    if kind.name in {"array", "map"}:
+        return Type(kind.name, tuple(without_length(inner) for inner in kind.args))
+    return kind
