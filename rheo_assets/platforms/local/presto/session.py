@@ -101,7 +101,6 @@ def _started(store: Store, threads: int, memory_limit: str) -> _Engine:
     )
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET integer_division = true")  # 7 / 2 is 3 in Trino
         connection.execute("SET enable_progress_bar = false")
         register(connection)
         connection.execute(definitions())

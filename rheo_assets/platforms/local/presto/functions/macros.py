@@ -116,7 +116,7 @@ CASTS: Final = (
         % CAST(pow(10, 6 - p) AS BIGINT)) + CAST(pow(10, 6 - p) AS BIGINT)) % CAST(pow(10, 6 - p) AS BIGINT)) AS BIGINT))
         END""",
     "date_text(x) AS CASE WHEN x BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' THEN strftime(x, '%Y-%m-%d') ELSE athena_far(x) END",
-    f"""far(x) AS {_fails("'a year before 1 or after 9999 is not available in the local Athena as text'", "x", "x")}""",
+    f"""far(x) AS {_fails("'a year before 1 or after 9999 is not available in the local Athena as text'", "x", "''")}""",
     "fraction(t, p) AS CASE WHEN p = 0 THEN left(t, length(t) - 7) ELSE left(t, length(t) - 6 + p) END",
     "timestamp_text(x, p) AS CASE WHEN x BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999' THEN athena_fraction(strftime(x, '%Y-%m-%d %H:%M:%S.%f'), p) ELSE athena_far(x) END",
     "time_text(x, p) AS athena_fraction(strftime(DATE '1970-01-01' + x, '%H:%M:%S.%f'), p)",

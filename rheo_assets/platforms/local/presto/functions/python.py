@@ -192,7 +192,7 @@ def _bit_count(number: int, bits: int) -> int:
         raise ValueError(
             f"Number must be representable with the bits specified. {number} can not be represented with {bits} bits"
         )
-    return (number & (2**bits - 1)).bit_count()
+    return int((number & (2**bits - 1)).bit_count())
 
 
 def _width_bucket(value: float, low: float, high: float, count: int) -> int:

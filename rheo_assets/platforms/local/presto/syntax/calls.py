@@ -49,11 +49,11 @@ def _arguments(cursor: Cursor, name: str) -> Call:
     if name in {"trim", "substring", "position", "normalize"}:
         return _with_grammar(cursor, name)
     distinct = cursor.take("DISTINCT") or (cursor.take("ALL") and False)
-    args = () if cursor.sees_any(")", "ORDER") else expressions.expressions(cursor)
+    args: tuple[Node, ...] = () if cursor.sees_any(")", "ORDER") else expressions.expressions(cursor)
     clauses = ()
     if name == "listagg" and cursor.take("ON", "OVERFLOW") and not cursor.take("ERROR"):
         cursor.refuse("ON OVERFLOW TRUNCATE")
-    order = ()
+    order: tuple[tree.SortItem, ...] = ()
     if cursor.take("ORDER"):
         cursor.expect("BY")
         order = expressions.sort_items(cursor)
@@ -94,10 +94,10 @@ def window(cursor: Cursor) -> tree.Window:
     """Reads what stands in `OVER (…)`."""
     start = cursor.token.start
     base = cursor.name() if cursor.is_name() and not cursor.sees_any("PARTITION", "RANGE", "ROWS", "GROUPS") else ""
-    partition = ()
+    partition: tuple[Node, ...] = ()
     if cursor.take("PARTITION", "BY"):
         partition = expressions.expressions(cursor)
-    order = ()
+    order: tuple[tree.SortItem, ...] = ()
     if cursor.take("ORDER", "BY"):
         order = expressions.sort_items(cursor)
     frame = None

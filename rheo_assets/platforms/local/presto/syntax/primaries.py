@@ -59,7 +59,7 @@ def _primary(cursor: Cursor) -> Node:
         return _parenthesis(cursor)
     if word in _BARE_CALLS:
         cursor.next()
-        args = ()
+        args: tuple[Node, ...] = ()
         if cursor.take("("):
             args = expressions.expressions(cursor)
             cursor.expect(")")

@@ -79,10 +79,10 @@ def _to_varchar(context: Context, node: Node, value: Value, to: Type) -> str | N
     if value.type.name == "json":
         text = f"athena_json_text({value.sql})"
         return f"athena_fitting({text}, {to.args[0]}, 'json')" if to.args else text
-    text = as_text(context, node, value)
-    if text is None or not to.args:
-        return text
-    return f"athena_fitting({text}, {to.args[0]}, '{value.type}')"
+    shown = as_text(context, node, value)
+    if shown is None or not to.args:
+        return shown
+    return f"athena_fitting({shown}, {to.args[0]}, '{value.type}')"
 
 
 def as_text(context: Context, node: Node, value: Value) -> str | None:
