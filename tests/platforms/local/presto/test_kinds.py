@@ -17,8 +17,8 @@ VALUES = {
         "2024-01-01",
     ),
     "instants_of_two_zones_are_compared": (
-        "date_diff('hour', timestamp '2024-03-10 00:00:00 UTC' at time zone 'Asia/Tokyo', "
-        "timestamp '2024-03-10 05:00:00 UTC')",
+        """date_diff('hour', timestamp '2024-03-10 00:00:00 UTC' at time zone 'Asia/Tokyo',
+                     timestamp '2024-03-10 05:00:00 UTC')""",
         5,
     ),
     "a_cast_from_text_takes_what_trino_takes": ("try_cast('2024-01-01T10:00:00Z' as timestamp)", None),
