@@ -159,7 +159,7 @@ class _Reader:
             raise self._wrong("the end of the statement")
 
     def _name(self) -> str:
-        if self.position >= len(self.tokens) or self._word() in {"", "(", ")"}:
+        if self.position >= len(self.tokens) or self.tokens[self.position].kind not in {"word", "quoted"}:
             raise self._wrong("a name")
         name = str(self.tokens[self.position].text)
         self.position += 1
