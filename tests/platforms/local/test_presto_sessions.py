@@ -92,7 +92,7 @@ def test_engines_go_from_thread_to_thread(tmp_path):
 
     def work() -> None:
         with opened(tmp_path) as connection:
-            found.extend(connection.execute("SELECT 7 / 2").fetchone())
+            found.extend(connection.execute("SELECT 7 // 2").fetchone())
 
     for _ in range(3):
         thread = threading.Thread(target=work)
