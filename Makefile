@@ -27,7 +27,7 @@ demo: $(STAMP) ## Runs the flights pipeline from landing to chart
 	@$(BIN)/python -m examples.flights.demo
 
 dev: $(STAMP) ## Starts the Dagster UI with the code locations of workspace.yaml
-	@$(BIN)/python -c 'from rheo_assets import LocalPlatform; from rheo_assets.assets.eventlog.instance import home; home(LocalPlatform().root)'
+	@$(BIN)/python -c 'from rheo_assets import LocalPlatform; from rheo_assets.bridge.eventlog.instance import home; home(LocalPlatform().root)'
 	@$(BIN)/python -c 'from rheo_assets import LocalPlatform; from examples.scala_python.landing import register; register(LocalPlatform())'
 	@echo "http://127.0.0.1:3000 in some seconds, or the port named below where that is taken. Ctrl-C ends it."
 	@DAGSTER_HOME="$(RHEO_HOME)/dagster" PYTHONWARNINGS='ignore:Function `dev_command`' \

@@ -19,14 +19,14 @@ import time
 import warnings
 from statistics import median
 
-from rheo_assets.compute.targets import NOOPCompute
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import data_node, external_node
-from rheo_assets.routing.journal import Entry, Event, Trigger, Turn
-from rheo_assets.routing.loop import Loop
+from rheo_assets.model.compute.targets import NOOPCompute
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import data_node, external_node
+from rheo_assets.model.signals import Signal
+from rheo_assets.model.topology import Topology
+from rheo_assets.routing.entries import Entry, Event, Trigger, Turn
+from rheo_assets.routing.event_loop import Loop
 from rheo_assets.routing.snapshot import Snapshot
-from rheo_assets.signals import Signal
-from rheo_assets.topology import Topology
 
 NODES, WAITING, EVENTS = 1_000, 10_000, 400
 RATIO, GROWTH = 1 / 1_000, 1.3

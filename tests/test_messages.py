@@ -7,9 +7,9 @@ import re
 import pytest
 
 from rheo_assets import Application, PrestoSQL
-from rheo_assets.assets.eventlog.instance import home
+from rheo_assets.bridge.eventlog.instance import home
 from rheo_assets.errors import ExecutionFailed, NotReady, StateError
-from tests.test_signals import X
+from tests.model.test_signals import X
 
 pytestmark = pytest.mark.fast
 

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
-from rheo_assets.nodes import DataNode
-from rheo_assets.routing.group import Key, TriggerGroup
-from rheo_assets.routing.groups import NodeGroups
-from rheo_assets.routing.journal import (
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.nodes import DataNode
+from rheo_assets.model.topology import Topology
+from rheo_assets.routing.entries import (
     Began,
     Ended,
     Entry,
@@ -25,7 +24,8 @@ from rheo_assets.routing.journal import (
     Unrouted,
     planned_id,
 )
-from rheo_assets.topology import Topology
+from rheo_assets.routing.node_groups import NodeGroups
+from rheo_assets.routing.trigger_group import Key, TriggerGroup
 
 _log = logging.getLogger("rheo_assets")
 

@@ -13,9 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from rheo_assets.errors import StateError
-from rheo_assets.nodes import DataNode
-from rheo_assets.routing.groups import NodeGroups
-from rheo_assets.routing.record import (
+from rheo_assets.model.nodes import DataNode
+from rheo_assets.model.topology import Topology
+from rheo_assets.routing.node_groups import NodeGroups
+from rheo_assets.routing.router import Router
+from rheo_assets.routing.state_rows import (
     dump_header,
     dump_node,
     dump_plans,
@@ -25,8 +27,6 @@ from rheo_assets.routing.record import (
     load_node,
     load_plans,
 )
-from rheo_assets.routing.router import Router
-from rheo_assets.topology import Topology
 
 _log = logging.getLogger("rheo_assets")
 

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from rheo_assets import Application, DatetimeGranularity, DimensionType, InlinedCompute, PrestoSQL
-from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.bridge.eventlog.instance import open_instance
 from tests.cases.topologies import LONG, S3, cycle, event, file, node, pending, ran, read, timer
 
 

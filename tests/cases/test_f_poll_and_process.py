@@ -13,9 +13,9 @@ import dagster as dg
 import pytest
 
 from rheo_assets import Application, InlinedCompute, NOOPCompute
-from rheo_assets.assets.driving.polling import kill
-from rheo_assets.assets.driving.session import Session
-from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.bridge.eventlog.instance import open_instance
+from rheo_assets.bridge.loop.poll import kill
+from rheo_assets.bridge.loop.session import Session
 from tests.cases.topologies import DAY, LONG, S3, cycle, event, file, node, pending, ran, read, spec, timer
 
 

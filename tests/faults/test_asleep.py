@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from rheo_assets import Application, InlinedCompute, LocalPlatform
-from rheo_assets.assets.ownership.beats import SILENCE
-from rheo_assets.nodes import DataNode, ExternalData
+from rheo_assets.bridge.claims.heartbeats import SILENCE
+from rheo_assets.model.nodes import DataNode, ExternalData
 from tests.cases.topologies import S3, node
 
 DAY = "2021-03-01"

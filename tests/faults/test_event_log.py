@@ -7,10 +7,10 @@ import time
 import dagster as dg
 import pytest
 
-from rheo_assets.assets.eventlog.instance import EventLog
-from rheo_assets.assets.ownership.beats import Beats
-from rheo_assets.assets.ownership.owners import Owner
-from rheo_assets.assets.ownership.seats import Seats
+from rheo_assets.bridge.claims.heartbeats import Beats
+from rheo_assets.bridge.claims.owners import Owner
+from rheo_assets.bridge.claims.snapshot_slots import Seats
+from rheo_assets.bridge.eventlog.instance import EventLog
 from tests.faults.world import PacedHeart, Storage
 
 

@@ -6,10 +6,10 @@ import logging
 
 import pytest
 
-from rheo_assets.assets.ownership.beats import BEAT_EVERY, SILENCE, Beats
-from rheo_assets.assets.ownership.claims import MAX_ATTEMPTS, Claims
-from rheo_assets.assets.ownership.owners import Owner
-from rheo_assets.assets.ownership.seats import SEAT_LOOKED_AT_EVERY, Seats
+from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS, Claims
+from rheo_assets.bridge.claims.heartbeats import BEAT_EVERY, SILENCE, Beats
+from rheo_assets.bridge.claims.owners import Owner
+from rheo_assets.bridge.claims.snapshot_slots import SEAT_LOOKED_AT_EVERY, Seats
 from tests.faults.world import PacedHeart, Storage
 
 pytestmark = pytest.mark.fast

@@ -16,20 +16,20 @@ from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
 
-from rheo_assets.assets.noticing.arrivals import Watcher
-from rheo_assets.assets.ownership.beats import SILENCE, Beats, Heart
-from rheo_assets.assets.ownership.claims import Claims
-from rheo_assets.assets.ownership.owners import Owner
-from rheo_assets.assets.ownership.seats import Seats
-from rheo_assets.compute.targets import NOOPCompute
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import data_node, external_node, timer_node
-from rheo_assets.dimensions import Partition
-from rheo_assets.readiness import Readiness
-from rheo_assets.routing.journal import Ended, Entry, Event, Trigger, Turn
-from rheo_assets.routing.loop import Loop, Superseded
+from rheo_assets.bridge.arrivals.watcher import Watcher
+from rheo_assets.bridge.claims.claims import Claims
+from rheo_assets.bridge.claims.heartbeats import SILENCE, Beats, Heart
+from rheo_assets.bridge.claims.owners import Owner
+from rheo_assets.bridge.claims.snapshot_slots import Seats
+from rheo_assets.model.compute.targets import NOOPCompute
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import data_node, external_node, timer_node
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.topology import Topology
+from rheo_assets.platforms.data.readiness import Readiness
+from rheo_assets.routing.entries import Ended, Entry, Event, Trigger, Turn
+from rheo_assets.routing.event_loop import Loop, Superseded
 from rheo_assets.routing.snapshot import Snapshot
-from rheo_assets.topology import Topology
 
 APP = "app"
 REGIONS = ("NA", "EU")

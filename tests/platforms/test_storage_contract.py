@@ -10,13 +10,13 @@ from threading import Barrier
 import pytest
 from moto import mock_aws
 
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import external_node
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import external_node
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.storage import S3Storage
 from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.platforms.data.partition_folder import folder_of
 from rheo_assets.platforms.local.storage import LocalStorage
-from rheo_assets.whereabouts import folder_of
 
 DAY = "s3://lake/orders/NA/2024-01-01"
 LAKE = "s3://lake/orders"

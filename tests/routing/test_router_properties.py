@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction
-from rheo_assets.routing.joins import JoinKeys
-from rheo_assets.routing.journal import Ended, Entry, Event, PlanClosed, PlanOpened, Trigger, Turn
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.topology import Topology
+from rheo_assets.routing.entries import Ended, Entry, Event, PlanClosed, PlanOpened, Trigger, Turn
+from rheo_assets.routing.join_keys import JoinKeys
 from rheo_assets.routing.router import Router
 from rheo_assets.routing.snapshot import Snapshot
-from rheo_assets.topology import Topology
 from tests.routing.reference import Reference
 from tests.routing.topologies import APP, random_partition, random_topology
 from tests.strategies import examples

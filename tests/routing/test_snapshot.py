@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from rheo_assets.compute.targets import NOOPCompute
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import data_node, external_node
 from rheo_assets.errors import StateError
-from rheo_assets.routing.journal import Event, PlanOpened, Turn
+from rheo_assets.model.compute.targets import NOOPCompute
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import data_node, external_node
+from rheo_assets.model.topology import Topology
+from rheo_assets.routing.entries import Event, PlanOpened, Turn
 from rheo_assets.routing.snapshot import Snapshot
-from rheo_assets.topology import Topology
 from tests.routing.test_router_properties import MemoryRows, shown
 
 pytestmark = pytest.mark.fast

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 import rheo_assets as flow
-from rheo_assets.assets.resources import AthenaResource, GlueResource
+from rheo_assets.bridge.resources import AthenaResource, GlueResource
 from rheo_assets.platforms.aws.platform import AwsPlatform
 from tests.platforms.aws.doubles.athena import AthenaDouble
 
