@@ -25,7 +25,6 @@ from rheo_assets.model.declaration import data_node, external_node
 from rheo_assets.model.signals import Signal
 from rheo_assets.model.topology import Topology
 from rheo_assets.routing.entries import Entry, Event, Trigger, Turn
-from rheo_assets.routing.event_loop import Loop
 from rheo_assets.routing.snapshot import Snapshot
 
 NODES, WAITING, EVENTS = 1_000, 10_000, 400
@@ -85,7 +84,7 @@ class Bench:
     def __init__(self, count: int) -> None:
         self.topology = topology_of(count)
         self.memory = Memory()
-        self.loop = Loop(self.topology, self.memory, Snapshot(self.topology, self.memory, 0), lambda _key: True)
+        self.loop = EventLoop(self.topology, self.memory, Snapshot(self.topology, self.memory, 0), lambda _key: True)
         self.sources = count // 2
         self.position = 0
         for node_id in self.topology.data_nodes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rheo_assets.application.run import Running, standing
+from rheo_assets.application.run import Running, recorded_node
 from rheo_assets.application.workspace import Workspace
 from rheo_assets.errors import NotActivated
 from rheo_assets.model.executions import Execution
@@ -52,7 +52,7 @@ class Looking:
         if found is None:
             raise NotActivated(self._space.name, "why")
         session, node, partition = found
-        return why(session, standing(session.binding, node, "why"), partition)
+        return why(session, recorded_node(session.binding, node, "why"), partition)
 
     def materialize(self, view: Any, values: Sequence[Any] | None) -> list[str]:
         """Returns the paths of a view."""

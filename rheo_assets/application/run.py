@@ -118,7 +118,7 @@ class Running:
         known, target = self._space.known_of(event, "process"), self._space.id_of(route, "process")
         with session.driver.lock:
             session.follow()
-            signal = standing(session.binding, known, "process")
+            signal = recorded_node(session.binding, known, "process")
             identity = session.inject(signal, _tip(event, signal, "process"), target, event_id)
         session.await_caused(identity)
 
@@ -129,7 +129,7 @@ class Running:
         node = self._space.own(target, "execute")
         session = self._executing(node)
         binding = session.binding
-        node = standing(binding, node, "execute")
+        node = recorded_node(binding, node, "execute")
         _check_dimensions(target, node, "execute")
         return execute(session, binding, node, target, inputs, wait, recursive, tree, progress)
 
@@ -179,7 +179,7 @@ class Running:
         self.active(verb).driver.state.pause(is_paused)
 
 
-def standing(binding: Binding, node: S, verb: str) -> S:
+def recorded_node(binding: Binding, node: S, verb: str) -> S:
     """Returns a node as the activated application has it.
 
     Raises:

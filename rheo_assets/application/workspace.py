@@ -122,7 +122,7 @@ class Workspace:
         """
         if not isinstance(node_id, str):
             raise UnknownNode(self.name, repr(node_id), self.declared)
-        recorded = {} if self._stands(node_id) else self._recorded_nodes
+        recorded = {} if self._is_current(node_id) else self._recorded_nodes
         if node_id in recorded:
             self.is_attached |= node_id not in self.declared
             return recorded[node_id]
@@ -171,7 +171,7 @@ class Workspace:
         self.unrecorded.clear()
         self._version = version
 
-    def _stands(self, node_id: str) -> bool:
+    def _is_current(self, node_id: str) -> bool:
         """Whether this session declares a node, and nobody has recorded another declaration since it did."""
         from rheo_assets.bridge.state.recorded import recorded_version
 

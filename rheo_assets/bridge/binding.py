@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 
 from rheo_assets.bridge.claims.claims import Claims
-from rheo_assets.bridge.claims.heartbeats import Beats
+from rheo_assets.bridge.claims.heartbeats import Heartbeats
 from rheo_assets.bridge.partition_keys import Codec
 from rheo_assets.bridge.state.recorded import recorded_topology, recorded_version
 from rheo_assets.errors import listed
@@ -51,14 +51,14 @@ class Binding:
 
     # the declaration ------------------------------------------------------------------------------------------
 
-    def stands(self) -> bool:
+    def is_current(self) -> bool:
         """Returns whether nobody has recorded another declaration since."""
         return self.version is None or recorded_version(self.application, self.platform) in {self.version, None}
 
     def redeclared(self, topology: Topology, version: str | None) -> Binding:
         """Returns the application under another declaration; who is alive and who runs what stays."""
         other = replace(self, topology=topology, version=version)
-        other.__dict__.update(beats=self.beats, claims=self.claims)
+        other.__dict__.update(heartbeats=self.heartbeats, claims=self.claims)
         return other
 
     def as_recorded(self) -> Binding:
@@ -89,12 +89,12 @@ class Binding:
     @cached_property
     def claims(self) -> Claims:
         """Who runs what."""
-        return Claims(self.platform.storage, f"{self.home}/claims", self.beats)
+        return Claims(self.platform.storage, f"{self.home}/claims", self.heartbeats)
 
     @cached_property
-    def beats(self) -> Beats:
+    def heartbeats(self) -> Heartbeats:
         """Who is alive, this process among them."""
-        return Beats(self.platform.storage, f"{self.home}/beats")
+        return Heartbeats(self.platform.storage, f"{self.home}/heartbeats")
 
     @cached_property
     def digests(self) -> dict[str, str]:

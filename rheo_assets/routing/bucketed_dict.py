@@ -12,7 +12,7 @@ V = TypeVar("V")
 BUCKET = 8
 
 
-class Shelf(MutableMapping[K, V]):
+class BucketedDict(MutableMapping[K, V]):
     """Values by key. Each keeps a place; neighbours share a bucket, which is dirty once one of them changes."""
 
     def __init__(self) -> None:

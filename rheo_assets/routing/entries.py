@@ -103,7 +103,7 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
-class Unrouted:
+class ManualExecution:
     """An execution that runs and that nobody routed.
 
     Attributes:

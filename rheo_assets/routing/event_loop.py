@@ -36,7 +36,7 @@ class Superseded(Exception):  # noqa: N818
     """Another declaration of the application is on record: what came after it is not folded under this one."""
 
 
-class Loop:
+class EventLoop:
     """Turns of one application.
 
     Args:
@@ -60,7 +60,7 @@ class Loop:
         snapshot: Snapshot,
         is_ready: Callable[[Key], bool],
         end_lost: Callable[[], bool] = lambda: False,
-        stands: Callable[[], bool] = lambda: True,
+        is_current: Callable[[], bool] = lambda: True,
     ) -> None:
         self.topology = topology
         self.router = snapshot.load()
@@ -70,7 +70,7 @@ class Loop:
         self._snapshot = snapshot
         self._is_ready = is_ready
         self._end_lost = end_lost
-        self._stands = stands
+        self._is_current = is_current
         self._due: list[tuple[float, int, Key]] = []
         self._pauses: dict[Key, float] = {}
         self._looks = 0
@@ -120,7 +120,7 @@ class Loop:
             entries = self._entries.read(self.router.cursor)
             if self._entries.skipped_to <= self.router.cursor and not entries:
                 return
-            if not self._stands():
+            if not self._is_current():
                 raise Superseded
             for entry in entries:
                 self.router.fold(entry)

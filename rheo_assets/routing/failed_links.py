@@ -13,7 +13,7 @@ _TOLD = 10
 CORRECT = "Correct the function and activate() again, or reload the code location"
 
 
-def tell_held(node: DataNode, event: Event, failure: str, count: int) -> None:
+def warn_held(node: DataNode, event: Event, failure: str, count: int) -> None:
     """Warns of an event that is held back from a node, the `count`-th of those that are."""
     if count <= _TOLD:
         sources = {view.node.id: view.node for view in node.inputs.values()}
@@ -23,7 +23,7 @@ def tell_held(node: DataNode, event: Event, failure: str, count: int) -> None:
         _warn(node, f"more than {_TOLD} events of node '{node.id}' are held back: app.pending({node.id!r}) lists them")
 
 
-def tell_apart(node: DataNode, failure: str) -> None:
+def warn_split(node: DataNode, failure: str) -> None:
     """Warns that an event and a group, each of which goes on waiting, cannot be joined."""
     _warn(node, f"{failure}. What has come is not joined. {CORRECT}, then report it again: app.process(view)")
 

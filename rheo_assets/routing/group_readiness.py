@@ -8,7 +8,7 @@ from rheo_assets.model.nodes import DataNode
 from rheo_assets.routing.trigger_group import Key, TriggerGroup
 
 
-class Needs:
+class GroupReadiness:
     """The needs of one node's groups: every partition of its range-checked inputs, one of each nearest input.
 
     Attributes:

@@ -10,10 +10,10 @@ from typing import Any
 from rheo_assets.errors import Contradiction, InvalidValue, LinkFailed, Undetermined
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import DataNode
-from rheo_assets.routing.bucketed_dict import Shelf
-from rheo_assets.routing.entries import Began, Event, Trigger, Unrouted
-from rheo_assets.routing.failed_links import tell_apart, tell_held
-from rheo_assets.routing.group_readiness import Needs
+from rheo_assets.routing.bucketed_dict import BucketedDict
+from rheo_assets.routing.entries import Began, Event, ManualExecution, Trigger
+from rheo_assets.routing.failed_links import warn_held, warn_split
+from rheo_assets.routing.group_readiness import GroupReadiness
 from rheo_assets.routing.join_keys import JoinKeys
 from rheo_assets.routing.trigger_group import Dropped, Key, TriggerGroup
 
@@ -32,17 +32,17 @@ class NodeGroups:
     def __init__(self, node: DataNode, cursor: int = -1) -> None:
         self.node = node
         self.cursor = cursor
-        self.groups: Shelf[int, TriggerGroup] = Shelf()
+        self.groups: BucketedDict[int, TriggerGroup] = BucketedDict()
         self.runnable: dict[int, None] = {}
         self.held: dict[int, None] = {}
         self.injected: set[Key] = set()
-        self.in_flight: Shelf[Partition, Trigger] = Shelf()
-        self.unrouted: dict[Partition, Unrouted] = {}
+        self.in_flight: BucketedDict[Partition, Trigger] = BucketedDict()
+        self.manual: dict[Partition, ManualExecution] = {}
         self.counts: Counter[str] = Counter()
         self.lately: deque[Dropped] = deque(maxlen=_LATELY)
         self.next_number = 0
         self.is_changed = False
-        self._needs = Needs(node)
+        self._needs = GroupReadiness(node)
         self.sources = self._needs.sources
         self._plain = [alias for alias, view in node.inputs.items() if view.needs_event]
         self._joins = JoinKeys(node)
@@ -84,7 +84,7 @@ class NodeGroups:
             untaken = [alias for alias in untaken if alias not in taken]
         for alias, error in apart.items():
             if alias not in failures:  # those are held back, and offered again by themselves
-                tell_apart(self.node, str(error))
+                warn_split(self.node, str(error))
 
     def _let_go(self, alias: str, event: Event) -> None:
         self.counts["dropped"] += 1
@@ -96,7 +96,7 @@ class NodeGroups:
         group.identities = dict.fromkeys(failures, event.identity)
         group.failure = str(next(iter(failures.values())))
         self._insert(group)
-        tell_held(self.node, event, group.failure, len(self.held))
+        warn_held(self.node, event, group.failure, len(self.held))
 
     def offer_again(self) -> None:
         """Offers again what is held back: the links may have been corrected since."""
@@ -274,7 +274,7 @@ class NodeGroups:
             if is_held(group):
                 self._drop(group, "absorbed")
                 continue
-            if group.output in self.in_flight or group.output in self.unrouted:
+            if group.output in self.in_flight or group.output in self.manual:
                 self._drop(group, "skipped")
                 continue
             self._drop(group, "emitted")
@@ -290,7 +290,7 @@ class NodeGroups:
         So are those that are complete by now: what they stand for was there before the execution began to read.
         """
         for partition, execution in entry.executions.items():
-            self.unrouted[partition] = Unrouted(execution, entry.run, entry.owner)
+            self.manual[partition] = ManualExecution(execution, entry.run, entry.owner)
             for group in self._complete_for(partition):
                 self._drop(group, "skipped")
 
@@ -307,9 +307,9 @@ class NodeGroups:
 
     def ended(self, partition: Partition, execution: str | None) -> None:
         """Takes note that an execution of the partition is over; that of a plan or a person ends no other."""
-        other = self.unrouted.get(partition)
+        other = self.manual.get(partition)
         if other is not None and other.execution == execution:
-            self.unrouted.pop(partition)
+            self.manual.pop(partition)
         trigger = self.in_flight.get(partition)
         if trigger is not None and trigger.execution_id(self.node.application) == execution:
             self.in_flight.pop(partition)

@@ -11,8 +11,8 @@ from rheo_assets.errors import Contradiction, LinkFailed, StateError
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.model.topology import Topology
-from rheo_assets.routing.bucketed_dict import Shelf
-from rheo_assets.routing.entries import PlanOpened, Trigger, Unrouted
+from rheo_assets.routing.bucketed_dict import BucketedDict
+from rheo_assets.routing.entries import ManualExecution, PlanOpened, Trigger
 from rheo_assets.routing.node_groups import NodeGroups
 from rheo_assets.routing.router import Router, readable
 from rheo_assets.routing.trigger_group import Dropped, Key, TriggerGroup
@@ -45,9 +45,9 @@ def dump_node(state: NodeGroups, topology: Topology, cursor: int, whole: bool = 
             [each.reason, {alias: _text(state, alias, tip) for alias, tip in each.received.items()}]
             for each in state.lately
         ],
-        "unrouted": [
+        "manual": [
             [list(state.node.spec.render(partition)), other.execution, other.run, other.owner]
-            for partition, other in state.unrouted.items()
+            for partition, other in state.manual.items()
         ],
     }
     first = f',"groups":{groups.pop(0)},"in_flight":{in_flight.pop(0)}}}'
@@ -57,7 +57,7 @@ def dump_node(state: NodeGroups, topology: Topology, cursor: int, whole: bool = 
     return rows
 
 
-def _dump_buckets(shelf: Shelf[Any, V], whole: bool, dump: Callable[[V], str]) -> dict[int, str]:
+def _dump_buckets(shelf: BucketedDict[Any, V], whole: bool, dump: Callable[[V], str]) -> dict[int, str]:
     """Returns the changed buckets; the first one always, for it lies in the head."""
     numbers = {0, *(range(shelf.buckets) if whole else shelf.dirty)}
     shelf.dirty.clear()
@@ -118,10 +118,10 @@ def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> No
             state.lately.append(Dropped(reason, received))
     state.next_number = head["next"]
     state.injected = _read_keys(topology, head["injected"])
-    for values, *said in head.get("unrouted", ()):
+    for values, *said in head.get("manual", ()):
         partition = readable(topology, node.id, tuple(values))
         if partition is not None:
-            state.unrouted[partition] = Unrouted(*said)
+            state.manual[partition] = ManualExecution(*said)
     dropped = lost = 0
     for number in range(head["buckets"][1]):
         items = head["in_flight"] if number == 0 else json.loads(rows[f"f{number}"])

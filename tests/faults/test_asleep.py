@@ -87,7 +87,7 @@ def test_of_a_process_that_slept_and_the_one_that_took_over_one_publishes(root: 
     with in_a_container(root, verb) as sleeper:
         until(root, starts.exists)
         os.killpg(sleeper.pid, signal.SIGSTOP)
-        for beat in (root / "s3/rheo-asleep/beats").iterdir():
+        for beat in (root / "s3/rheo-asleep/heartbeats").iterdir():
             silent = beat.stat().st_mtime - SILENCE - 60
             os.utime(beat, (silent, silent))
         app.activate()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from rheo_assets.routing.entries import Entry, Event, Turn
-from rheo_assets.routing.event_loop import Loop, Superseded
+from rheo_assets.routing.event_loop import EventLoop, Superseded
 from rheo_assets.routing.snapshot import Snapshot
 from rheo_assets.routing.trigger_group import Key
 from tests.routing.test_router_properties import MemoryRows
@@ -44,11 +44,11 @@ def test_a_turn_that_ends_early_is_not_closed_and_another_driver_goes_on_behind_
     for number in range(15):
         journal.event("a", number)
         journal.event("b", number)
-    loop = Loop(topology, journal, Snapshot(topology, rows, 0), lambda _key: True)
+    loop = EventLoop(topology, journal, Snapshot(topology, rows, 0), lambda _key: True)
     assert loop.turn(0.0, is_enough=lambda: True) == []
     assert loop.is_behind
     assert not any(isinstance(entry, Turn) for entry in journal.entries)
-    heir = Loop(topology, journal, Snapshot(topology, rows, 1), lambda _key: True)
+    heir = EventLoop(topology, journal, Snapshot(topology, rows, 1), lambda _key: True)
     assert heir.router.cursor == PAGE
     assert len(heir.turn(0.0)) == 15
     assert not heir.is_behind
@@ -58,7 +58,9 @@ def test_a_turn_that_ends_early_is_not_closed_and_another_driver_goes_on_behind_
 def test_a_page_that_may_have_come_after_another_declaration_is_not_folded() -> None:
     topology, rows, journal = joining("n"), MemoryRows(), Pages()
     standing = [True, False]
-    loop = Loop(topology, journal, Snapshot(topology, rows, 0), lambda _key: True, stands=lambda: standing.pop(0))
+    loop = EventLoop(
+        topology, journal, Snapshot(topology, rows, 0), lambda _key: True, is_current=lambda: standing.pop(0)
+    )
     for number in range(PAGE):
         journal.event("a", number)
         journal.event("b", number)
@@ -66,5 +68,5 @@ def test_a_page_that_may_have_come_after_another_declaration_is_not_folded() -> 
         loop.turn(0.0)
     assert loop.router.cursor == PAGE
     assert len(loop.router.groups("n").groups) == PAGE / 2, "the first page was read while the declaration stood"
-    heir = Loop(topology, journal, Snapshot(topology, rows, 1), lambda _key: True)
+    heir = EventLoop(topology, journal, Snapshot(topology, rows, 1), lambda _key: True)
     assert len(heir.turn(0.0)) == PAGE

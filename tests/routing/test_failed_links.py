@@ -70,13 +70,13 @@ class Sessions:
     """One session after another, each with a declaration of its own."""
 
     def __init__(self, topology: Topology) -> None:
-        self.rows, self.seat = MemoryRows(), 0
+        self.rows, self.slot = MemoryRows(), 0
         self.begin(topology)
 
     def begin(self, topology: Topology) -> None:
-        self.snapshot = Snapshot(topology, self.rows, self.seat)
+        self.snapshot = Snapshot(topology, self.rows, self.slot)
         self.router = self.snapshot.load()
-        self.seat += 1
+        self.slot += 1
 
     def declare_anew(self, topology: Topology) -> None:
         self.snapshot.save(self.router)

@@ -19,7 +19,9 @@ def test_a_group_is_skipped_while_somebody_else_executes_its_partition_also_afte
     router.fold(Began(1, "n", "run", "host:1:1", {(1,): "by-hand"}))
     snapshot.save(router)
     router = Snapshot(topology, rows, 1).load()
-    assert [(node, partition, other.run) for node, partition, other in router.unrouted()] == [("n", (1,), "run")]
+    assert [(node, partition, other.run) for node, partition, other in router.manual_executions()] == [
+        ("n", (1,), "run")
+    ]
     for position, (source, number) in enumerate([("a", 1), ("b", 1), ("a", 2), ("b", 2)], start=2):
         router.fold(Event(position, source, (number,), f"{source}{number}", 0.0))
     assert [trigger.partition for trigger in router.fold(Turn(6, 0.0))] == [(2,)]

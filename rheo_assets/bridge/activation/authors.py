@@ -30,7 +30,7 @@ def check_author(binding: Binding, extends: bool) -> None:
     mine = _sources(binding)
     owner, others = _last(binding, uri)
     is_other = bool(mine and others) and not extends and not set(mine) & set(others)
-    if is_other and owner is not None and owner != binding.beats.owner and not binding.beats.is_dead(owner):
+    if is_other and owner is not None and owner != binding.heartbeats.owner and not binding.heartbeats.is_dead(owner):
         raise KeyTaken(
             f"two programs declare the application '{binding.application}': {listed(others)} does in process "
             f"{owner.pid} on {owner.host.partition('/')[0]}, and {listed(mine)} would replace its nodes. Give one of "
@@ -44,7 +44,7 @@ def check_author(binding: Binding, extends: bool) -> None:
             listed(others),
             binding.application,
         )
-    said = {"owner": binding.beats.living().text(), "sources": sorted({*mine, *(others if extends else ())})}
+    said = {"owner": binding.heartbeats.live_owner().text(), "sources": sorted({*mine, *(others if extends else ())})}
     storage.write(uri, json.dumps(said, indent=1).encode())
 
 

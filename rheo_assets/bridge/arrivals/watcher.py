@@ -16,7 +16,7 @@ from rheo_assets.bridge.eventlog.journal import Journal
 from rheo_assets.errors import InvalidValue
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import ExternalData
-from rheo_assets.platforms.data.partition_folder import folder_of
+from rheo_assets.platforms.data.partition_folder import partition_folder
 from rheo_assets.routing.trigger_group import Key
 
 Found = tuple[tuple[str, ...], str]  # what storage finds: a path in parts, and a version
@@ -126,7 +126,7 @@ class Watcher:
             return
         uri = f"{self.node.layout.root}/{path}"
         folder = uri.rsplit("/", 1)[0]
-        read = folder_of(self._storage, self.node, partition)
+        read = partition_folder(self._storage, self.node, partition)
         if read != folder:  # a dimension that folds values has both
             self._warn(path, f"{read} is the same partition, and is the one that is read: keep one of the two folders")
             return

@@ -1,7 +1,7 @@
 """Claims: of all drivers that see the same execution, one runs it.
 
 A claim is an object that only one writer can create. It names its owner; when the owner is dead the next attempt is
-another object, so that two drivers that bury the same owner cannot both take over.
+another object, so that two drivers that find the same owner dead cannot both take over.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rheo_assets.bridge.claims.heartbeats import Beats
+from rheo_assets.bridge.claims.heartbeats import Heartbeats
 from rheo_assets.bridge.claims.owners import Owner
 from rheo_assets.errors import StateError
 from rheo_assets.platforms.capabilities import Storage
@@ -48,14 +48,14 @@ class Attempts:
     Args:
         storage: Where they lie.
         prefix: Their URI prefix.
-        beats: Who takes, and who is dead.
+        heartbeats: Who takes, and who is dead.
     """
 
-    def __init__(self, storage: Storage, prefix: str, beats: Beats) -> None:
+    def __init__(self, storage: Storage, prefix: str, heartbeats: Heartbeats) -> None:
         self._storage = storage
         self._prefix = prefix
-        self._beats = beats
-        self.owner = beats.owner
+        self._heartbeats = heartbeats
+        self.owner = heartbeats.owner
 
     def _read(self, uri: str, attempt: int) -> Attempt | None:
         try:
@@ -67,7 +67,7 @@ class Attempts:
             raise StateError(f"{uri} is damaged: it does not say who made it") from None
 
     def _text(self, **fields: Any) -> bytes:
-        return json.dumps({"owner": self._beats.living().text(), **fields}).encode()
+        return json.dumps({"owner": self._heartbeats.live_owner().text(), **fields}).encode()
 
 
 class Claims(Attempts):
@@ -102,8 +102,8 @@ class Claims(Attempts):
     def is_over(self, execution_id: str, claim: Attempt) -> bool:
         """Returns whether nobody runs an execution by a claim any more."""
         if claim.owner == self.owner:
-            return not self._beats.heart.holds(self._key(execution_id))
-        return self._beats.is_dead(claim.owner)
+            return not self._heartbeats.thread.holds(self._key(execution_id))
+        return self._heartbeats.is_dead(claim.owner)
 
     def take(self, execution_id: str, run_id: str) -> bool:
         """Claims an execution for this process; False when another live process or a later attempt has it."""
@@ -113,7 +113,7 @@ class Claims(Attempts):
         attempt = 0 if present is None else present.attempt + 1
         if attempt >= MAX_ATTEMPTS:
             return False
-        if not self._beats.heart.hold(self._key(execution_id)):
+        if not self._heartbeats.thread.hold(self._key(execution_id)):
             return False  # another thread is at it
         is_ours = False
         try:
@@ -125,7 +125,7 @@ class Claims(Attempts):
 
     def release(self, execution_id: str) -> None:
         """Says that this process does not run an execution any more: where its end is not recorded, it runs again."""
-        self._beats.heart.let_go(self._key(execution_id))
+        self._heartbeats.thread.drop(self._key(execution_id))
 
     def is_superseded(self, execution_id: str) -> bool:
         """Returns whether another process has taken this one for dead, and an execution from it."""

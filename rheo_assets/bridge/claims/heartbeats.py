@@ -19,7 +19,7 @@ from weakref import WeakSet
 from rheo_assets.bridge.claims.owners import Owner
 from rheo_assets.platforms.capabilities import Storage
 
-BEAT_EVERY: Final = 60.0
+HEARTBEAT_EVERY: Final = 60.0
 SILENCE: Final = 900.0
 _KEPT: Final = 7 * 86400.0
 _LOOK_EVERY: Final = 15.0
@@ -28,7 +28,7 @@ _ANSWERS: Final = 1000
 _log = logging.getLogger("rheo_assets")
 
 
-class Held:
+class WorkInProgress:
     """What a process is at: the executions that it runs and the plans that it carries out."""
 
     def __init__(self) -> None:
@@ -46,27 +46,27 @@ class Held:
             self._held.add(name)
             return is_first
 
-    def let_go(self, name: str) -> None:
+    def drop(self, name: str) -> None:
         """Says that the process is no longer at something."""
         with self._changing:
             self._held.discard(name)
 
 
-class Heart(Held):
-    """The thread that beats for a process, in every application that it drives or runs, until it ends."""
+class HeartbeatThread(WorkInProgress):
+    """The thread that records heartbeats for a process, in every application that it drives or runs, until it ends."""
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
-        self._all: WeakSet[Beats] = WeakSet()
+        self._all: WeakSet[Heartbeats] = WeakSet()
         self._beating = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def add(self, beats: Beats) -> None:
-        """Beats there, too; for as long as somebody uses it."""
+    def add(self, heartbeats: Heartbeats) -> None:
+        """Records heartbeats for this application too, as long as the object is in use."""
         with self._lock:
-            self._all.add(beats)
+            self._all.add(heartbeats)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._live, name="rheo-heart", daemon=True)
                 self._thread.start()
@@ -74,13 +74,13 @@ class Heart(Held):
                 Finalize(None, self._end, exitpriority=0)
 
     def _live(self) -> None:
-        while not self._stop.wait(BEAT_EVERY):
-            for beats in self._present():
+        while not self._stop.wait(HEARTBEAT_EVERY):
+            for heartbeats in self._present():
                 with self._beating:
                     if self._stop.is_set():
                         return
                     try:
-                        beats.beat()
+                        heartbeats.record()
                     except Exception as error:
                         _log.warning("this process could not say that it lives: %s", error)
 
@@ -88,31 +88,31 @@ class Heart(Held):
         self._stop.set()
         with self._beating:  # none of them comes last
             pass
-        for beats in self._present():
+        for heartbeats in self._present():
             try:
-                beats.end()
+                heartbeats.end()
             except Exception as error:
                 _log.debug("this process could not say that it ends: %s", error)
 
-    def _present(self) -> list[Beats]:
+    def _present(self) -> list[Heartbeats]:
         with self._lock:
             return list(self._all)
 
 
-_OF_THIS_PROCESS: Final = Heart()
+_OF_THIS_PROCESS: Final = HeartbeatThread()
 
 
-class Beats:
+class Heartbeats:
     """Which processes of one application are alive.
 
     One of this machine is asked of the system, and known to be dead at once. One of another machine is dead when it
     has been silent for `SILENCE` seconds, or when it has said that it ends.
 
     Args:
-        storage: Where beats lie.
+        storage: Where heartbeats are stored.
         prefix: Their URI prefix.
-        owner: Who beats; this process by default.
-        heart: Beats for the owner.
+        owner: The process whose heartbeats are recorded; this one by default.
+        thread: Records heartbeats for the owner.
         look_every: For how long an answer about another machine is kept, seconds.
     """
 
@@ -121,29 +121,29 @@ class Beats:
         storage: Storage,
         prefix: str,
         owner: Owner | None = None,
-        heart: Heart = _OF_THIS_PROCESS,
+        thread: HeartbeatThread = _OF_THIS_PROCESS,
         look_every: float = _LOOK_EVERY,
     ) -> None:
         self.owner = owner or Owner.this_process()
         self._storage = storage
         self._prefix = prefix
-        self.heart = heart
+        self.thread = thread
         self._look_every = look_every
         self._answers: dict[Owner, tuple[float, bool]] = {}
         self._is_silent = True
 
-    def living(self) -> Owner:
-        """Returns this process, which beats from now on.
+    def live_owner(self) -> Owner:
+        """Returns this process, and records heartbeats for it from now on.
 
         Whoever writes down that it holds something asks here, as a process that never beat counts as dead.
         """
         if self._is_silent:
-            self.beat()
+            self.record()
             self._is_silent = False
-            self.heart.add(self)
+            self.thread.add(self)
         return self.owner
 
-    def beat(self) -> None:
+    def record(self) -> None:
         """Says that this process lives."""
         said = {"owner": self.owner.text(), "at": datetime.now(UTC).isoformat()}
         self._storage.write(self._uri(self.owner), json.dumps(said).encode())
@@ -168,7 +168,7 @@ class Beats:
         return answer
 
     def clean(self) -> float:
-        """Removes the beats of processes that have been dead for long; returns the storage's time, roughly."""
+        """Removes the heartbeats of processes that have been dead for long; returns the storage's time, roughly."""
         now = self._now()
         self._storage.expire(self._prefix, now - _KEPT)
         return now
@@ -185,9 +185,9 @@ class Beats:
 
     def _now(self) -> float:
         """Returns when this process beat last, by the storage's clock: less than it is now, if the process slept."""
-        self.living()
+        self.live_owner()
         while (now := self._storage.modified(self._uri(self.owner))) is None:
-            self.beat()  # it was taken for dead
+            self.record()  # it was taken for dead
         return now
 
     def _uri(self, owner: Owner) -> str:

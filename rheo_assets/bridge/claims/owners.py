@@ -36,7 +36,7 @@ class Owner:
         return self.host.partition("/")[2] == place if place else self.host == socket.gethostname()
 
     def is_gone(self) -> bool:
-        """Returns whether the process is known to be gone; of one elsewhere nothing is known: see `Beats`."""
+        """Returns whether the process is known to be gone; of one elsewhere nothing is known: see `Heartbeats`."""
         if not self.is_here:
             return False
         try:

@@ -158,7 +158,7 @@ class History:
         if run.status in NOT_BEGUN:
             return {}
         routed = _routed_ids(run)
-        ids = {p: routed.get(node.spec.render(p)) or unrouted_id(run.run_id, node, p) for p in partitions}
+        ids = {p: routed.get(node.spec.render(p)) or manual_execution_id(run.run_id, node, p) for p in partitions}
         return self.ended_as(node, ids)
 
     def about_to_begin(self, node: DataNode) -> set[str]:
@@ -197,7 +197,7 @@ class History:
     def _is_orphan(self, run: DagsterRun) -> bool:
         owner = owner_of(run)
         is_ours = run.tags.get(APPLICATION_TAG) == self.binding.application  # of others it is not asked
-        return owner is not None and is_ours and self.binding.beats.is_dead(owner)
+        return owner is not None and is_ours and self.binding.heartbeats.is_dead(owner)
 
     def _partitions_of(self, run: DagsterRun, node: DataNode) -> Sequence[Partition]:
         """Returns what a run executes of a node; nothing of what it was asked for under other dimensions."""
@@ -234,7 +234,7 @@ def owner_of(run: DagsterRun) -> Owner | None:
     return None if text is None else Owner.of_text(text)
 
 
-def unrouted_id(run_id: str, node: DataNode, partition: Partition) -> str:
+def manual_execution_id(run_id: str, node: DataNode, partition: Partition) -> str:
     """Returns the id of the execution of a partition that a run was asked for by nobody but Dagster."""
     return str(uuid5(NAMESPACE_URL, f"rheo:{run_id}|{node.id}|{partition!r}"))
 

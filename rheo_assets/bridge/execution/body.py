@@ -22,7 +22,7 @@ from rheo_assets.bridge.execution.execution import (
     recorded_success,
     run_execution,
 )
-from rheo_assets.bridge.execution.manual_runs import Asked, Unrouted
+from rheo_assets.bridge.execution.manual_runs import Asked, ManualRun
 from rheo_assets.bridge.execution.metadata import describe
 from rheo_assets.bridge.execution.retries import Retry
 from rheo_assets.bridge.names import EVENT_ENTRY
@@ -111,8 +111,8 @@ class Body:
         history = History(self.binding, log)
         retry = Retry(self.node, self.context.run, history)
         say = self.context.log.info
-        unrouted = Unrouted(self.binding, self.node, self.run_id, log, self.config, say, self._is_cancelled)
-        unrouted.claimed = self._taken
+        manual = ManualRun(self.binding, self.node, self.run_id, log, self.config, say, self._is_cancelled)
+        manual.claimed = self._taken
         routed = [self._read(item) for item in self.config.get("executions") or ()]
         if routed:
             ended = retry.ended({request.partition: request.id for request in routed})
@@ -125,15 +125,15 @@ class Body:
             wanted = len(routed)
         else:
             partitions = self._partitions()
-            mine, asked, wanted = [], unrouted.resolve(partitions), len(partitions)
+            mine, asked, wanted = [], manual.resolve(partitions), len(partitions)
         made = retry.succeeded([each.partition for each in asked])
         asked = [each for each in asked if each.partition not in made]
         for partition in made:
             self.context.log.info(f"{self.node.describe(partition)} has been made by the run that this one retries")
         outcomes = self._run_all(mine)
-        for batch in unrouted.batches(asked):
+        for batch in manual.batches(asked):
             outcomes += self._run_all(batch)
-        outcomes += map(Outcome, unrouted.failures)
+        outcomes += map(Outcome, manual.failures)
         return outcomes, wanted - len(outcomes)
 
     def _partitions(self) -> list[Partition]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rheo_assets.bridge.binding import Binding
-from rheo_assets.bridge.eventlog.history import History, unrouted_id
+from rheo_assets.bridge.eventlog.history import History, manual_execution_id
 from rheo_assets.bridge.eventlog.instance import EventLog
 from rheo_assets.bridge.eventlog.journal import Journal
 from rheo_assets.bridge.execution.execution import Request
@@ -53,7 +53,7 @@ _NOT_THERE = "Land or materialise what is missing first, or launch with run conf
 _OTHER_RUN = "Terminate that run if it is dead, or launch with run config `wait: true` to wait for it"
 
 
-class Unrouted:
+class ManualRun:
     """The partitions that one run was asked for: resolved, waited for, and handed out when they can run.
 
     Args:
@@ -216,7 +216,7 @@ class Unrouted:
         routed = self._routed
         ids = {request.partition: request.id for request in requests if routed.get(request.partition) != request.id}
         if ids:  # what the router has asked for is known to it, and ends as that
-            self._journal.began(self._node.id, self._run_id, self._binding.beats.living().text(), ids)
+            self._journal.began(self._node.id, self._run_id, self._binding.heartbeats.live_owner().text(), ids)
 
     def _give_up(self, unready: Sequence[_Unready]) -> None:
         for each in unready:
@@ -237,7 +237,7 @@ class Unrouted:
         )
 
     def _id(self, partition: Partition) -> str:
-        return unrouted_id(self._run_id, self._node, partition)
+        return manual_execution_id(self._run_id, self._node, partition)
 
 
 def _is_routed(execution: Execution) -> bool:

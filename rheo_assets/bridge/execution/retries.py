@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from rheo_assets.bridge.eventlog.history import History, unrouted_id
+from rheo_assets.bridge.eventlog.history import History, manual_execution_id
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.executions import Execution, Status
 from rheo_assets.model.nodes import DataNode
@@ -39,7 +39,7 @@ class Retry:
         """Returns the partitions that a run before this one has made, where only what failed is wanted."""
         found: set[Partition] = set()
         for run_id in self._earlier if self._from_failure else ():
-            ids = {partition: unrouted_id(run_id, self._node, partition) for partition in partitions}
+            ids = {partition: manual_execution_id(run_id, self._node, partition) for partition in partitions}
             found |= {p for p, e in self._history.ended_as(self._node, ids).items() if e.status == Status.COMPLETED}
         return found
 

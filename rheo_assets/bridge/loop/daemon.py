@@ -40,7 +40,7 @@ def daemon_drives(instance: dg.DagsterInstance, application: str) -> bool:
     return False
 
 
-def note_served(binding: Binding, log: EventLog) -> None:
+def record_served(binding: Binding, log: EventLog) -> None:
     """Notes which declarations the daemon's code location runs."""
     log.put_rows({_row(binding): json.dumps(binding.digests)})
 

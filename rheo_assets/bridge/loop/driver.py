@@ -21,7 +21,7 @@ from rheo_assets.bridge.arrivals.watcher import Watcher
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS
 from rheo_assets.bridge.claims.owners import Owner
-from rheo_assets.bridge.claims.snapshot_slots import SEAT_LOOKED_AT_EVERY, Seats
+from rheo_assets.bridge.claims.snapshot_slots import SLOT_CHECKED_EVERY, SnapshotSlots
 from rheo_assets.bridge.eventlog.instance import EventLog
 from rheo_assets.bridge.eventlog.journal import Journal
 from rheo_assets.bridge.execution.execution import Outcome, Request, recorded_success
@@ -31,7 +31,7 @@ from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.executions import Execution, Status
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.routing.entries import Trigger
-from rheo_assets.routing.event_loop import Loop, Superseded
+from rheo_assets.routing.event_loop import EventLoop, Superseded
 from rheo_assets.routing.node_groups import NodeGroups
 from rheo_assets.routing.router import Router
 from rheo_assets.routing.snapshot import Snapshot
@@ -68,12 +68,12 @@ class Driver:
         self._cleaned = -math.inf
         self._is_torn = False
         self._watch()
-        self._seats = Seats(binding.platform.storage, f"{binding.home}/drivers", binding.beats)
-        self._sit()
+        self._slots = SnapshotSlots(binding.platform.storage, f"{binding.home}/snapshot_slots", binding.heartbeats)
+        self._take_slot()
 
-    def _sit(self) -> None:
-        """Takes a seat."""
-        self.seat = self._seats.take()
+    def _take_slot(self) -> None:
+        """Takes a slot."""
+        self.slot = self._slots.take()
         self._sat = time.monotonic()
         self._load()
 
@@ -84,16 +84,16 @@ class Driver:
     def _load(self) -> None:
         """Starts from what the furthest driver has saved."""
         topology = self.binding.topology
-        number = self.seat.number if self.seat is not None else None
+        number = self.slot.number if self.slot is not None else None
         self.journal = Journal(self.log, topology, self.binding.since)
         snapshot = Snapshot(topology, self.log, number)
-        self.loop = Loop(topology, self.journal, snapshot, self._is_ready, self._end_lost, self.binding.stands)
+        self.loop = EventLoop(topology, self.journal, snapshot, self._is_ready, self._end_lost, self.binding.is_current)
 
-    def _is_seated(self) -> bool:
-        """Whether the driver keeps its seat; one without a seat looks for one now and then."""
-        if self.seat is not None:
-            return self._seats.keeps(self.seat)
-        return time.monotonic() - self._sat < SEAT_LOOKED_AT_EVERY
+    def _has_slot(self) -> bool:
+        """Whether the driver keeps its slot; one without a slot looks for one now and then."""
+        if self.slot is not None:
+            return self._slots.keeps(self.slot)
+        return time.monotonic() - self._sat < SLOT_CHECKED_EVERY
 
     @property
     def router(self) -> Router:
@@ -113,7 +113,7 @@ class Driver:
             StateError: The record cannot be read.
         """
         with self.lock:
-            if self.binding.stands():
+            if self.binding.is_current():
                 return
             recorded = self.binding.as_recorded()
             if changes := recorded.changes_since(self.binding):
@@ -229,11 +229,11 @@ class Driver:
         moment = (now or datetime.now(UTC)).timestamp()
         with self.lock:
             self.follow()
-            if not self._is_seated():
-                self._sit()
+            if not self._has_slot():
+                self._take_slot()
             self._clean()
 
-            def turned(loop: Loop) -> list[Trigger]:
+            def turned(loop: EventLoop) -> list[Trigger]:
                 gone = [key for watcher in self._watchers.values() for key in watcher.gone()]
                 return loop.turn(moment, gone, is_enough)
 
@@ -249,33 +249,33 @@ class Driver:
         if time.monotonic() - self._cleaned >= _CLEANED_EVERY:
             self._cleaned = time.monotonic()
             try:
-                self.binding.claims.clean(self.binding.beats.clean())
+                self.binding.claims.clean(self.binding.heartbeats.clean())
             except OSError as error:
                 _log.warning("old claims are not removed: %s", error)
 
     def _end_lost(self) -> bool:
         """Ends the executions that nobody routed and whose run is over without saying so."""
-        runs = {other.run: other.owner for _, _, other in self.router.unrouted()}
+        runs = {other.run: other.owner for _, _, other in self.router.manual_executions()}
         lost = {run for run, owner in runs.items() if self._is_over(run, owner)}
         if not lost:
             return False
         self.loop.fold()  # a run records its ends before it is over
         said = "its run is over, and did not say how this execution ended: see the run's log"
-        for node_id, partition, other in self.router.unrouted():
+        for node_id, partition, other in self.router.manual_executions():
             if other.run in lost:
                 node = self.binding.topology.data_nodes[node_id]
                 # From here on it publishes nothing, should it only have been asleep.
                 self.binding.claims.take(other.execution, "lost")
                 self.end(node, partition, other.execution, Status.FAILED, said, other.run)
                 self.binding.claims.release(other.execution)
-                self.bury(other.run)
+                self.mark_failed(other.run)
         return True
 
     def _is_over(self, run_id: str, owner: str) -> bool:
         run = self.instance.get_run_by_id(run_id)
-        return run is None or run.is_finished or self.binding.beats.is_dead(Owner.of_text(owner))
+        return run is None or run.is_finished or self.binding.heartbeats.is_dead(Owner.of_text(owner))
 
-    def bury(self, run_id: str) -> None:
+    def mark_failed(self, run_id: str) -> None:
         """Ends the run of a dead process, which Dagster takes for running."""
         run = self.instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:
@@ -283,9 +283,9 @@ class Driver:
 
     def fold(self) -> None:
         """Takes in every entry that has been recorded since."""
-        self._on_whole(Loop.fold)
+        self._on_whole(EventLoop.fold)
 
-    def _on_whole(self, work: Callable[[Loop], T]) -> T:
+    def _on_whole(self, work: Callable[[EventLoop], T]) -> T:
         """Works on the fold under the declaration on record.
 
         Nobody goes on with a fold that was cut in two, by Ctrl-C or a locked database, and so lacks events.

@@ -10,7 +10,7 @@ from typing import Any
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.claims.owners import Owner
 from rheo_assets.bridge.loop.daemon import not_served
-from rheo_assets.bridge.loop.plan_records import PlanRun
+from rheo_assets.bridge.loop.plan_records import PlanRecord
 from rheo_assets.bridge.loop.plans import Step, raise_failed
 from rheo_assets.bridge.loop.progress import Counts, Progress
 from rheo_assets.bridge.loop.session import Session
@@ -55,7 +55,7 @@ def execute(
     readers = session.history.readers() if tree else None
     plan, partition = plan_of(binding, node, target, inputs, recursive, readers)
     session.resume()
-    run = PlanRun.of(binding.topology, plan, _owner(session, plan))
+    run = PlanRecord.of(binding.topology, plan, _owner(session, plan))
     path = binding.platform.storage.location(node.layout.uri(node.spec, partition))
     before = session.history.last(node, partition)
     with Progress(node.describe(partition), progress) as shown:
@@ -75,7 +75,7 @@ def execute(
 def _owner(session: Session, plan: Plan) -> Owner | None:
     """Returns who carries a plan out: this process or, None, the daemon."""
     if not session.is_passive():
-        return session.binding.beats.living()
+        return session.binding.heartbeats.live_owner()
     if _is_served(session, [stage.node for stage in plan.stages]):
         return None
     _log.warning(
@@ -83,7 +83,7 @@ def _owner(session: Session, plan: Plan) -> Owner | None:
         "executed in this process. Reload the code location to let the daemon do it",
         plan.target.node,
     )
-    return session.binding.beats.living()
+    return session.binding.heartbeats.live_owner()
 
 
 def _is_served(session: Session, node_ids: Sequence[str]) -> bool:
@@ -92,7 +92,7 @@ def _is_served(session: Session, node_ids: Sequence[str]) -> bool:
     return not not_served(session.binding, session.driver.log, [nodes[name] for name in node_ids if name in nodes])
 
 
-def _hold(session: Session, run: PlanRun, node: DataNode, partition: Partition) -> bool:
+def _hold(session: Session, run: PlanRecord, node: DataNode, partition: Partition) -> bool:
     """Opens the plan; returns whether the target is its own: whoever recorded a plan first executes it."""
     with session.driver.lock:
         if session.active(node, partition):
@@ -109,7 +109,7 @@ def _hold(session: Session, run: PlanRun, node: DataNode, partition: Partition) 
     return is_first
 
 
-def _is_done_by_daemon(session: Session, run: PlanRun, waits: bool, shown: Progress) -> bool:
+def _is_done_by_daemon(session: Session, run: PlanRecord, waits: bool, shown: Progress) -> bool:
     """Leaves a plan to the daemon; false where that ends before the plan does, so that this process takes over.
 
     One whose code location is not what is recorded any more does not drive the plan either.
@@ -131,13 +131,13 @@ def _is_done_by_daemon(session: Session, run: PlanRun, waits: bool, shown: Progr
     return False
 
 
-def _kill(run: PlanRun) -> str:
+def _kill(run: PlanRecord) -> str:
     stage = run.stages[run.position]
     values = "".join(f"[{text!r}]" for text in stage.node.spec.render(stage.partitions[0]))
     return f"app.kill(app[{run.target!r}]{values})"
 
 
-def _carry_out(session: Session, run: PlanRun, waits: bool, shown: Progress) -> None:
+def _carry_out(session: Session, run: PlanRecord, waits: bool, shown: Progress) -> None:
     """Carries a plan out in this process."""
     run = session.plans.files.adopt(run)
     is_open = True
@@ -154,7 +154,7 @@ def _carry_out(session: Session, run: PlanRun, waits: bool, shown: Progress) -> 
             session.close(run)
 
 
-def _next(session: Session, run: PlanRun) -> Step | None:
+def _next(session: Session, run: PlanRecord) -> Step | None:
     """Starts what a plan asks for now, as long as its target is there, and afterwards."""
     session.plans.check_target(run)
     step = session.advance(run)
@@ -162,7 +162,7 @@ def _next(session: Session, run: PlanRun) -> Step | None:
     return step
 
 
-def _counts(session: Session, run: PlanRun) -> Counts:
+def _counts(session: Session, run: PlanRecord) -> Counts:
     ended, total = session.plans.counts(run)
     nodes = {stage.node.id: set(stage.partitions) for stage in run.stages}
     running = sum(

@@ -253,7 +253,7 @@ class LocalRuns:
             asset_selection=[asset_key(node.application, node.id)],  # what Dagster's list of runs shows
             partition_key=keys[0] if len(keys) == 1 and codec.is_partitioned else None,
             run_config={**run_config(node, requests), **_QUIET},
-            tags={**run_tags(codec, partitions), OWNER_TAG: binding.beats.living().text()},
+            tags={**run_tags(codec, partitions), OWNER_TAG: binding.heartbeats.live_owner().text()},
             raise_on_error=False,
         )
         return None if result.success else _reason(result)

@@ -26,7 +26,7 @@ class PlannedStage:
 
 
 @dataclass(frozen=True)
-class PlanRun:
+class PlanRecord:
     """A plan that is carried out.
 
     Attributes:
@@ -42,7 +42,7 @@ class PlanRun:
     owner: Owner | None
 
     @classmethod
-    def of(cls, topology: Topology, plan: Plan, owner: Owner | None) -> PlanRun:
+    def of(cls, topology: Topology, plan: Plan, owner: Owner | None) -> PlanRecord:
         """Returns a new run of a plan."""
         stages = []
         for stage in plan.stages:
@@ -81,7 +81,7 @@ class PlanRun:
         return json.dumps({"version": 1, "id": self.id, "owner": owner, "target": self.target, "stages": stages})
 
     @classmethod
-    def of_fields(cls, topology: Topology, fields: Mapping[str, Any]) -> PlanRun:
+    def of_fields(cls, topology: Topology, fields: Mapping[str, Any]) -> PlanRecord:
         """Reads what `to_json` wrote, under the present declaration.
 
         Nodes that are not declared any more, or with other dimensions, are left out. Tips are kept as far as they are

@@ -6,51 +6,51 @@ import json
 import logging
 from dataclasses import replace
 
-from rheo_assets.bridge.claims.heartbeats import Beats
-from rheo_assets.bridge.loop.plan_records import PlanRun
+from rheo_assets.bridge.claims.heartbeats import Heartbeats
+from rheo_assets.bridge.loop.plan_records import PlanRecord
 from rheo_assets.model.topology import Topology
 from rheo_assets.platforms.capabilities import Storage
 
 _log = logging.getLogger("rheo_assets")
 
 
-class PlanFiles:
+class PlanStore:
     """The recorded plans of one application.
 
     Args:
         storage: Where they lie.
         prefix: Their URI prefix.
-        beats: Who is alive, this process among them.
+        heartbeats: Who is alive, this process among them.
     """
 
-    def __init__(self, storage: Storage, prefix: str, beats: Beats) -> None:
+    def __init__(self, storage: Storage, prefix: str, heartbeats: Heartbeats) -> None:
         self._storage = storage
         self._prefix = prefix
-        self._beats = beats
+        self._heartbeats = heartbeats
 
-    def write(self, run: PlanRun) -> None:
+    def write(self, run: PlanRecord) -> None:
         """Records a plan; where this process owns it, it carries it out from now on."""
         self._storage.write(self._uri(run.id), run.to_json().encode())
-        if run.owner == self._beats.owner:
-            self._beats.heart.hold(run.id)
+        if run.owner == self._heartbeats.owner:
+            self._heartbeats.thread.hold(run.id)
 
-    def delete(self, run: PlanRun) -> None:
+    def delete(self, run: PlanRecord) -> None:
         """Removes a plan that has ended."""
         self._storage.delete(self._uri(run.id))
 
-    def adopt(self, run: PlanRun) -> PlanRun:
+    def adopt(self, run: PlanRecord) -> PlanRecord:
         """Takes a plan over that nobody carries out any more; returns it with this process as its owner."""
         if not self._is_left(run):
             return run
-        adopted = replace(run, owner=self._beats.living())
+        adopted = replace(run, owner=self._heartbeats.live_owner())
         self.write(adopted)
         return adopted
 
-    def leave(self, run: PlanRun) -> None:
+    def leave(self, run: PlanRecord) -> None:
         """Stops carrying a plan out in this process; the next turn of a driver goes on with it."""
-        self._beats.heart.let_go(run.id)
+        self._heartbeats.thread.drop(run.id)
 
-    def left(self, topology: Topology) -> tuple[list[PlanRun], list[str]]:
+    def left(self, topology: Topology) -> tuple[list[PlanRecord], list[str]]:
         """Returns the plans that no live process of their own carries out, and the ids of those that are damaged.
 
         What is damaged is put aside, so that it is told once.
@@ -65,7 +65,7 @@ class PlanFiles:
             except FileNotFoundError:
                 continue  # it has just ended
             try:
-                run = PlanRun.of_fields(topology, json.loads(content))
+                run = PlanRecord.of_fields(topology, json.loads(content))
             except (ValueError, LookupError, TypeError) as error:
                 self._put_aside(plan, content, error)
                 damaged.append(plan)
@@ -77,10 +77,10 @@ class PlanFiles:
     def _uri(self, plan: str) -> str:
         return f"{self._prefix}/{plan}.json"
 
-    def _is_left(self, run: PlanRun) -> bool:
-        if run.owner == self._beats.owner:
-            return not self._beats.heart.holds(run.id)
-        return run.owner is None or self._beats.is_dead(run.owner)
+    def _is_left(self, run: PlanRecord) -> bool:
+        if run.owner == self._heartbeats.owner:
+            return not self._heartbeats.thread.holds(run.id)
+        return run.owner is None or self._heartbeats.is_dead(run.owner)
 
     def _put_aside(self, plan: str, content: bytes, error: Exception) -> None:
         uri = self._uri(plan)

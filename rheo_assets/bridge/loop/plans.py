@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from rheo_assets.bridge.eventlog.history import History
 from rheo_assets.bridge.execution.execution import Request, recorded_success
 from rheo_assets.bridge.loop.driver import Driver
-from rheo_assets.bridge.loop.plan_records import PlannedStage, PlanRun
-from rheo_assets.bridge.loop.plan_store import PlanFiles
+from rheo_assets.bridge.loop.plan_records import PlannedStage, PlanRecord
+from rheo_assets.bridge.loop.plan_store import PlanStore
 from rheo_assets.errors import ExecutionFailed, NotReady
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.executions import Execution, Status
@@ -76,42 +76,42 @@ class Plans:
         self.driver = driver
         self.history = history
         binding = driver.binding
-        self.files = PlanFiles(binding.platform.storage, f"{binding.home}/plans", binding.beats)
+        self.files = PlanStore(binding.platform.storage, f"{binding.home}/plans", binding.heartbeats)
         self._walks: dict[str, _Walk] = {}
 
     @property
     def _topology(self) -> Topology:
         return self.driver.binding.topology
 
-    def renewed(self, run: PlanRun) -> PlanRun:
+    def renewed(self, run: PlanRecord) -> PlanRecord:
         """Returns a plan under the present declaration, as who takes it over reads it."""
         nodes = self._topology.data_nodes
         if all(stage.node is nodes.get(stage.node.id) for stage in run.stages):
             return run
-        return PlanRun.of_fields(self._topology, json.loads(run.to_json()))
+        return PlanRecord.of_fields(self._topology, json.loads(run.to_json()))
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Walks every plan from its first stage, since the application is declared anew."""
         self.history.binding = self.driver.binding
         self._walks = {name: _Walk(postponed=walk.postponed) for name, walk in self._walks.items()}
 
     # opening and closing --------------------------------------------------------------------------------------
 
-    def start(self, run: PlanRun) -> None:
+    def start(self, run: PlanRecord) -> None:
         """Records a plan and holds its partitions."""
         self.files.write(run)
         with self.driver.lock:
             self.driver.journal.open_plan(run.id, run.holds())
             self.driver.fold()
 
-    def finish(self, run: PlanRun) -> None:
+    def finish(self, run: PlanRecord) -> None:
         """Lets the partitions go; what could not start yet waits as a trigger group from now on."""
         try:
             self._finish(run)
         finally:
             self.files.leave(run)
 
-    def _finish(self, run: PlanRun) -> None:
+    def _finish(self, run: PlanRecord) -> None:
         with self.driver.lock:
             self.driver.turn()  # what the plan's own outputs pushed is absorbed while the plan still holds it
             run, absorbed = self.renewed(run), self.driver.router.absorbed.get(run.id, set())
@@ -125,7 +125,7 @@ class Plans:
         self._walks.pop(run.id, None)
         self.files.delete(run)
 
-    def _leave_waiting(self, run: PlanRun, node: DataNode, partition: Partition, tips: Tips) -> None:
+    def _leave_waiting(self, run: PlanRecord, node: DataNode, partition: Partition, tips: Tips) -> None:
         if self.driver.binding.claims.newest(planned_id(run.id, node.id, partition)) is not None:
             return  # another driver found it ready
         self._inject(node, tips, f"plan:{run.id}:{node.id}")
@@ -136,7 +136,7 @@ class Plans:
             if view.needs_event and alias in tips:
                 self.driver.journal.inject(view.node.id, tips[alias], f"{identity}:{alias}", node.id)
 
-    def _run_again(self, run: PlanRun, stage: PlannedStage, absorbed: Sequence[Partition]) -> None:
+    def _run_again(self, run: PlanRecord, stage: PlannedStage, absorbed: Sequence[Partition]) -> None:
         """Reports again what was absorbed and had been written anew after the plan's own execution read it."""
         node, ended = stage.node, self._ended(run, stage) if absorbed else {}
         for partition in absorbed:
@@ -153,7 +153,7 @@ class Plans:
         views = node.inputs.items()
         return any(view.needs_event and written_since(view.node, tips[alias], moment) for alias, view in views)
 
-    def left(self) -> list[PlanRun]:
+    def left(self) -> list[PlanRecord]:
         """Returns the recorded plans that no live process of their own carries out."""
         found, damaged = self.files.left(self._topology)
         for plan in damaged:
@@ -162,7 +162,7 @@ class Plans:
 
     # what they hold -------------------------------------------------------------------------------------------
 
-    def is_open(self, run: PlanRun) -> bool:
+    def is_open(self, run: PlanRecord) -> bool:
         """Returns whether a plan has not been closed."""
         with self.driver.lock:
             self.driver.fold()
@@ -189,7 +189,7 @@ class Plans:
 
     # carrying out ---------------------------------------------------------------------------------------------
 
-    def step(self, run: PlanRun) -> Step | None:
+    def step(self, run: PlanRecord) -> Step | None:
         """Returns what is to run now, None when nothing is left.
 
         Raises:
@@ -213,7 +213,7 @@ class Plans:
             walk.position, walk.requests = walk.position + 1, None
         return None
 
-    def verdict(self, run: PlanRun) -> None:
+    def verdict(self, run: PlanRecord) -> None:
         """Raises what a closed plan came to.
 
         Raises:
@@ -232,7 +232,7 @@ class Plans:
                 stage.node.id, partition, "its plan", "it was closed before this was run; see the logs"
             )
 
-    def check_target(self, run: PlanRun) -> None:
+    def check_target(self, run: PlanRecord) -> None:
         """Raises where the target of a plan is not declared any more, or with other dimensions.
 
         Raises:
@@ -242,12 +242,12 @@ class Plans:
             said = "it was declared anew meanwhile, with other dimensions or not at all, so that the plan ends here"
             raise ExecutionFailed(run.target, (), "its plan", said)
 
-    def ended(self, run: PlanRun, stage: PlannedStage) -> list[Execution]:
+    def ended(self, run: PlanRecord, stage: PlannedStage) -> list[Execution]:
         """Returns the executions of a stage that have ended."""
         found = self._ended(run, stage)
         return [found[partition] for partition in stage.partitions if partition in found]
 
-    def counts(self, run: PlanRun) -> tuple[int, int]:
+    def counts(self, run: PlanRecord) -> tuple[int, int]:
         """Returns how many executions of a plan have ended, and how many there are."""
         run, counts = self.renewed(run), self._walk(run).counts
         for position, stage in enumerate(run.stages):
@@ -257,13 +257,13 @@ class Plans:
                     break
         return sum(counts.values()), sum(len(stage.partitions) for stage in run.stages)
 
-    def _walk(self, run: PlanRun) -> _Walk:
+    def _walk(self, run: PlanRecord) -> _Walk:
         return self._walks.setdefault(run.id, _Walk())
 
-    def _ended(self, run: PlanRun, stage: PlannedStage) -> Mapping[Partition, Execution]:
+    def _ended(self, run: PlanRecord, stage: PlannedStage) -> Mapping[Partition, Execution]:
         return self.history.ended_as(stage.node, {p: planned_id(run.id, stage.node.id, p) for p in stage.partitions})
 
-    def _is_busy(self, run: PlanRun, stage: PlannedStage) -> bool:
+    def _is_busy(self, run: PlanRecord, stage: PlannedStage) -> bool:
         """Whether partitions of a stage run that were started before the plan held it: none runs twice at once."""
         mine = {p: planned_id(run.id, stage.node.id, p) for p in stage.partitions}
         if not self.driver.is_paused():
@@ -274,12 +274,12 @@ class Plans:
         spec = stage.node.spec
         return any(mine.get(spec.read(e.partition), e.id) != e.id for e in self.history.active(stage.node))
 
-    def _requests(self, run: PlanRun, stage: PlannedStage, walk: _Walk) -> dict[Partition, Request]:
+    def _requests(self, run: PlanRecord, stage: PlannedStage, walk: _Walk) -> dict[Partition, Request]:
         ended = self._ended(run, stage)
         found = {p: self._request(run, stage, p, walk) for p in stage.partitions if p not in ended}
         return {partition: request for partition, request in found.items() if request is not None}
 
-    def _request(self, run: PlanRun, stage: PlannedStage, partition: Partition, walk: _Walk) -> Request | None:
+    def _request(self, run: PlanRecord, stage: PlannedStage, partition: Partition, walk: _Walk) -> Request | None:
         node, binding = stage.node, self.driver.binding
         walk.postponed.pop((node.id, partition), None)
         identity = planned_id(run.id, node.id, partition)
@@ -306,7 +306,7 @@ class Plans:
     def _tips(stage: PlannedStage, partition: Partition) -> Tips:
         return stage.tips.get(partition) or stage.node.linkage.resolve_output(partition)
 
-    def _only_fills_gaps(self, run: PlanRun, node: DataNode) -> bool:
+    def _only_fills_gaps(self, run: PlanRecord, node: DataNode) -> bool:
         return node.id != run.target and node.id not in self._topology.descendants(run.target)
 
 

@@ -18,7 +18,7 @@ from rheo_assets.bridge.execution.execution import Request
 from rheo_assets.bridge.loop.daemon import daemon_drives, not_served
 from rheo_assets.bridge.loop.driver import Driver
 from rheo_assets.bridge.loop.local_runs import LocalRuns, emitted
-from rheo_assets.bridge.loop.plan_records import PlanRun
+from rheo_assets.bridge.loop.plan_records import PlanRecord
 from rheo_assets.bridge.loop.plans import Plans, Step
 from rheo_assets.bridge.loop.progress import Counts, Progress
 from rheo_assets.errors import RheoError
@@ -67,7 +67,7 @@ class Session:
         self.driver.activate(datetime.now(UTC))
 
     def _redeclared(self) -> None:
-        self.plans.begin_anew()
+        self.plans.reset()
         self._withdrawn |= self.runs.bind(self.binding)
 
     # the event loop -------------------------------------------------------------------------------------------
@@ -116,8 +116,8 @@ class Session:
             return False
         if not self.binding.claims.is_over(request.id, claim):
             return True
-        if claim.owner != self.binding.beats.owner:
-            self.driver.bury(str(claim.fields["run_id"]))
+        if claim.owner != self.binding.heartbeats.owner:
+            self.driver.mark_failed(str(claim.fields["run_id"]))
         if claim.attempt + 1 < MAX_ATTEMPTS:
             return False
         self.driver.give_up(node, request)
@@ -131,7 +131,7 @@ class Session:
         ended = self.history.ended_as(node, {request.partition: request.id for request in requests})
         for request in requests:
             claim = self.binding.claims.newest(request.id)
-            is_ours = claim is None or claim.owner == self.binding.beats.owner
+            is_ours = claim is None or claim.owner == self.binding.heartbeats.owner
             if is_ours and request.partition not in ended:
                 self.driver.end(node, request.partition, request.id, Status.FAILED, error)
 
@@ -142,7 +142,7 @@ class Session:
         if not self._resumed:
             self._resumed = True
             for run in self.history.orphans():
-                self.driver.bury(run.run_id)
+                self.driver.mark_failed(run.run_id)
         if self.is_passive():
             return
         with self.driver.lock:  # one thread of this process takes them over
@@ -153,7 +153,7 @@ class Session:
 
     # plans ----------------------------------------------------------------------------------------------------
 
-    def advance(self, run: PlanRun) -> Step | None:
+    def advance(self, run: PlanRecord) -> Step | None:
         """Starts what a plan asks for now; returns what that is, None when nothing is left.
 
         Raises:
@@ -176,7 +176,7 @@ class Session:
             mine = set(step.stage.partitions)
             self.turn(only=lambda trigger: trigger.node == step.stage.node.id and trigger.partition in mine)
 
-    def conclude(self, run: PlanRun) -> None:
+    def conclude(self, run: PlanRecord) -> None:
         """Carries the rest of a plan out in the background."""
 
         def carry_on() -> None:
@@ -196,7 +196,7 @@ class Session:
 
         self.runs.background(carry_on)
 
-    def close(self, run: PlanRun) -> None:
+    def close(self, run: PlanRecord) -> None:
         """Lets a plan's partitions go and starts what that frees."""
         self.plans.finish(run)
         self.turn()

@@ -124,7 +124,7 @@ class Attempts:
         if claim is not None:
             if not self._claims.is_over(request.id, claim):
                 return None
-            self._driver.bury(str(claim.fields["run_id"]))
+            self._driver.mark_failed(str(claim.fields["run_id"]))
         if request.id in self._with_a_run:
             return None
         return 0 if claim is None else claim.attempt + 1

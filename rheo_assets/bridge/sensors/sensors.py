@@ -13,7 +13,7 @@ from rheo_assets.bridge.activation.activation import check_capabilities, record
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.eventlog.history import History
 from rheo_assets.bridge.execution.execution import Request
-from rheo_assets.bridge.loop.daemon import is_same, note_served, router_sensor_name
+from rheo_assets.bridge.loop.daemon import is_same, record_served, router_sensor_name
 from rheo_assets.bridge.loop.driver import Driver
 from rheo_assets.bridge.loop.local_runs import emitted
 from rheo_assets.bridge.loop.plans import Plans
@@ -43,7 +43,7 @@ class DaemonDriver:
             check_capabilities(self.binding.topology, self.binding.platform)
             driver = Driver(self.binding.redeclared(self.binding.topology, record(self.binding)), instance)
             driver.activate(datetime.now(UTC))
-            note_served(self.binding, driver.log)
+            record_served(self.binding, driver.log)
             self._driver = driver
         return self._driver
 
@@ -52,7 +52,7 @@ class DaemonDriver:
         if self._plans is None:
             self._plans = Plans(driver, History(driver.binding, driver.log))
         elif self._plans.history.binding is not driver.binding:
-            self._plans.begin_anew()
+            self._plans.reset()
         return self._plans
 
     def runs(self, node: DataNode) -> bool:

@@ -29,7 +29,7 @@ from rheo_assets.model.filters import Exactly, Window
 from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.model.signals import View
 from rheo_assets.platforms.capabilities import Platform, Storage
-from rheo_assets.platforms.data.partition_folder import folder_of
+from rheo_assets.platforms.data.partition_folder import partition_folder
 from rheo_assets.platforms.data.readiness import Readiness
 from rheo_assets.platforms.local.presto import csv_files, schemas
 from rheo_assets.platforms.local.presto.files import KEY, hidden
@@ -96,7 +96,7 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
         if not found:
             absent.append(signal.describe(partition))
     if not read:
-        folder = platform.storage.location(folder_of(platform.storage, signal, tip))
+        folder = platform.storage.location(partition_folder(platform.storage, signal, tip))
         remedy = "app.execute makes it, app.why says why it is not there" if isinstance(signal, DataNode) else "Land it"
         raise NoData(f"{listed(absent)} has no data at {folder}. {remedy}")
     if absent:
@@ -151,7 +151,7 @@ def _newest(platform: Platform, signal: DataNode | ExternalData, view: View) -> 
 
 def _files(platform: Platform, signal: DataNode | ExternalData, partition: Partition) -> list[_File]:
     """Returns a partition's data files; where they lie on this machine is not said yet."""
-    described, folder = signal.describe(partition), folder_of(platform.storage, signal, partition)
+    described, folder = signal.describe(partition), partition_folder(platform.storage, signal, partition)
     uris = sorted(_below(platform.storage, folder, described))
     return [_File(described, uri, "", _keys(uri.removeprefix(folder))) for uri in uris]
 

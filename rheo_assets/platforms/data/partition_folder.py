@@ -13,7 +13,7 @@ from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Storage
 
 
-def folder_of(storage: Storage, signal: DataNode | ExternalData, partition: Partition) -> str:
+def partition_folder(storage: Storage, signal: DataNode | ExternalData, partition: Partition) -> str:
     """Returns the URI of the folder that is read for a partition.
 
     Where a STRING dimension of external data folds values, several folders can be one partition. The one that is

@@ -10,7 +10,7 @@ from rheo_assets.model.filters import Anything, Constraint, Exactly
 from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.model.signals import View
 from rheo_assets.platforms.capabilities import Storage
-from rheo_assets.platforms.data.partition_folder import folder_of
+from rheo_assets.platforms.data.partition_folder import partition_folder
 from rheo_assets.platforms.data.readiness import Readiness
 
 
@@ -50,7 +50,7 @@ def paths_of(storage: Storage, view: View, values: Sequence[object] | None = Non
     else:
         pairs = zip(spec, view.constraints, strict=True)
         return [signal.layout.folder(tuple(_spelled(dimension, constraint) for dimension, constraint in pairs))]
-    return [folder_of(storage, signal, partition) for partition in Readiness(storage).partitions(view, tip)]
+    return [partition_folder(storage, signal, partition) for partition in Readiness(storage).partitions(view, tip)]
 
 
 def _spelled(dimension: Dimension, constraint: Constraint) -> str:

@@ -10,7 +10,7 @@ from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.model.signals import Signal, View
 from rheo_assets.platforms.capabilities import Storage
-from rheo_assets.platforms.data.partition_folder import folder_of
+from rheo_assets.platforms.data.partition_folder import partition_folder
 
 _log = logging.getLogger("rheo_assets")
 
@@ -48,7 +48,7 @@ class Readiness:
 
     def folder(self, signal: DataNode | ExternalData, partition: Partition) -> str:
         """Returns the URI of the folder that is read for a partition."""
-        return folder_of(self._storage, signal, partition)
+        return partition_folder(self._storage, signal, partition)
 
     def has_data(self, signal: Signal, partition: Partition) -> bool:
         """Returns whether there is anything to read, complete or not."""

@@ -16,7 +16,7 @@ from rheo_assets import Application, InlinedCompute
 from rheo_assets.bridge.assets.assets import node_asset
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.claims.owners import Owner
-from rheo_assets.bridge.eventlog.history import unrouted_id
+from rheo_assets.bridge.eventlog.history import manual_execution_id
 from rheo_assets.bridge.eventlog.instance import open_instance
 from rheo_assets.bridge.execution.execution import Request
 from rheo_assets.bridge.loop.driver import Driver
@@ -273,7 +273,7 @@ def test_a_run_that_was_killed_after_its_last_word_holds_nobody_up(root: Path, a
         tags, asked = {"dagster/partition": FIRST}, frozenset({dg.AssetKey(["app", "made"])})
         run = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED, asset_selection=asked)
         assert app.has_active_record(made[FIRST])
-        identity = unrouted_id(run.run_id, made, partition)
+        identity = manual_execution_id(run.run_id, made, partition)
         Driver(binding, instance).end(made, partition, identity, Status.FAILED, "bad luck", run.run_id)
         assert not app.has_active_record(made[FIRST])
         assert app.execute(made[FIRST])

@@ -1,4 +1,4 @@
-"""The driver: its seat, and what becomes of it."""
+"""The driver: its slot, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 from rheo_assets import Application
 from rheo_assets.bridge.binding import Binding
-from rheo_assets.bridge.claims.heartbeats import Beats
+from rheo_assets.bridge.claims.heartbeats import Heartbeats
 from rheo_assets.bridge.claims.owners import Owner
-from rheo_assets.bridge.claims.snapshot_slots import SEAT_LOOKED_AT_EVERY
+from rheo_assets.bridge.claims.snapshot_slots import SLOT_CHECKED_EVERY
 from rheo_assets.bridge.eventlog.instance import open_instance
 from rheo_assets.bridge.loop.driver import Driver
-from rheo_assets.routing.snapshot import SEATS
+from rheo_assets.routing.snapshot import SNAPSHOT_SLOTS
 from tests.cases.topologies import S3, node
 
 ELSEWHERE = Owner("elsewhere", 1, "1")
 
 
-def test_a_driver_that_lost_its_seat_takes_another_and_knows_what_waits(root: Path, app: Application) -> None:
+def test_a_driver_that_lost_its_slot_takes_another_and_knows_what_waits(root: Path, app: Application) -> None:
     x, y = S3(app, "x", "day"), S3(app, "y", "day")
     node(app, "made", [x, y])
     app.activate()
@@ -28,38 +28,42 @@ def test_a_driver_that_lost_its_seat_takes_another_and_knows_what_waits(root: Pa
         driver = Driver(Binding(app.topology, app.platform, datetime(2024, 1, 1)), instance)
         driver.journal.inject("x", x.spec.read(["2024-03-01"]), "one", None)
         driver.turn()
-        seat = driver.seat
-        assert seat is not None
-        stranger = json.dumps({"owner": Beats(app.platform.storage, "s3://rheo-app/beats", ELSEWHERE).living().text()})
-        folder = root / "s3/rheo-app/drivers"
-        (folder / str(seat.number) / str(seat.attempt + 1)).write_text(stranger)
-        seat.looked -= SEAT_LOOKED_AT_EVERY
+        slot = driver.slot
+        assert slot is not None
+        stranger = json.dumps(
+            {"owner": Heartbeats(app.platform.storage, "s3://rheo-app/heartbeats", ELSEWHERE).live_owner().text()}
+        )
+        folder = root / "s3/rheo-app/snapshot_slots"
+        (folder / str(slot.number) / str(slot.attempt + 1)).write_text(stranger)
+        slot.looked -= SLOT_CHECKED_EVERY
         driver.turn()
-        assert driver.seat is not None
-        assert driver.seat.number != seat.number
+        assert driver.slot is not None
+        assert driver.slot.number != slot.number
         assert len(driver.router.groups("made").groups) == 1
         driver.journal.inject("y", x.spec.read(["2024-03-01"]), "two", None)
         assert [trigger.node for trigger in driver.turn()] == ["made"]
 
 
-def test_a_driver_that_found_no_seat_takes_the_first_that_is_free(root: Path, app: Application) -> None:
+def test_a_driver_that_found_no_slot_takes_the_first_that_is_free(root: Path, app: Application) -> None:
     node(app, "made", [S3(app, "x", "day")])
     app.activate()
-    folder = root / "s3/rheo-app/drivers"
-    stranger = json.dumps({"owner": Beats(app.platform.storage, "s3://rheo-app/beats", ELSEWHERE).living().text()})
-    for number in range(SEATS):
+    folder = root / "s3/rheo-app/snapshot_slots"
+    stranger = json.dumps(
+        {"owner": Heartbeats(app.platform.storage, "s3://rheo-app/heartbeats", ELSEWHERE).live_owner().text()}
+    )
+    for number in range(SNAPSHOT_SLOTS):
         (folder / str(number)).mkdir(parents=True, exist_ok=True)
         (folder / str(number) / "99").write_text(stranger)
     with open_instance(root) as instance:
         driver = Driver(Binding(app.topology, app.platform, datetime(2024, 1, 1)), instance)
-        assert driver.seat is None
+        assert driver.slot is None
         (folder / "5" / "99").unlink()
         driver.turn()
-        assert driver.seat is None  # it does not look all the time
-        driver._sat -= SEAT_LOOKED_AT_EVERY
+        assert driver.slot is None  # it does not look all the time
+        driver._sat -= SLOT_CHECKED_EVERY
         driver.turn()
-        assert driver.seat is not None
-        assert driver.seat.number == 5
+        assert driver.slot is not None
+        assert driver.slot.number == 5
 
 
 def test_turns_and_runs_draw_nothing_from_the_generator_that_the_user_may_have_seeded(app: Application) -> None:

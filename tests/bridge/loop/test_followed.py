@@ -16,7 +16,7 @@ from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.eventlog.instance import open_instance
 from rheo_assets.bridge.loop.driver import Driver
 from rheo_assets.bridge.loop.local_runs import emitted
-from rheo_assets.bridge.loop.plan_records import PlanRun
+from rheo_assets.bridge.loop.plan_records import PlanRecord
 from rheo_assets.bridge.loop.plans import Plans
 from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.routing.entries import Trigger
@@ -244,7 +244,7 @@ def test_a_target_that_is_taken_away_before_its_plan_begins_leaves_no_plan(
     declare(app)
     start = Plans.start
 
-    def start_late(plans: Plans, run: PlanRun) -> None:
+    def start_late(plans: Plans, run: PlanRecord) -> None:
         monkeypatch.undo()
         monkeypatch.setenv("RHEO_PROGRESS", "0")
         other = another(root)

@@ -12,7 +12,7 @@ import pytest
 from rheo_assets import Application
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS, Claims
-from rheo_assets.bridge.claims.heartbeats import Beats, Heart
+from rheo_assets.bridge.claims.heartbeats import Heartbeats, HeartbeatThread
 from rheo_assets.bridge.claims.owners import Owner
 from rheo_assets.bridge.eventlog.instance import open_instance
 from rheo_assets.bridge.loop.driver import Driver
@@ -45,7 +45,9 @@ class Daemon:
     def claim_and_die(self, run_id: str) -> None:
         """Is a run's process that takes the claim, and is gone."""
         (trigger,) = self.driver.router.outbox()
-        dead = Beats(self.app.platform.storage, f"{self.binding.home}/beats", Owner("gone", 1, run_id), Heart())
+        dead = Heartbeats(
+            self.app.platform.storage, f"{self.binding.home}/heartbeats", Owner("gone", 1, run_id), HeartbeatThread()
+        )
         claims = Claims(self.app.platform.storage, f"{self.binding.home}/claims", dead)
         assert claims.take(trigger.execution_id("app"), run_id)
         dead.end()
