@@ -25,6 +25,7 @@ from rheo_assets.model.declaration import data_node, external_node
 from rheo_assets.model.signals import Signal
 from rheo_assets.model.topology import Topology
 from rheo_assets.routing.entries import Entry, Event, Trigger, Turn
+from rheo_assets.routing.event_loop import EventLoop
 from rheo_assets.routing.snapshot import Snapshot
 
 NODES, WAITING, EVENTS = 1_000, 10_000, 400
