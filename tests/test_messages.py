@@ -68,7 +68,7 @@ def test_an_input_that_another_application_declares_is_refused_with_what_to_do(n
 
 @pytest.mark.parametrize("verb", ["create_alarm", "get_route_metrics", "terminate", "delete"])
 def test_a_verb_of_rheoceros_that_is_not_there_says_so(verb):
-    with pytest.raises(AttributeError, match=f"app.{verb} is not there yet: .*later|app.pause"):
+    with pytest.raises(AttributeError, match=f"app.{verb} is not available yet: .*later|app.pause"):
         getattr(Application("shop"), verb)
     assert not hasattr(Application("shop"), "no_such_verb")
 

@@ -419,7 +419,7 @@ def test_a_kill_that_comes_too_late_says_so(
     """§6: kill. The execution ends after the kill has seen it."""
     n = node(app, "n", [S3(app, "x", "day")], compute_targets=[gate.target()])
     app.activate()
-    session = app._running.looking()
+    session = app._sessions.recorded()
     assert session is not None
 
     class Late:

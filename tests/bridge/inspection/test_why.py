@@ -111,7 +111,7 @@ def test_what_a_plan_holds_says_so(app: Application) -> None:
     x = S3(app, "x", "day")
     made = node(app, "made", [x])
     app.activate()
-    session = app._running.looking()
+    session = app._sessions.recorded()
     assert session is not None
     partition = made.spec.read([DAY])
     session.driver.journal.open_plan("a-plan", {"made": [partition]})

@@ -200,7 +200,7 @@ def test_what_is_queued_while_the_application_is_activated_anew_runs_once_as_it_
 
     def work() -> None:
         for day in days[::2]:  # apart, so that each is a run of its own: more than there are workers
-            app._running.active("test").driver.journal.inject("x", made.spec.read([day]), day, None)
+            app._sessions.active("test").driver.journal.inject("x", made.spec.read([day]), day, None)
         app.settle(SETTLE_SECONDS)
 
     def change(_other: Application) -> None:

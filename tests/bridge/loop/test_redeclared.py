@@ -192,7 +192,7 @@ def test_a_run_of_before_its_node_had_other_dimensions_makes_none_of_its_partiti
         app.execute(made[day], inputs=[app["x"][day]], wait=False)
         gate.await_start(day)
     later, month = by_month(root, "%Y-%m")
-    before, now = app._running.looking(), later._running.looking()
+    before, now = app._sessions.recorded(), later._sessions.recorded()
     assert before is not None
     assert now is not None
     running = [len(before.history.active(made)), len(now.history.active(month))]
