@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as UnresolvedAssetJob
 
 from rheo_assets.bridge.assets.assets import external_spec, node_asset, router_spec
 from rheo_assets.bridge.binding import Binding
+from rheo_assets.bridge.dagster_internals import UnresolvedAssetJobDefinition
 from rheo_assets.bridge.names import asset_key, dagster_name
 from rheo_assets.bridge.resources import engine_resources
 from rheo_assets.bridge.sensors.sensors import application_sensors
@@ -39,7 +39,7 @@ def definitions(
     )
 
 
-def _jobs(binding: Binding) -> Iterator[UnresolvedAssetJob]:
+def _jobs(binding: Binding) -> Iterator[UnresolvedAssetJobDefinition]:
     """Yields jobs for everything and for each branch: a last node with all that it is made from.
 
     Dagster's jobs hold assets of one partitions definition only, so there is one a definition; any other selection is
@@ -56,7 +56,7 @@ def _jobs(binding: Binding) -> Iterator[UnresolvedAssetJob]:
         yield from _jobs_of(binding, f"branch__{node_id}", [other for other in nodes if other in branch])
 
 
-def _jobs_of(binding: Binding, name: str, node_ids: Sequence[str]) -> Iterator[UnresolvedAssetJob]:
+def _jobs_of(binding: Binding, name: str, node_ids: Sequence[str]) -> Iterator[UnresolvedAssetJobDefinition]:
     groups: dict[dg.PartitionsDefinition | None, list[str]] = {}
     for node_id in node_ids:
         groups.setdefault(binding.codecs[node_id].definition, []).append(node_id)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._check import CheckError
-from dagster._utils.warnings import disable_dagster_warnings
 
 from rheo_assets.bridge.assets.partition_mappings import lineage
 from rheo_assets.bridge.binding import Binding
+from rheo_assets.bridge.dagster_internals import CheckError, disable_dagster_warnings
 from rheo_assets.bridge.execution.body import Body
 from rheo_assets.bridge.names import asset_key, dagster_name, op_name, router_key
 from rheo_assets.bridge.partition_keys import Codec
