@@ -12,7 +12,7 @@ from rheo_assets.bridge.assets.assets import external_spec, node_asset, router_s
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.dagster_internals import UnresolvedAssetJobDefinition
 from rheo_assets.bridge.names import asset_key, dagster_name
-from rheo_assets.bridge.resources import engine_resources
+from rheo_assets.bridge.resources import EngineResource, EngineResources
 from rheo_assets.bridge.sensors.sensors import application_sensors
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.model.topology import Topology
@@ -25,17 +25,23 @@ _JOB_BUDGET = 5_000  # Dagster resolves all assets anew for each job: branches x
 def definitions(
     topology: Topology, platform: Platform, since: datetime, resources: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """Returns assets, sensors, jobs and resources; it records and starts nothing."""
+    """Returns assets, sensors, jobs and resources; it records and starts nothing.
+
+    It sets no executor: that is the choice of the code location.
+    """
     binding = Binding(topology, platform, since)
+    given = dict(resources or {})
+    ours = [resource for resource in given.values() if isinstance(resource, EngineResource)]
+    engines = EngineResources.of(topology.data_nodes.values(), platform, ours)
     assets = [
-        node_asset(binding, node) if isinstance(node, DataNode) else external_spec(binding, node) for node in topology
+        node_asset(binding, node, resources=engines) if isinstance(node, DataNode) else external_spec(binding, node)
+        for node in topology
     ]
     return dg.Definitions(
         assets=[*assets, router_spec(topology.application)],
         sensors=application_sensors(binding),
         jobs=list({job.name: job for job in _jobs(binding)}.values()),
-        resources={**engine_resources(topology.data_nodes.values(), platform), **(resources or {})},
-        executor=dg.in_process_executor,
+        resources={**{key: given[key] for key in given if given[key] not in ours}, **engines.by_key},
     )
 
 

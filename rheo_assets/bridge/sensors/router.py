@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
+from typing import Any
 
 import dagster as dg
 
@@ -46,7 +47,7 @@ def router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinition
             return dg.SkipReason(_declared_otherwise(others))
         if not requests:
             return dg.SkipReason("the application is paused" if is_paused else _idle(driver, len(outbox)))
-        return dg.SensorResult(run_requests=requests)
+        return dg.SensorResult(run_requests=_in_one_process(context, requests))
 
     return dg.SensorDefinition(
         name=router_sensor_name(binding.application),
@@ -57,6 +58,21 @@ def router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinition
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Routes events to trigger groups and starts the executions that are complete and ready.",
     )
+
+
+def _in_one_process(context: dg.SensorEvaluationContext, requests: Sequence[dg.RunRequest]) -> list[dg.RunRequest]:
+    """Returns the requests, to be executed in the run's own process unless the code location has an executor.
+
+    A run has one step, for which another process would be started in vain.
+    """
+    repository = context.repository_def
+    if repository is None or not requests:
+        return list(requests)
+    executor = repository.get_implicit_global_asset_job_def().executor_def
+    if executor is not dg.multi_or_in_process_executor:
+        return list(requests)
+    chosen: dict[str, Any] = {"execution": {"config": {"in_process": {}}}}
+    return [request._replace(run_config={**request.run_config, **chosen}) for request in requests]
 
 
 def _until(is_enough: Callable[[], bool], requests: Iterator[dg.RunRequest]) -> Iterator[dg.RunRequest]:

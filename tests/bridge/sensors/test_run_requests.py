@@ -21,7 +21,6 @@ from rheo_assets.bridge.sensors.run_requests import run_requests
 from tests.cases.topologies import S3, node
 
 DAY = "2024-03-01"
-pytestmark = pytest.mark.filterwarnings("ignore:Non-compliant tag keys")  # `rheo/dimension/…`, which Dagster takes
 
 
 class Daemon:
