@@ -10,7 +10,6 @@ from typing import Any
 
 from rheo_assets.errors import DeclarationError, InvalidValue
 from rheo_assets.model.compute.engines import EngineKind
-from rheo_assets.model.compute.targets import Batch, Target
 from rheo_assets.model.compute.vocabulary import Lang
 from rheo_assets.model.compute.wrappers import as_targets
 from rheo_assets.model.datasets import SUCCESS, DataFormat, Layout, S3Dataset, SignalIntegrityProtocol, check_options
@@ -27,6 +26,8 @@ from rheo_assets.model.nodes import (
     input_links_of,
     read_inputs,
 )
+from rheo_assets.model.query_checks import check_arguments, options_of_presto
+from rheo_assets.model.range_warnings import warn_of_ranges
 from rheo_assets.model.signals import View, as_view, check_own
 
 _LATER = frozenset({"execution_hook", "pending_node_hook"})
@@ -143,7 +144,7 @@ def data_node(
     pending_node_expiration_ttl_in_secs: float | None = None,
     auto_input_dim_linking_enabled: bool = True,
     auto_output_dim_linking_enabled: bool = True,
-    protocol: SignalIntegrityProtocol | None = SUCCESS,
+    protocol: SignalIntegrityProtocol | None = None,
     kinds: Sequence[EngineKind] | None = None,
     **metadata: Any,
 ) -> DataNode:
@@ -158,8 +159,10 @@ def data_node(
     ours = {"application", "bucket", "node_id", "where", "kinds"}
     declaration = {name: value for name, value in locals().items() if name not in {*ours, "ours"}}
     declaration.update(declaration.pop("metadata"))
+    metadata = {name: value for name, value in metadata.items() if name not in _LATER or value is not None}
     _check_names(where, metadata, _ARGUMENTS)
     views = read_inputs(where, inputs)
+    warn_of_ranges(where, views)
     for view in views.values():
         _check_own_input(view, application, where)
         if view.node.id == node_id:
@@ -180,8 +183,7 @@ def data_node(
     spec, _ = linkage.output_filter().settled(unspelled)
     if spec is not unspelled:
         linkage = Linkage(node_id, views, spec, *links)
-    if protocol is None:
-        raise DeclarationError(where, "has no protocol", "A data node always writes a completion file: leave it out")
+    protocol = SUCCESS if protocol is None else protocol
     _check_protocol(protocol, where)
     ttl = pending_node_expiration_ttl_in_secs
     if ttl is not None and (not isinstance(ttl, int | float) or isinstance(ttl, bool) or not 0 < ttl < inf):
@@ -190,8 +192,8 @@ def data_node(
     options = {name: metadata.pop(name) for name in _WRITER_OPTIONS if name in metadata}
     targets = as_targets(compute_targets, where, kinds)
     if any(getattr(target, "lang", "") == Lang.PRESTO_SQL for target in targets):
-        options = _options_of_presto(data_format, options, where)
-    _check_arguments(targets, spec, views, where)
+        options = options_of_presto(data_format, options, where)
+    check_arguments(targets, spec, views, where)
     layout = Layout(f"s3://{bucket}/internal_data/{node_id}", ("{}",) * len(spec))
     return DataNode(
         node_id,
@@ -214,35 +216,6 @@ def data_node(
 def _check_own_input(view: View, application: str, where: str) -> None:
     remedy = f"Declare it in '{application}', too: what the other one makes as external data, completed by '_SUCCESS'"
     check_own(view.node, application, f"{where}: input '{view.node.id}'", remedy)
-
-
-def _options_of_presto(data_format: DataFormat, options: dict[str, Any], where: str) -> dict[str, Any]:
-    """Returns the options of a format that Presto SQL writes: of a csv without a header, as UNLOAD cannot write one.
-
-    It writes no orc: Athena could, what runs it on a laptop cannot.
-    """
-    if data_format is DataFormat.ORC:
-        raise DeclarationError(
-            where, "asks Presto SQL for orc, which Spark alone writes", "Use parquet, or SparkSQL(…)"
-        )
-    if data_format is not DataFormat.CSV:
-        return options
-    if options.get("header"):
-        raise DeclarationError(
-            where, "asks Presto SQL for csv with a header, which Athena cannot write", "Leave out header=, or use Spark"
-        )
-    return {**options, "header": False}
-
-
-def _check_arguments(targets: Sequence[Target], spec: DimensionSpec, views: Mapping[str, Any], where: str) -> None:
-    """Refuses arguments of SQL whose `{name}` would show something else."""
-    for target in targets:
-        if isinstance(target, Batch) and target.lang in {Lang.SPARK_SQL, Lang.PRESTO_SQL}:
-            for kind, names in (("dimension", spec.names), ("input", views)):
-                if taken := sorted(set(target.args) & set(names)):
-                    raise DeclarationError(
-                        where, f"has both an argument and {kind} {taken[0]!r}", "Give the argument another name"
-                    )
 
 
 def _check_names(where: str, metadata: Mapping[str, Any], arguments: tuple[str, ...]) -> None:
