@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from rheo_assets import Application
 from rheo_assets.bridge.binding import Binding
