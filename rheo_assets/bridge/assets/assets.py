@@ -184,9 +184,7 @@ def _shown(node: Signal, approximate: Sequence[str] = ()) -> dict[str, Any]:
     if source is not None:
         reference = dg.LocalFileCodeReference(file_path=source[0], line_number=source[1], label=node.id)
         metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(code_references=[reference])
-    metadata.update(
-        {name: value for name, value in said.items() if name not in {"description", "owners", "tags", "group"}}
-    )
+    metadata.update(said.get("metadata") or {})
     return {
         "description": said.get("description"),
         "owners": said.get("owners"),
