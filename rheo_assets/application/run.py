@@ -159,7 +159,7 @@ class RunVerbs:
             TimeoutError: After `timeout` seconds; it names what still runs.
         """
         if timeout is not None and (not isinstance(timeout, int | float) or isinstance(timeout, bool)):
-            raise DeclarationError(f"settle(timeout={timeout!r})", "is not a number", "Give seconds: timeout=60")
+            raise DeclarationError(f"settle(timeout={timeout!r})", "is not a number of seconds", "E.g. timeout=60")
         self._sessions.active("settle").settle(timeout, progress)
 
     def pause(self) -> None:

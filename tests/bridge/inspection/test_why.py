@@ -127,9 +127,9 @@ def test_a_wrong_time_or_number_is_told_and_a_naive_time_is_utc(app: Application
     t = app.add_timer("t", "rate(1 hour)", "hour", time_dimension_granularity="HOUR")
     made = node(app, "made", [t])
     app.activate()
-    with pytest.raises(ValueError, match=r"tick\(now='soon'\): is no datetime"):
+    with pytest.raises(ValueError, match=r"tick\(now='soon'\): is not a datetime"):
         app.tick("soon")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"settle\(timeout='soon'\): is no number"):
+    with pytest.raises(ValueError, match=r"settle\(timeout='soon'\): is not a number"):
         app.settle("soon")  # type: ignore[arg-type]
     app.tick(later(3700).replace(tzinfo=None))
     app.settle(60)
