@@ -215,5 +215,12 @@ def never_ready(node: DataNode, tips: Tips) -> str | None:
 
 
 def injected_tips(node: DataNode, tips: Tips) -> frozenset[Execution]:
-    """Returns the tips of the plain inputs: `execute` counts them as arrived."""
-    return frozenset((view.node.id, tips[alias]) for alias, view in node.inputs.items() if view.needs_event)
+    """Returns the tips of plain external inputs: `execute` counts them as arrived.
+
+    The tip of a data node has to be ready like the rest of its range: nobody else can have written it.
+    """
+    return frozenset(
+        (view.node.id, tips[alias])
+        for alias, view in node.inputs.items()
+        if view.needs_event and not isinstance(view.node, DataNode)
+    )
