@@ -2,7 +2,7 @@
 
     RHEO_PLATFORM=local python -m examples.scala_python.twins
 
-The declaration is `definitions/scala_python.py`. It looks the table up in the catalog, so the table is registered first.
+The declaration is `definitions/scala_python.py`. It looks the table up in the catalog, so this script registers it.
 """
 
 from examples.scala_python.landing import DAY, build_jar, land, register

@@ -37,10 +37,9 @@ def record_ticks(
     after = max(_last_tick(timer, journal) or anchor, anchor)
     due = timer.schedule.ticks(anchor=anchor, after=after, until=now)
     for moment in islice(due, _PAGE):
-        dimension = timer.spec.dimensions[0]
-        value = dimension.shift(dimension.read(utc_naive(moment)), timer.shift)
         text = moment.astimezone(UTC).isoformat()
-        journal.arrived(timer.id, (value,), f"{_PREFIX}{timer.id}:{text}", {"scheduled": text})
+        value = timer.tick(utc_naive(moment))
+        journal.arrived(timer.id, value, f"{_PREFIX}{timer.id}:{text}", {"scheduled": text})
         if is_enough():
             break
     return next(due, None) is None
