@@ -13,7 +13,8 @@ from rheo_assets.errors import DeclarationError, KeyTaken, UnknownNode
 from rheo_assets.model.compute.engines import read_kinds
 from rheo_assets.model.declaration import data_node
 from rheo_assets.model.nodes import DataNode, check_id
-from rheo_assets.model.signals import Signal, Subscriptable, as_view, check_own
+from rheo_assets.model.signals import Signal, as_view, check_own
+from rheo_assets.model.subscripts import Subscriptable
 from rheo_assets.model.topology import Topology
 from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.platforms.selection import chosen_platform

@@ -15,6 +15,7 @@ from rheo_assets.model.datasets import SUCCESS, DataFormat, Layout, S3Dataset, S
 from rheo_assets.model.dimensions import DatetimeGranularity, DimensionSpec, DimensionType
 from rheo_assets.model.filters import Filter
 from rheo_assets.model.links import Linkage
+from rheo_assets.model.links.covers import settle_covers
 from rheo_assets.model.nodes import (
     DataNode,
     ExternalData,
@@ -174,13 +175,10 @@ def data_node(
     for name in ("auto_input_dim_linking_enabled", "auto_output_dim_linking_enabled"):
         if not isinstance(declaration[name], bool):
             raise DeclarationError(where, f"{name} is {declaration[name]!r}", "True or False")
-    links = (
-        input_links_of(where, input_dim_links),
-        input_links_of(where, output_dim_links),
-        auto_input_dim_linking_enabled,
-        auto_output_dim_linking_enabled,
-    )
+    written = input_links_of(where, input_dim_links), input_links_of(where, output_dim_links)
     unspelled = _output_spec(output_dimension_spec, views, where)
+    views, covers = settle_covers(where, views, unspelled, (*written[0], *written[1]))
+    links = (*written, auto_input_dim_linking_enabled, auto_output_dim_linking_enabled, covers)
     linkage = Linkage(node_id, views, unspelled, *links)
     if views:
         linkage.check_determined()

@@ -113,7 +113,7 @@ class _Tree:
         except Contradiction:
             return
         tips = _known(solution.tips)
-        if view.needs_event or _anchors(consumer, tips).get(alias) == tip:
+        if view.needs_event or _anchors(consumer, tips).get(alias) == view.anchored(tip):
             self._add(consumer, solution.output, tips)
 
     def _add_recorded(self, reader: DataNode, output: Partition, recorded: Tips) -> None:

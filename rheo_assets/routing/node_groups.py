@@ -303,7 +303,13 @@ class NodeGroups:
         wanted = {alias: tips[alias] for alias in self._plain}
         numbers = [self._by_key.get(self._joins.key(alias, tip), {}) for alias, tip in wanted.items()]
         groups = [self.groups[number] for number in (numbers[0] if numbers else ())]
-        return [group for group in groups if group.output == partition and group.received == wanted]
+        return [
+            group
+            for group in groups
+            if group.output == partition
+            and group.received.keys() == wanted.keys()
+            and all(self._same(alias, group.received[alias], tip) for alias, tip in wanted.items())
+        ]
 
     def ended(self, partition: Partition, execution: str | None) -> None:
         """Takes note that an execution of the partition is over; that of a plan or a person ends no other."""
@@ -392,5 +398,4 @@ class NodeGroups:
         return True
 
     def _same(self, alias: str, one: Partition, other: Partition) -> bool:
-        spec = self.node.inputs[alias].node.spec
-        return spec.comparable(one) == spec.comparable(other)
+        return self.node.inputs[alias].is_same_tip(one, other)

@@ -201,7 +201,7 @@ def _input(node: DataNode, alias: str, request: Request, readiness: Readiness) -
     absent = tuple(
         path
         for path, partition in zip(paths, partitions, strict=True)
-        if not readiness.is_readable(signal, partition, tip)
+        if not readiness.is_readable(signal, partition, None if view.is_covering else tip)
     )
     return TaskInput(
         alias,

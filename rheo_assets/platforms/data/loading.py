@@ -89,9 +89,9 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
     partitions = readiness.partitions(view, tip)
     if view.checks_range:
         _check_all_ready(view, partitions, readiness)
-    read, absent = [], []
+    read, absent, alone = [], [], None if view.is_covering else tip
     for partition in partitions:
-        found = _files(platform, signal, partition) if readiness.is_readable(signal, partition, tip) else []
+        found = _files(platform, signal, partition) if readiness.is_readable(signal, partition, alone) else []
         read += found
         if not found:
             absent.append(signal.describe(partition))
@@ -128,6 +128,8 @@ def _tip(platform: Platform, signal: DataNode | ExternalData, view: View, values
         return tip
     for position, dimension in enumerate(signal.spec):
         constraint = view.constraints[position] if position < len(view.constraints) else None
+        if view.cover is not None and position == view.cover.position:
+            continue
         if not isinstance(constraint, Exactly | Window):
             raise NotConcrete(str(view), "load_data", f"'{dimension.name}'")
     return view.tip("load_data") if view.is_material else _newest(platform, signal, view)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from rheo_assets.errors import NoData, listed
+from rheo_assets.errors import DeclarationError, NoData, listed
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.model.signals import Signal, View
@@ -61,7 +61,10 @@ class Readiness:
 
         Raises:
             NoData: Nothing in the range of a nearest view is ready.
+            DeclarationError: A covering view that says no period.
         """
+        if view.is_covering and view.cover is None:
+            raise DeclarationError(str(view), "does not say which period it covers", 'Write .covering("MONTH")')
         partitions = view.partitions(tip)
         if not view.is_nearest:
             return partitions
@@ -71,7 +74,7 @@ class Readiness:
             raise NoData(f"{view} has nothing to read: none of {named} is ready. Make or land one, or widen the range")
         return (chosen,)
 
-    def is_readable(self, signal: Signal, partition: Partition, tip: Partition) -> bool:
+    def is_readable(self, signal: Signal, partition: Partition, tip: Partition | None) -> bool:
         """Returns whether what reads a range finds the partition there: it is ready, or the tip and holds data."""
         return self.is_ready(signal, partition) or (partition == tip and self.has_data(signal, partition))
 
