@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from rheo_assets.errors import listed, subscripted
 from rheo_assets.model.compute.targets import Batch, Inlined, NoOp, Target
 from rheo_assets.model.datasets import SUCCESS_FILE
 from rheo_assets.model.dimensions import Partition
@@ -262,6 +263,25 @@ def _task(
     )
 
 
+def _check_complete(node: DataNode, target: Target, task: Task | None) -> None:
+    """Checks that a target that loads its inputs as tables finds every partition of its range-checked ones.
+
+    Raises:
+        TaskFailure: A partition is absent, the tip included.
+    """
+    if task is None or not isinstance(target, Batch):
+        return
+    for item in task.inputs:
+        view = node.inputs[item.alias]
+        if view.checks_range and (absent := _absent(item)):
+            named = listed(subscripted(view.node.id, partition) for partition in absent)
+            raise TaskFailure(
+                "user",
+                f"input '{item.alias}' of '{node.id}' is range-checked, and {named} is absent. Land or build it, then "
+                "run this partition again",
+            )
+
+
 def _run_target(
     node: DataNode, request: Request, target: Target, position: int, task: Task | None, around: Surroundings
 ) -> tuple[ComputeRecord, TaskResult | None]:
@@ -287,6 +307,7 @@ def _run_target(
     while True:
         attempts += 1
         try:
+            _check_complete(node, target, task)
             result = TaskResult(engine="no-op")
             if task is not None:
                 attempt = replace(task, token=f"{task.token}-{ended}")
