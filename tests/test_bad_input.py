@@ -166,7 +166,7 @@ def test_what_was_refused_is_not_declared(app: Application) -> None:
 def test_a_library_of_this_machine_that_is_not_there_is_refused_at_activation(app, tmp_path):
     jar = tmp_path / "features.jar"
     totals(app, BatchCompute(scala_script("orders", external_library_paths=[str(jar)])))
-    with pytest.raises(CapabilityMissing, match=r"library '.*/features\.jar' of 'totals' is not there\. Build it"):
+    with pytest.raises(CapabilityMissing, match=r"library '.*/features\.jar' of 'totals' does not exist\. Build it"):
         app.activate()
     jar.touch()
     app.activate()

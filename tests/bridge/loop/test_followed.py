@@ -140,9 +140,9 @@ def test_a_node_that_does_not_fit_what_it_reads_any_more_is_refused_before_anyth
     )
     changed.activate()
     node(session, "added", [made], output_dim_links=[("day", lambda day: day, made("day"))])
-    with pytest.raises(ValueError, match=r"nodes do not fit each other as they are declared now.*'day'") as refused:
+    with pytest.raises(ValueError, match=r"a node no longer fits its inputs.*'day'") as refused:
         session.activate()
-    assert "take what it reads from the application, as app['id']" in str(refused.value)
+    assert "with its inputs taken from the application: app['id']" in str(refused.value)
     assert "added" not in another(root).topology
 
 
