@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test fast fuzz lint format bench clean
+.PHONY: help demo dev test fast fuzz lint format bench package clean
 
 help: ## Shows this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,5 +56,10 @@ bench: $(STAMP) ## Runs the benchmarks
 	@missed=; for file in benchmarks/p*.py; do echo "== $$file"; $(BIN)/python $$file || missed="$$missed $$file"; done; \
 	if [ -n "$$missed" ]; then echo "missed its reach:$$missed"; exit 1; fi
 
+package: $(STAMP) ## Builds the wheel and the sdist, and tries the wheel in a clean environment
+	@rm -rf dist build
+	@$(BIN)/python -m build --outdir dist . > /dev/null
+	@$(BIN)/python tests/packaging/smoke.py dist
+
 clean: ## Removes the virtual environment and caches
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -89,6 +89,7 @@ class Sessions:
         A node that the application no longer has is returned as it was: one of its executions may still run.
         """
         asked = self._space.own(view, verb)
+        as_view(view).tip(verb)
         session = self.recorded()
         if session is None:
             return None

@@ -100,7 +100,7 @@ class Workspace:
         said = {"_source": caller(), **declaration}
         if inputs is not None:
             said["inputs"] = inputs
-        return data_node(self.name, self.platform.bucket(self.name), node_id, kinds=self._kinds, **said)
+        return data_node(self.name, self.platform.bucket(self.name), node_id, engine_kinds=self._kinds, **said)
 
     # finding --------------------------------------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as UnresolvedAssetJob
 
 from rheo_assets.bridge.assets.assets import external_spec, node_asset, router_spec
 from rheo_assets.bridge.binding import Binding
+from rheo_assets.bridge.dagster_internals import UnresolvedAssetJobDefinition
 from rheo_assets.bridge.names import asset_key, dagster_name
-from rheo_assets.bridge.resources import engine_resources
+from rheo_assets.bridge.resources import EngineResource, EngineResources
 from rheo_assets.bridge.sensors.sensors import application_sensors
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.model.topology import Topology
@@ -25,21 +25,27 @@ _JOB_BUDGET = 5_000  # branches x nodes: Dagster resolves all assets again for e
 def definitions(
     topology: Topology, platform: Platform, since: datetime, resources: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """Returns assets, sensors, jobs and resources. Records and starts nothing."""
+    """Returns assets, sensors, jobs and resources. Records and starts nothing.
+
+    It sets no executor; the code location chooses one.
+    """
     binding = Binding(topology, platform, since)
+    given = dict(resources or {})
+    ours = [resource for resource in given.values() if isinstance(resource, EngineResource)]
+    engines = EngineResources.of(topology.data_nodes.values(), platform, ours)
     assets = [
-        node_asset(binding, node) if isinstance(node, DataNode) else external_spec(binding, node) for node in topology
+        node_asset(binding, node, resources=engines) if isinstance(node, DataNode) else external_spec(binding, node)
+        for node in topology
     ]
     return dg.Definitions(
         assets=[*assets, router_spec(topology.application)],
         sensors=application_sensors(binding),
         jobs=list({job.name: job for job in _jobs(binding)}.values()),
-        resources={**engine_resources(topology.data_nodes.values(), platform), **(resources or {})},
-        executor=dg.in_process_executor,
+        resources={**{key: given[key] for key in given if given[key] not in ours}, **engines.by_key},
     )
 
 
-def _jobs(binding: Binding) -> Iterator[UnresolvedAssetJob]:
+def _jobs(binding: Binding) -> Iterator[UnresolvedAssetJobDefinition]:
     """Yields jobs for all nodes, and for each branch: a node without consumers, and all its ancestors.
 
     A Dagster job holds assets of one partitions definition, so there is one job per definition. Any other selection is
@@ -56,7 +62,7 @@ def _jobs(binding: Binding) -> Iterator[UnresolvedAssetJob]:
         yield from _jobs_of(binding, f"branch__{node_id}", [other for other in nodes if other in branch])
 
 
-def _jobs_of(binding: Binding, name: str, node_ids: Sequence[str]) -> Iterator[UnresolvedAssetJob]:
+def _jobs_of(binding: Binding, name: str, node_ids: Sequence[str]) -> Iterator[UnresolvedAssetJobDefinition]:
     groups: dict[dg.PartitionsDefinition | None, list[str]] = {}
     for node_id in node_ids:
         groups.setdefault(binding.codecs[node_id].definition, []).append(node_id)

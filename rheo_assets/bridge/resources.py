@@ -6,7 +6,10 @@ The definitions of an application on AWS have one resource per engine that its n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, ClassVar
 
 import dagster as dg
@@ -112,31 +115,68 @@ _CLASSES: Mapping[str, type[EngineResource]] = {
 }
 
 
-def resource_key(engine: str) -> str:
-    """Returns the resource key of an engine; `lambda` is a keyword of Python."""
-    return "lambda_" if engine == "lambda" else engine
+@dataclass(frozen=True)
+class EngineResources:
+    """The resource of each engine that some nodes use, by the engine's name.
+
+    Attributes:
+        by_engine: The resources.
+    """
+
+    by_engine: Mapping[str, EngineResource]
+
+    @classmethod
+    def of(cls, nodes: Iterable[DataNode], platform: Platform, given: Iterable[EngineResource] = ()) -> EngineResources:
+        """Returns the resources of nodes: the given ones, else resources with the platform's options."""
+        names = sorted({name for node in nodes for name in _engines_of(node, platform)})
+        options: Any = getattr(platform, "options", lambda _name: {})
+        chosen = {resource.engine: resource for resource in given}
+        return cls({name: chosen.get(name) or _resource(name, options(name)) for name in names})
+
+    @property
+    def by_key(self) -> dict[str, EngineResource]:
+        """The resources by resource key."""
+        return {resource_key(resource): resource for resource in self.by_engine.values()}
+
+    def keys_of(self, node: DataNode, platform: Platform) -> set[str]:
+        """Returns the keys of the resources that a node needs."""
+        return {resource_key(self.by_engine[name]) for name in _engines_of(node, platform)}
+
+    def configured(self, platform: Platform, node: DataNode, resources: Any) -> Platform:
+        """Returns the platform with a node's engines set by the resources of a run."""
+        options = {
+            name: getattr(resources, resource_key(self.by_engine[name])).options()
+            for name in _engines_of(node, platform)
+        }
+        if not options:
+            return platform
+        adjust: Any = platform
+        changed: Platform = adjust.configured(options)
+        return changed
 
 
-def engines_of(node: DataNode, platform: Platform) -> list[str]:
+def resource_key(resource: EngineResource) -> str:
+    """Returns the key of an engine's resource: `rheo_glue`, or `rheo_glue_1f2e3d4c` if a setting is not the default.
+
+    A team's own `glue` resource keeps its name. Applications with the same settings share one resource.
+    """
+    options = resource.options()
+    digest = sha256(json.dumps(options, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    return f"rheo_{resource.engine}_{digest}" if options else f"rheo_{resource.engine}"
+
+
+_shared: dict[str, EngineResource] = {}
+
+
+def _resource(engine: str, options: Mapping[str, Any]) -> EngineResource:
+    """Returns one object per settings: Dagster merges definitions whose resources are the same objects."""
+    resource = _CLASSES[engine](**options)
+    return _shared.setdefault(resource_key(resource), resource)
+
+
+def _engines_of(node: DataNode, platform: Platform) -> list[str]:
     """Returns the engines of a node that have a resource on its platform."""
     if platform.name != "aws":
         return []
     used = {target.engine for target in node.targets if isinstance(target, Batch | Inlined)}
     return sorted(used & set(_CLASSES))
-
-
-def engine_resources(nodes: Iterable[DataNode], platform: Platform) -> dict[str, EngineResource]:
-    """Returns the resources of all engines that the nodes use, with the platform's options."""
-    names = sorted({name for node in nodes for name in engines_of(node, platform)})
-    options: Any = getattr(platform, "options", lambda _name: {})
-    return {resource_key(name): _CLASSES[name](**options(name)) for name in names}
-
-
-def configured(platform: Platform, node: DataNode, resources: Any) -> Platform:
-    """Returns the platform with its engines set by the resources of a run."""
-    options = {name: getattr(resources, resource_key(name)).options() for name in engines_of(node, platform)}
-    if not options:
-        return platform
-    adjust: Any = platform
-    changed: Platform = adjust.configured(options)
-    return changed

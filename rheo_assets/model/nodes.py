@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rheo_assets.errors import DeclarationError
 from rheo_assets.model.compute.targets import Target
 from rheo_assets.model.datasets import DataFormat, Layout, SignalIntegrityProtocol
-from rheo_assets.model.dimensions import Dimension, DimensionSpec, DimensionType, Partition
+from rheo_assets.model.dimensions import Dimension, DimensionSpec, DimensionType, Partition, Value
 from rheo_assets.model.filters import Branch, Exactly
 from rheo_assets.model.links import Linkage
 from rheo_assets.model.signals import Signal, View, as_view
@@ -56,6 +56,7 @@ class ExternalData(Signal):
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     noun = "external data"
+    exists_beside_filter = True
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,6 +77,11 @@ class Timer(Signal):
 
     noun = "a timer"
     holds_data = False
+
+    def tick(self, moment: Value) -> Partition:
+        """Returns the partition of a scheduled time, or of a value that stands for one: shifted."""
+        (dimension,) = self.spec
+        return (dimension.shift(dimension.read(moment), self.shift),)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rheo_assets.errors import InvalidValue
 from rheo_assets.model.dimensions import DimensionSpec, Partition, Value
-from rheo_assets.model.filters import Branch, Exactly, Filter, Window
+from rheo_assets.model.filters import ANY, Branch, Exactly, Filter, Window
 
 Windows = tuple[Window | None, ...]
 """The range on each dimension, or None: the tip's own value."""
@@ -48,8 +48,18 @@ class Range:
     bounds: tuple[Bound, ...] = ()
 
     @classmethod
-    def of(cls, spec: DimensionSpec, declared: Filter, asked: Branch, where: str) -> Range:
+    def of(
+        cls, spec: DimensionSpec, declared: Filter, asked: Branch, where: str, *, reads_past_literals: bool = False
+    ) -> Range:
         """Returns what a view reads that asks for one branch of a signal with a declared filter.
+
+        Args:
+            spec: The signal's dimensions.
+            declared: Its filter.
+            asked: The view's constraints.
+            where: Names the signal in messages.
+            reads_past_literals: Whether a range on a dimension that the filter pins to one literal starts there and
+                goes on to other values. Else it reads the values of the filter only.
 
         Raises:
             DeclarationError: A range that runs against a declared one.
@@ -57,6 +67,8 @@ class Range:
         ranged = [position for position, constraint in enumerate(asked) if isinstance(constraint, Window)]
         if not ranged:
             return cls(spec, (None,) * len(spec))
+        if reads_past_literals:
+            declared = _unpinned(declared, ranged)
         alike: dict[Windows, list[Branch]] = {}
         has_literals = False
         for branch in declared.branches:
@@ -115,6 +127,21 @@ class Range:
             value if window is None else dimension.shift(value, -window.shift)
             for dimension, window, value in zip(self.spec, windows, first, strict=True)
         )
+
+
+def _unpinned(declared: Filter, ranged: Sequence[int]) -> Filter:
+    """Returns a filter without the literals that anchor a range: the only one of their dimension beside the others."""
+    for position in ranged:
+        beside: dict[Branch, list[Branch]] = {}
+        for branch in declared.branches:
+            beside.setdefault(branch[:position] + branch[position + 1 :], []).append(branch)
+        opened = {
+            same[0]: (*same[0][:position], ANY, *same[0][position + 1 :])
+            for same in beside.values()
+            if len(same) == 1 and isinstance(same[0][position], Exactly)
+        }
+        declared = Filter(tuple(opened.get(branch, branch) for branch in declared.branches))
+    return declared
 
 
 def _hull(windows: Sequence[Window]) -> Window | None:

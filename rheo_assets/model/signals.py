@@ -111,6 +111,7 @@ class Signal(Subscriptable):
 
     noun = "a node"
     holds_data = True
+    exists_beside_filter = False  # whether there are partitions that the filter does not route
     may_stop_early = False
 
     @property
@@ -149,7 +150,9 @@ class View(Subscriptable):
         if narrowed is None:
             raise self._unknown()
         object.__setattr__(self, "narrowed", narrowed)
-        object.__setattr__(self, "reads", Range.of(spec, self.node.filter, branch, f"'{self.node.id}'"))
+        past = self.node.exists_beside_filter
+        reads = Range.of(spec, self.node.filter, branch, f"'{self.node.id}'", reads_past_literals=past)
+        object.__setattr__(self, "reads", reads)
         if self.is_nearest and self.checks_range:
             raise DeclarationError(
                 str(self),

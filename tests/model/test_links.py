@@ -98,8 +98,35 @@ def test_automatic_links_can_be_switched_off():
     x, y = ext("x", day=DAY), ext("y", day=DAY)
     linkage = node([x, y], auto_input_dim_linking_enabled=False).linkage
     linkage.solve({"x": (day("2021-03-01"),), "y": (day("1999-01-01"),)})
-    with pytest.raises(DeclarationError, match="nothing determines dimension 'day' of input 'y'"):
-        node([x, y.ref], auto_input_dim_linking_enabled=False)
+
+
+@pytest.mark.parametrize("silent", [lambda y: y.ref, lambda y: y[:-3].nearest()])
+def test_inputs_without_events_are_linked_by_name_where_automatic_links_are_off(silent):
+    x, y = ext("x", day=DAY), ext("y", day=DAY)
+    linkage = node([x, silent(y)], auto_input_dim_linking_enabled=False).linkage
+    assert linkage.solve({"x": (day("2021-03-01"),)}).tips["y"] == (day("2021-03-01"),)
+
+
+def test_two_plain_inputs_are_not_linked_through_a_reference_of_both_names():
+    x, y, z = ext("x", day=DAY), ext("y", day=DAY), ext("z", day=DAY)
+    linkage = node([x, y, z.ref], auto_input_dim_linking_enabled=False).linkage
+    tips = linkage.solve({"x": (day("2021-03-01"),), "y": (day("1999-01-01"),)}).tips
+    assert tips["z"] == (day("2021-03-01"),)
+
+
+def test_an_explicit_link_of_a_reference_stands_alone_where_automatic_links_are_off():
+    x, y = ext("x", day=DAY, since=DAY), ext("y", day=DAY)
+    linkage = node([x, y.ref], [(y("day"), EQUALS, x("since"))], auto_input_dim_linking_enabled=False).linkage
+    assert linkage.solve({"x": (day("2021-03-01"), day("2020-01-01"))}).tips["y"] == (day("2020-01-01"),)
+
+
+def test_a_reference_is_inferred_from_an_output_dimension_that_an_output_link_determines():
+    e1, e2 = ext("e1", at=DAY), ext("e2", ts=DAY)
+    linkage = node([e2.ref, e1], out={"ts": DAY}, out_links=[("ts", lambda at: at - WEEK_AGO, e1("at"))]).linkage
+    solution = linkage.solve({"e1": (day("2021-03-08"),)})
+    assert solution.tips["e2"] == solution.output == (day("2021-03-01"),)
+    with pytest.raises(DeclarationError, match="nothing determines dimension 'ts' of input 'e2'"):
+        node([e2.ref, e1], out={"at": DAY})
 
 
 def leaves(_):

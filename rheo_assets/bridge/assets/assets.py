@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._check import CheckError
-from dagster._utils.warnings import disable_dagster_warnings
 
 from rheo_assets.bridge.assets.partition_mappings import lineage
 from rheo_assets.bridge.binding import Binding
+from rheo_assets.bridge.dagster_internals import CheckError, disable_dagster_warnings
 from rheo_assets.bridge.execution.body import Body
 from rheo_assets.bridge.names import asset_key, dagster_name, op_name, router_key
 from rheo_assets.bridge.partition_keys import Codec
-from rheo_assets.bridge.resources import engines_of, resource_key
+from rheo_assets.bridge.resources import EngineResources
 from rheo_assets.errors import DeclarationError
 from rheo_assets.model.compute.engines import title_of
 from rheo_assets.model.compute.targets import Batch, Inlined
@@ -30,7 +29,7 @@ _CONFIG_FIELDS = {
     "wait": dg.Field(
         bool,
         is_required=False,
-        description="Wait for range-checked and nearest inputs that are not ready; otherwise the run fails and lists them.",
+        description="Wait for range-checked and nearest inputs that are not ready. By default, the run fails.",
     ),
     "wait_timeout_seconds": dg.Field(
         int, is_required=False, description="How many seconds to wait. The default is 3600."
@@ -43,7 +42,9 @@ _RESULT = dg.Out(dg.Any, is_required=False)
 _ONE_RUN = dg.BackfillPolicy.single_run()
 
 
-def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> dg.AssetsDefinition:
+def node_asset(
+    binding: Binding, node: DataNode, codec: Codec | None = None, resources: EngineResources | None = None
+) -> dg.AssetsDefinition:
     """Returns the asset of a data node.
 
     It is built from an op and a spec, as `@dg.asset` does. `@dg.asset` inspects the signature of each function a dozen
@@ -53,8 +54,10 @@ def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> 
         binding: The application.
         node: The node.
         codec: Replaces the codec of the binding; the asset then has no parents.
+        resources: The resources of its engines. By default they have the platform's options.
     """
     key = asset_key(node.application, node.id)
+    engines = resources or EngineResources.of([node], binding.platform)
     with disable_dagster_warnings(), _naming(node):  # code references and most mappings are marked beta
         edges = list(_edges(binding, node)) if codec is None else []
         spec = dg.AssetSpec(
@@ -65,13 +68,13 @@ def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> 
         )
         parents = _input_names(spec.deps)
         op = dg.OpDefinition(
-            _compute(binding, node),
+            _compute(binding, node, engines),
             name=op_name(node.application, node.id),
             ins=dict.fromkeys(parents, _PARENT),
             outs={"result": _RESULT},
             description=spec.description,
             config_schema=_CONFIG,
-            required_resource_keys={resource_key(engine) for engine in engines_of(node, binding.platform)},
+            required_resource_keys=engines.keys_of(node, binding.platform),
         )
         return dg.AssetsDefinition(
             keys_by_input_name=parents,
@@ -82,9 +85,9 @@ def node_asset(binding: Binding, node: DataNode, codec: Codec | None = None) -> 
         )
 
 
-def _compute(binding: Binding, node: DataNode) -> Callable[..., Any]:
+def _compute(binding: Binding, node: DataNode, engines: EngineResources) -> Callable[..., Any]:
     def materialise(context, _inputs):  # type: ignore[no-untyped-def]  # Dagster reads no postponed annotations
-        yield from Body(binding, node, context).run()
+        yield from Body(binding, node, context, engines).run()
 
     return materialise
 
@@ -119,7 +122,7 @@ def _naming(node: Signal) -> Iterator[None]:
         raise DeclarationError(
             f"'{node.id}'",
             f"Dagster refuses its metadata: {error}",
-            "`description` and `group` must be strings, `owners` a list of e-mail addresses and 'team:name', `tags` a dict "
+            "`description` and `group` are strings, `owners` a list of e-mail addresses and 'team:name', `tags` a dict "
             "of strings",
         ) from error
 
@@ -181,9 +184,7 @@ def _shown(node: Signal, approximate: Sequence[str] = ()) -> dict[str, Any]:
     if source is not None:
         reference = dg.LocalFileCodeReference(file_path=source[0], line_number=source[1], label=node.id)
         metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(code_references=[reference])
-    metadata.update(
-        {name: value for name, value in given.items() if name not in {"description", "owners", "tags", "group"}}
-    )
+    metadata.update(given.get("metadata") or {})
     return {
         "description": given.get("description"),
         "owners": given.get("owners"),

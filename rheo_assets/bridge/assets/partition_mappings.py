@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._utils.warnings import disable_dagster_warnings
 
+from rheo_assets.bridge.dagster_internals import disable_dagster_warnings
 from rheo_assets.bridge.partition_keys import Codec
 from rheo_assets.model.filters import Window
 from rheo_assets.model.signals import View

@@ -1,4 +1,4 @@
-"""The Dagster instance: where it is, and the few semi-internal calls on it, kept together for the contract test."""
+"""The Dagster instance: where it is stored, how it is opened, and its asset events and key-value rows."""
 
 from __future__ import annotations
 
@@ -9,19 +9,12 @@ from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterEventType, EventLogRecord, EventRecordsFilter
-from dagster._core.instance import InstanceRef
-from dagster._core.storage.event_log import (
-    ConsolidatedSqliteEventLogStorage,
-    InMemoryEventLogStorage,
-    SqliteEventLogStorage,
-)
 
+from rheo_assets.bridge.dagster_internals import NO_LOG_CAPTURE, WRITES_IN_ORDER, InstanceRef
 from rheo_assets.bridge.eventlog.batches import store_in_batches
 from rheo_assets.bridge.eventlog.run_files import copy_empty_run_files
 from rheo_assets.errors import StateError
 
-_NO_CAPTURE = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
-_IN_ORDER = (SqliteEventLogStorage, ConsolidatedSqliteEventLogStorage, InMemoryEventLogStorage)
 _SETTLE = 1.0
 _LONG_AGO = 60.0  # older events have been committed, if clocks differ by less
 _SETTINGS = """\
@@ -73,7 +66,7 @@ def open_instance(root: Path | None) -> dg.DagsterInstance:
 
 def _open(root: Path | None) -> dg.DagsterInstance:
     try:
-        reference = InstanceRef.from_dir(str(home(root)), overrides={"compute_logs": _NO_CAPTURE})
+        reference = InstanceRef.from_dir(str(home(root)), overrides={"compute_logs": NO_LOG_CAPTURE})
         return dg.DagsterInstance.from_ref(reference)
     except Exception as error:  # its settings may name any storage, and that may say anything
         named = os.environ.get("DAGSTER_HOME")
@@ -96,7 +89,7 @@ class EventLog:
 
     def __init__(self, instance: dg.DagsterInstance, settle: float | None = None) -> None:
         self.instance = instance
-        in_order = isinstance(instance.event_log_storage, _IN_ORDER)
+        in_order = isinstance(instance.event_log_storage, WRITES_IN_ORDER)
         self._settle = settle if settle is not None else (0.0 if in_order else _SETTLE)
         self._existing: set[str] = set()
 

@@ -26,7 +26,7 @@ from rheo_assets.bridge.execution.manual_runs import Asked, ManualRun
 from rheo_assets.bridge.execution.metadata import describe
 from rheo_assets.bridge.execution.retries import Retry
 from rheo_assets.bridge.names import EVENT_ENTRY
-from rheo_assets.bridge.resources import configured
+from rheo_assets.bridge.resources import EngineResources
 from rheo_assets.model.compute.targets import NoOp
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.executions import Execution, Status
@@ -45,16 +45,19 @@ class Body:
         binding: The application.
         node: The node.
         context: Dagster's context of the step.
+        engines: The resources of the node's engines.
     """
 
-    def __init__(self, binding: Binding, node: DataNode, context: dg.AssetExecutionContext) -> None:
+    def __init__(
+        self, binding: Binding, node: DataNode, context: dg.AssetExecutionContext, engines: EngineResources
+    ) -> None:
         self.binding = binding
         self.node = node
         self.context = context
         self.run_id = context.run.run_id
         self.codec = binding.codecs[node.id]
         self.config: Mapping[str, Any] = context.op_execution_context.op_config or {}
-        self.platform = configured(binding.platform, node, context.resources)
+        self.platform = engines.configured(binding.platform, node, context.resources)
         self._looked = time.monotonic()
         self._cancelled = False
         self._taken: list[str] = []

@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterable, Mapping
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import InstigatorStatus, SensorInstigatorData
 
 from rheo_assets.bridge.binding import Binding
+from rheo_assets.bridge.dagster_internals import InstigatorStatus, InstigatorType, SensorInstigatorData
 from rheo_assets.bridge.eventlog.instance import EventLog
 from rheo_assets.bridge.names import dagster_name
 from rheo_assets.model.nodes import DataNode

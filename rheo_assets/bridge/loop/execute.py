@@ -174,7 +174,14 @@ def _counts(session: Session, run: PlanRecord) -> Counts:
 
 
 def plan_of(
-    binding: Binding, node: DataNode, target: Any, inputs: Any, recursive: bool, readers: Readers | None = None
+    binding: Binding,
+    node: DataNode,
+    target: Any,
+    inputs: Any,
+    recursive: bool = False,
+    readers: Readers | None = None,
+    *,
+    checks_readiness: bool = True,
 ) -> tuple[Plan, Partition]:
     """Returns the plan of an execution, with everything made of it where `readers` is given.
 
@@ -195,7 +202,8 @@ def plan_of(
         return plan_tree(topology, node, partition, readers, exists=looking, tips=given), partition
     if recursive:
         return plan_recursive(topology, node, [partition], exists, given), partition
-    _check_ready(binding, node, partition, tips)
+    if checks_readiness:
+        _check_ready(binding, node, partition, tips)
     stage = Stage(node.id, PartitionSet.of(node.spec, [partition]))
     return Plan(stage, (stage,), {(node.id, partition): tips}), partition
 

@@ -28,7 +28,7 @@ from rheo_assets.bridge.names import (
     op_name,
 )
 from rheo_assets.bridge.partition_keys import Codec
-from rheo_assets.bridge.resources import engine_resources
+from rheo_assets.bridge.resources import EngineResources
 from rheo_assets.model.dimensions import Partition, utc_naive
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.routing.entries import Trigger
@@ -82,7 +82,7 @@ def run_tags(codec: Codec, partitions: Sequence[Partition]) -> dict[str, str]:
         first, last = signal.spec.render(partitions[0]), signal.spec.render(partitions[-1])
         tags[PARTITIONS_TAG] = " … ".join("/".join(texts) for texts in dict.fromkeys((first, last)))
         if len(partitions) == 1:
-            tags.update({f"rheo/dimension/{name}": text for name, text in zip(signal.spec.names, first, strict=True)})
+            tags.update({f"rheo.dimension/{name}": text for name, text in zip(signal.spec.names, first, strict=True)})
     return tags
 
 
@@ -265,9 +265,10 @@ class LocalRuns:
         with self._lock:
             job = self._jobs.get(key)
             if job is None:
-                asset = node_asset(binding, node, Codec(node, since, end_offset))
-                resources = engine_resources([node], binding.platform)
-                job = dg.Definitions(assets=[asset], resources=resources).resolve_implicit_global_asset_job_def()
+                engines = EngineResources.of([node], binding.platform)
+                asset = node_asset(binding, node, Codec(node, since, end_offset), engines)
+                alone = dg.Definitions(assets=[asset], resources=engines.by_key, executor=dg.in_process_executor)
+                job = alone.resolve_implicit_global_asset_job_def()
                 self._jobs[key] = job
             return job
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from rheo_assets.errors import DeclarationError, InvalidValue, RheoError
 from rheo_assets.model.dimensions import DimensionSpec, Value, compared_equal
-from rheo_assets.model.links.rules import EQUALS, OUTPUT, Rule, Rulebook, Variable
+from rheo_assets.model.links.rules import EQUALS, OUTPUT, Rule, Rulebook, Variable, closure
 from rheo_assets.model.signals import DimensionsOf, View
 
 
@@ -38,6 +38,7 @@ class Compiler:
         self._rules: list[Rule] = []
         self._explicit_pairs: set[tuple[str, str, str]] = set()
         self._computed: set[tuple[str, str]] = set()
+        self._equated: set[tuple[str, str]] = set()
 
     def compile(
         self,
@@ -55,8 +56,11 @@ class Compiler:
             self._add_input_link(link)
         if auto_inputs:
             self._link_by_name()
+        else:
+            self._link_silent_inputs_by_name()
         covered = {name for link in output_links for name in [self._add_output_link(link)] if name}
         self._cover_output(covered, auto_output)
+        self._infer_open_inputs(covered)
         return Rulebook(
             self._node_id,
             self._inputs,
@@ -131,6 +135,7 @@ class Compiler:
         if len(target_names) != len(source_names):
             raise DeclarationError(self._subject(link), "EQUALS needs as many dimensions on both sides")
         for target_name, source_name in zip(target_names, source_names, strict=True):
+            self._equated |= {(target, target_name), (source, source_name)}
             self._equate(self._index[target, target_name], self._index[source, source_name])
 
     def _equate(self, one: int, other: int) -> None:
@@ -156,6 +161,44 @@ class Compiler:
                 for name in self._inputs[one].node.spec.names:
                     if (other, name) in self._index and self._links_automatically(one, other, name):
                         self._equate(self._index[one, name], self._index[other, name])
+
+    def _link_silent_inputs_by_name(self) -> None:
+        """Links each ref and nearest input by name to one other input, where automatic links are off.
+
+        To one only, a plain one if there is any: through a second one, two plain inputs would be linked.
+        """
+        free = {alias: view for alias, view in self._inputs.items() if alias not in self._fixed}
+        others = sorted(free, key=lambda alias: not free[alias].needs_event)
+        for alias in (alias for alias, view in free.items() if not view.needs_event):
+            for name in free[alias].node.spec.names:
+                if (alias, name) in self._equated | self._computed:
+                    continue
+                linked = (o for o in others if o != alias and (o, name) in self._index)
+                other = next((o for o in linked if self._links_automatically(alias, o, name)), None)
+                if other is not None:
+                    self._equate(self._index[alias, name], self._index[other, name])
+
+    def _infer_open_inputs(self, covered: Set[str]) -> None:
+        """Lets what is still open of ref and nearest inputs follow an output dimension that an output link gives."""
+        silent = [alias for alias, view in self._inputs.items() if not view.needs_event]
+        while True:
+            known = self._known_from_events()
+            found = (
+                (self._index[alias, name], self._index[OUTPUT, name])
+                for alias in silent
+                for name in self._output.names
+                if name in covered and (alias, name) in self._index
+            )
+            pair = next(((i, o) for i, o in found if i not in known and o in known), None)
+            if pair is None:
+                return
+            self._equate(*pair)
+
+    def _known_from_events(self) -> set[int]:
+        """Returns the variables that literals, events and the rules so far determine."""
+        plain = {alias for alias, view in self._inputs.items() if view.needs_event}
+        known = {index for index, variable in enumerate(self._variables) if variable.alias in plain}
+        return closure(known | set(self._constants), self._rules)
 
     def _links_automatically(self, one: str, other: str, name: str) -> bool:
         if (one, other, name) in self._explicit_pairs:

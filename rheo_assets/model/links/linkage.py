@@ -13,7 +13,7 @@ from rheo_assets.model.filters import Filter
 from rheo_assets.model.links.compiling import Compiler
 from rheo_assets.model.links.inference import Inference
 from rheo_assets.model.links.outputs import outputs_of
-from rheo_assets.model.links.rules import OUTPUT, Rule, Variable
+from rheo_assets.model.links.rules import OUTPUT, Rule, Variable, closure
 from rheo_assets.model.signals import View
 
 
@@ -70,10 +70,7 @@ class Linkage:
             for index, variable in enumerate(self._book.variables)
             if variable.alias != OUTPUT and self.inputs[variable.alias].needs_event
         }
-        before = -1
-        while before != len(known):
-            before = len(known)
-            known |= {rule.target for rule in self._book.rules if known.issuperset(rule.sources)}
+        known = closure(known, self._book.rules)
         for index, variable in enumerate(self._book.variables):
             if index in known:
                 continue

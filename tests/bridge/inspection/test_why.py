@@ -142,7 +142,7 @@ def test_why_says_what_execute_would_be_refused_for_without_the_tips_of_plain_in
     app.activate()
     reason = app.why(made["NA"]["2024-03-09"])
     with pytest.raises(RuntimeError) as refused:
-        app.validate(made["NA"]["2024-03-09"])
+        app.validate(made["NA"]["2024-03-09"], readiness=True)
     assert reason.unready == refused.value.waiting_for == ("x[NA][2024-03-08]",)  # type: ignore[attr-defined]
     assert reason.sentences[-1] == "execute() raises NotReady until x[NA][2024-03-08] is ready"
     file(app, x["NA"]["2024-03-08"])

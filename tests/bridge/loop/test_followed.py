@@ -311,10 +311,10 @@ def test_what_a_session_declared_and_another_one_replaced_is_read_as_it_is_recor
     node(other, "made", {"x": x[:-2].range_check(True)})
     other.activate()
     with pytest.raises(RuntimeError, match=r"not ready: x\[2023-12-31\]"):
-        app.validate(made[DAY])
+        app.validate(made[DAY], readiness=True)
     assert str(app["made"].inputs["x"]) == "x[_:-2].range_check(True)"
     app.activate()
-    app.validate(made[DAY])
+    app.validate(made[DAY], readiness=True)
 
 
 def test_what_was_emitted_under_another_declaration_is_left_for_the_next_turn(app: Application) -> None:

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from rheo_assets import Application
 from rheo_assets.bridge.binding import Binding
@@ -21,7 +20,6 @@ from rheo_assets.bridge.sensors.run_requests import run_requests
 from tests.cases.topologies import S3, node
 
 DAY = "2024-03-01"
-pytestmark = pytest.mark.filterwarnings("ignore:Non-compliant tag keys")  # `rheo/dimension/…`, which Dagster takes
 
 
 class Daemon:
