@@ -106,7 +106,7 @@ class Claims(Attempts):
         return self._heartbeats.is_dead(claim.owner)
 
     def take(self, execution_id: str, run_id: str) -> bool:
-        """Claims an execution for this process; False if another live process or thread has it, or no attempt is left."""
+        """Claims an execution for this process; False if another live process or thread has it, or no try is left."""
         present = self.newest(execution_id)
         if present is not None and not self.is_over(execution_id, present):
             return False

@@ -105,8 +105,8 @@ _OF_THIS_PROCESS: Final = HeartbeatThread()
 class Heartbeats:
     """The live processes of one application.
 
-    For a process of this machine, the operating system knows whether it is dead. A process of another machine is dead if
-    its last heartbeat is older than `SILENCE` seconds, or if it removed its heartbeat when it ended.
+    The operating system tells whether a process of this machine is dead. A process of another machine is dead if its
+    last heartbeat is older than `SILENCE` seconds, or if it removed its heartbeat when it ended.
 
     Args:
         storage: Where heartbeats are stored.

@@ -60,7 +60,7 @@ def test_a_driver_that_found_no_slot_takes_the_first_that_is_free(root: Path, ap
         (folder / "5" / "99").unlink()
         driver.turn()
         assert driver.slot is None  # it does not look all the time
-        driver._sat -= SLOT_CHECKED_EVERY
+        driver._slot_checked -= SLOT_CHECKED_EVERY
         driver.turn()
         assert driver.slot is not None
         assert driver.slot.number == 5

@@ -273,7 +273,7 @@ def test_a_run_that_was_asked_for_under_another_declaration_says_so(root: Path, 
             instance=instance, partition_key=DAY, run_config=run.run_config, raise_on_error=False
         )
     said = str(result.get_step_failure_events()[0].step_failure_data.error)
-    assert f"made[{DAY}]: this run was asked for under another declaration of 'made', whose inputs are ['y']" in said
+    assert f"made[{DAY}]: this run was requested for an earlier version of 'made', whose inputs are now ['y']" in said
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_an_entry_of_the_router_that_cannot_be_read_stops_no_other(
         instance.report_runless_asset_event(dg.AssetObservation(router_key("app"), metadata=entry))
     app.process(x["NA"][DAY])
     assert ran(app, made) == [f"NA/{DAY}"]
-    assert "event 1 of asset app/rheo/router is passed over" in caplog.text
+    assert "skipped event 1 of asset app/rheo/router" in caplog.text
 
 
 def test_events_of_others_that_cannot_be_read_stop_no_other(
@@ -315,5 +315,5 @@ def test_events_of_others_that_cannot_be_read_stop_no_other(
             instance.report_runless_asset_event(dg.AssetMaterialization(key))
     app.process(x["NA"][DAY])
     assert ran(app, made) == [f"NA/{DAY}"]
-    assert "event 1 of asset app/x is passed over" in caplog.text
+    assert "skipped event 1 of asset app/x" in caplog.text
     assert "an event of 'x' is not routed: 'rubbish' is not a partition key of 'x'" in caplog.text
