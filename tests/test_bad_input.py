@@ -295,7 +295,7 @@ def test_a_flood_of_output_is_cut_off_in_the_run_s_log(root: Path, app: Applicat
         said = [entry.user_message for entry in instance.all_logs(str(execution.run_id))]
     assert "1999" in said
     assert "2000" not in said
-    assert "made said 500 more lines, which are left out here" in said
+    assert "made logged 500 more lines, which are not shown" in said
 
 
 # a full disk --------------------------------------------------------------------------------------------------

@@ -93,7 +93,9 @@ def test_of_two_folders_of_one_partition_one_is_read_and_the_other_is_told(
     cycle(app)
     assert ran(app, made) == ["se/2021-03-08"]
     assert rows(app, made["se"]["2021-03-08"])["said"] == "org=se/2021-03-08"
-    told = "x/org=SE/2021-03-08/_SUCCESS of 'x' is not routed: s3://outside/x/org=se/2021-03-08 is the same partition"
+    told = (
+        "x/org=SE/2021-03-08/_SUCCESS of 'x' is not routed: s3://outside/x/org=se/2021-03-08 holds the same partition"
+    )
     assert told in caplog.text
 
 
