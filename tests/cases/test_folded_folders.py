@@ -151,7 +151,7 @@ def test_a_key_in_another_case_is_refused_with_the_right_one(
     with open_instance(root) as instance:
         instance.add_dynamic_partitions("app/made/org", ["SE"])  # as somebody adds it in the UI
     assert not from_the_ui(root, app, made, ["2024-03-08|SE"])
-    told = "made: '2024-03-08|SE' is made[se][2024-03-08], whose partition key is '2024-03-08|se'"
+    told = "made: '2024-03-08|SE' means made[se][2024-03-08], whose partition key is '2024-03-08|se'"
     assert told in capfd.readouterr().err
     assert from_the_ui(root, app, made, ["2024-03-08|se"])
     assert ran(app, made) == ["se/2024-03-08"] * 2
