@@ -1,4 +1,4 @@
-"""One execution from resolved tips to the completion file: free of Dagster, the same on every platform."""
+"""One execution, from resolved tips to the completion file: without Dagster, the same on every platform."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _FIRST_PAUSE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One execution to be run, with everything decided.
+    """One execution to run, with all inputs resolved.
 
     Attributes:
         id: The execution's identity.
         partition: The output partition.
         tips: The tip of each input.
-        nearest: For each nearest input the one partition that is read.
+        nearest: The partition that each nearest input reads.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An ended execution and what its targets left behind."""
+    """An ended execution and the results of its targets."""
 
     execution: Execution
     results: tuple[TaskResult, ...] = ()
@@ -52,14 +52,14 @@ class Surroundings:
     """What an execution needs from its driver.
 
     Attributes:
-        platform: Where data lies and code runs.
-        log: Takes one line at a time.
-        cancelled: Whether the execution is to end.
-        callable_path: Returns where a callable's blob lies: a local path, or on AWS its URI.
+        platform: Where data is stored and code runs.
+        log: Logs one line.
+        cancelled: Whether the execution is cancelled.
+        callable_path: Returns the location of a callable's blob: a local path, or the URI on AWS.
         run_id: The Dagster run, for the record.
-        is_superseded: Whether this process has been taken for dead, and the execution from it.
+        is_superseded: Whether another process took over the execution, because this one seemed dead.
         pause: Waits between retries, seconds.
-        cancelled_now: Looks for the same as `cancelled`, which may answer from a look a moment ago; None: that is it.
+        cancelled_now: Like `cancelled`, which may return a cached answer, but always checks. By default, `cancelled`.
     """
 
     platform: Platform
@@ -72,19 +72,19 @@ class Surroundings:
     cancelled_now: Callable[[], bool] | None = None
 
 
-class Superseded(Exception):  # noqa: N818  # it is no error
-    """Another process has taken the execution over: this one must not touch the partition any more."""
+class Superseded(Exception):  # noqa: N818  # not an error
+    """Another process took over the execution: this one must no longer touch the partition."""
 
 
 def run_execution(node: DataNode, request: Request, around: Surroundings) -> Outcome:
     """Runs a node's targets in order; replaces the partition, with its completion file, only when all succeed.
 
-    A target that fails does not stop the later ones. What is cancelled up to the end of the last one is killed. Nothing
-    is raised for a failed target: the outcome says so. The partition then holds what it held before, without its
+    A target that fails does not stop the later ones, and raises nothing: the outcome holds the failure. An execution
+    that is cancelled before its last target ends is killed. Both leave the partition with its previous data, but no
     completion file.
 
     Raises:
-        Superseded: Another process has taken the execution over, while this one was asleep or cut off.
+        Superseded: Another process took over the execution while this one was asleep or disconnected.
     """
     storage = around.platform.storage
     folder = node.layout.uri(node.spec, request.partition)
@@ -92,7 +92,7 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
     _check_ours(around)
     for name in node.protocol.files:
         storage.delete(f"{folder}/{name}")
-    if all(isinstance(target, NoOp) for target in node.targets):  # nothing is written: what people put there stays
+    if all(isinstance(target, NoOp) for target in node.targets):  # nothing is written: data that people put there stays
         outcome = _run_targets(node, request, inputs, folder, around)
         if outcome.execution.status == Status.COMPLETED:
             _check_ours(around)
@@ -101,7 +101,7 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
     with storage.replacement(folder, request.id) as fresh:
         outcome = _unless_cancelled(_run_targets(node, request, inputs, fresh.uri, around), around)
         if outcome.execution.status == Status.COMPLETED:
-            for name in node.protocol.files:  # user code cannot announce itself
+            for name in node.protocol.files:  # only this library marks a partition as complete
                 storage.delete(f"{fresh.uri}/{name}")
             _check_ours(around)
             fresh.publish(completion_file(node), _success(outcome))
@@ -109,15 +109,15 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
 
 
 def _unless_cancelled(outcome: Outcome, around: Surroundings) -> Outcome:
-    """Returns a success as killed where the execution was cancelled after its last target looked for that."""
+    """Returns a success as killed if the execution was cancelled after its last target checked for that."""
     if outcome.execution.status != Status.COMPLETED or not (around.cancelled_now or around.cancelled)():
         return outcome
-    told = "cancelled before its data was published"
-    return Outcome(replace(outcome.execution, status=str(Status.KILLED), error=told))
+    error = "cancelled before its data was published"
+    return Outcome(replace(outcome.execution, status=str(Status.KILLED), error=error))
 
 
 def _check_ours(around: Surroundings) -> None:
-    """Keeps a process that was silent for too long from what another one does in its stead."""
+    """Raises `Superseded` if another process took over the execution."""
     if around.is_superseded():
         raise Superseded
 
@@ -129,7 +129,7 @@ def _success(outcome: Outcome) -> bytes:
 def _run_targets(
     node: DataNode, request: Request, inputs: Sequence[TaskInput], path: str, around: Surroundings
 ) -> Outcome:
-    """Runs the targets in order, all into one folder, and says how it went."""
+    """Runs the targets in order, all into one folder, and returns their outcome."""
     started = datetime.now(UTC)
     records, results = [], []
     for position, target in enumerate(node.targets):
@@ -156,7 +156,7 @@ def _run_targets(
 
 
 def _in_place(result: TaskResult, output: TaskOutput, platform: Platform) -> TaskResult:
-    """Returns the result with the partition's own folder wherever user code spoke of the one that it wrote in."""
+    """Returns the result with the partition's folder in place of the temporary one that user code wrote to."""
     text = result.to_json()
     for spelled in (str, platform.storage.location):
         here, there = (json.dumps(spelled(uri))[1:-1] for uri in (output.path, output.final))
@@ -165,12 +165,12 @@ def _in_place(result: TaskResult, output: TaskOutput, platform: Platform) -> Tas
 
 
 def completion_file(node: DataNode) -> str:
-    """Returns the name of the file that a success writes."""
+    """Returns the name of the completion file that a success writes."""
     return node.protocol.files[0] if node.protocol.files else SUCCESS_FILE
 
 
 def recorded_success(node: DataNode, partition: Partition, execution_id: str, platform: Platform) -> Execution | None:
-    """Returns the execution that wrote the partition's completion file, if it is this one: it needs no second run."""
+    """Returns the execution that wrote the partition's completion file if its id is this one; None otherwise."""
     uri = f"{node.layout.uri(node.spec, partition)}/{completion_file(node)}"
     try:
         fields = json.loads(platform.storage.read(uri))
@@ -181,7 +181,7 @@ def recorded_success(node: DataNode, partition: Partition, execution_id: str, pl
 
 
 def resolve_inputs(node: DataNode, request: Request, readiness: Readiness) -> tuple[TaskInput, ...]:
-    """Returns what each input reads: its partitions, tip first, and which of them are absent."""
+    """Returns what each input reads: its partitions, tip first, and which are absent."""
     return tuple(_input(node, alias, request, readiness) for alias in node.inputs)
 
 

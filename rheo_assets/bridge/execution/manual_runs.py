@@ -1,4 +1,4 @@
-"""Executions that nobody routed: a person, a job or a backfill asks Dagster for partitions."""
+"""Manual runs: executions that a person, a job or a backfill requests from Dagster, not the router."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _LONGEST = 3600.0
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A partition that was asked for, and the tips of its inputs.
+class Requested:
+    """A requested partition and the tips of its inputs.
 
     Attributes:
         partition: The output partition.
         tips: The tip of each input.
-        had_events: Whether the events of these tips have come, so that they count as ready.
+        had_events: Whether the events of these tips have arrived, so that they count as ready.
     """
 
     partition: Partition
@@ -41,20 +41,20 @@ class Asked:
 
 @dataclass(frozen=True)
 class _Unready:
-    """What cannot run now, why, and what to do; `is_routed` where the router has asked another run for it."""
+    """A partition that cannot run now, why, and what to do; `is_routed` if the router requested another run for it."""
 
-    asked: Asked
+    wanted: Requested
     waits_for: str
     remedy: str
     is_routed: bool = False
 
 
-_NOT_THERE = "Land or materialise what is missing first, or launch with run config `wait: true` to wait"
-_OTHER_RUN = "Terminate that run if it is dead, or launch with run config `wait: true` to wait for it"
+_NOT_THERE = "Write or materialise the missing partitions first, or set `wait: true` in the run config to wait"
+_OTHER_RUN = "Terminate that run if it is dead, or set `wait: true` in the run config to wait for it"
 
 
 class ManualRun:
-    """The partitions that one run was asked for: resolved, waited for, and handed out when they can run.
+    """The partitions that one manual run requests: resolves them, waits for them, and yields those that can run.
 
     Args:
         binding: The application.
@@ -62,12 +62,12 @@ class ManualRun:
         run_id: The run.
         log: The instance's event log.
         config: The run config: `wait`, `wait_timeout_seconds`.
-        say: Takes one line for the run's log.
-        is_cancelled: Whether the run is to end.
+        log_info: Logs one line in the run.
+        is_cancelled: Whether the run is cancelled.
 
     Attributes:
-        failures: What cannot be run.
-        claimed: What this run has taken over from another one: the ids of those executions.
+        failures: The executions that cannot run.
+        claimed: The ids of the executions that this run took over from another one.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class ManualRun:
         run_id: str,
         log: EventLog,
         config: Mapping[str, Any],
-        say: Callable[[str], None],
+        log_info: Callable[[str], None],
         is_cancelled: Callable[[], bool],
     ) -> None:
         self.failures: list[Execution] = []
@@ -91,20 +91,20 @@ class ManualRun:
         self._journal = Journal(log, binding.topology, binding.since)
         self._waits = bool(config.get("wait"))
         self._seconds = float(config.get("wait_timeout_seconds", _LONGEST))
-        self._say = say
+        self._log_info = log_info
         self._is_cancelled = is_cancelled
-        self._said: set[Partition] = set()
+        self._reported: set[Partition] = set()
 
-    def resolve(self, partitions: Sequence[Partition]) -> list[Asked]:
-        """Returns partitions with the tips that they tell; those that tell none are failures."""
-        return [asked for partition in partitions if (asked := self._resolve(partition)) is not None]
+    def resolve(self, partitions: Sequence[Partition]) -> list[Requested]:
+        """Returns partitions with the tips that follow from them; partitions without tips become failures."""
+        return [wanted for partition in partitions if (wanted := self._resolve(partition)) is not None]
 
-    def batches(self, asked_for: Sequence[Asked]) -> Iterator[list[Request]]:
-        """Yields what can run, as it comes to be ready; everything at once where the run does not wait.
+    def batches(self, requested: Sequence[Requested]) -> Iterator[list[Request]]:
+        """Yields the executions that can run, as soon as they are ready. Fails the others, unless the run waits.
 
-        What the router has asked another run for is waited for in any case.
+        A partition that the router requested from another run is always waited for.
         """
-        waiting = list(asked_for)
+        waiting = list(requested)
         deadline = time.monotonic() + self._seconds
         while waiting:
             ready, unready = self._split(waiting)
@@ -112,25 +112,25 @@ class ManualRun:
                 self._begin(ready)
                 yield ready
             is_over = self._is_cancelled() or time.monotonic() > deadline
-            left = [each for each in unready if each.is_routed or self._waits]
-            self._give_up(unready if is_over else [each for each in unready if each not in left])
-            waiting = [] if is_over else self._still_waiting(left)
+            patient = [each for each in unready if each.is_routed or self._waits]
+            self._give_up(unready if is_over else [each for each in unready if each not in patient])
+            waiting = [] if is_over else self._still_waiting(patient)
             if waiting and not ready:
                 time.sleep(_LOOK_EVERY)
 
-    def _still_waiting(self, left: Sequence[_Unready]) -> list[Asked]:
-        for each in left:
-            if each.asked.partition not in self._said:
-                self._said.add(each.asked.partition)
-                self._say(f"{self._node.describe(each.asked.partition)} waits for {each.waits_for}")
-        return [each.asked for each in left]
+    def _still_waiting(self, unready: Sequence[_Unready]) -> list[Requested]:
+        for each in unready:
+            if each.wanted.partition not in self._reported:
+                self._reported.add(each.wanted.partition)
+                self._log_info(f"{self._node.describe(each.wanted.partition)} waits for {each.waits_for}")
+        return [each.wanted for each in unready]
 
-    def _resolve(self, partition: Partition) -> Asked | None:
+    def _resolve(self, partition: Partition) -> Requested | None:
         try:
             if not self._node.filter.admits(self._node.spec, partition):
                 text = self._node.describe(partition)
                 raise Contradiction(f"{text} is not among the declared values of '{self._node.id}'")
-            return Asked(partition, self._tips(partition))
+            return Requested(partition, self._tips(partition))
         except RheoError as error:
             self._fail(partition, str(error))
             return None
@@ -142,49 +142,49 @@ class ManualRun:
             text = self._node.describe(partition)
             raise Contradiction(f"{text} cannot be executed by its partition alone: {error}") from None
 
-    def _split(self, waiting: Sequence[Asked]) -> tuple[list[Request], list[_Unready]]:
-        """Returns what can run now, and what cannot."""
+    def _split(self, waiting: Sequence[Requested]) -> tuple[list[Request], list[_Unready]]:
+        """Returns the executions that can run now, and the partitions that cannot."""
         others = self._others()
         ready, unready = [], []
-        for asked in waiting:
-            other = others.get(asked.partition)
+        for wanted in waiting:
+            other = others.get(wanted.partition)
             if other is not None and not _is_routed(other):
-                unready.append(_Unready(asked, f"the end of run {other.run_id}, which executes it", _OTHER_RUN))
+                unready.append(_Unready(wanted, f"run {other.run_id}, which is executing it, to end", _OTHER_RUN))
                 continue
-            request, waits_for = self._request(asked)
+            request, waits_for = self._request(wanted)
             if other is not None:
-                self._routed[asked.partition] = other.id
+                self._routed[wanted.partition] = other.id
                 request = self._taken_over(request, other)
                 if request is None:
-                    what = f"the end of run {other.run_id}, which the router has asked for"
-                    unready.append(_Unready(asked, what, _OTHER_RUN, is_routed=True))
+                    what = f"run {other.run_id}, which the router requested, to end"
+                    unready.append(_Unready(wanted, what, _OTHER_RUN, is_routed=True))
                     continue
-            elif self._has_been_made(asked.partition):
-                request = Request(self._routed[asked.partition], asked.partition, asked.tips)
+            elif self._has_been_made(wanted.partition):
+                request = Request(self._routed[wanted.partition], wanted.partition, wanted.tips)
             if request is not None:
                 ready.append(request)
             else:
-                unready.append(_Unready(asked, waits_for, _NOT_THERE))
+                unready.append(_Unready(wanted, waits_for, _NOT_THERE))
         return ready, unready
 
-    def _request(self, asked: Asked) -> tuple[Request | None, str]:
-        """Returns the execution if its inputs are ready, and what it waits for."""
-        had_events = asked.had_events or asked.partition in self._routed
-        given = injected_tips(self._node, asked.tips) if had_events else frozenset()
-        found = unmet(self._node, asked.tips, self._binding.is_ready, given)
+    def _request(self, wanted: Requested) -> tuple[Request | None, str]:
+        """Returns the execution if its inputs are ready, else None and what it waits for."""
+        had_events = wanted.had_events or wanted.partition in self._routed
+        given = injected_tips(self._node, wanted.tips) if had_events else frozenset()
+        found = unmet(self._node, wanted.tips, self._binding.is_ready, given)
         if not found.are_met:
             return None, listed(found.waiting_for(self._node))
-        return Request(self._id(asked.partition), asked.partition, asked.tips, found.nearest), ""
+        return Request(self._id(wanted.partition), wanted.partition, wanted.tips, found.nearest), ""
 
     def _taken_over(self, request: Request | None, other: Execution) -> Request | None:
-        """Returns what another run was asked for and has not begun, as an execution of this one; None where it has."""
+        """Takes over an execution that another run has not started; None if it has."""
         if request is None or not self._binding.claims.take(other.id, self._run_id):
             return None
         self.claimed.append(other.id)
         return replace(request, id=other.id)
 
     def _has_been_made(self, partition: Partition) -> bool:
-        """Whether the run that was waited for has made the partition."""
+        """Whether the run that this one waited for built the partition."""
         identity = self._routed.get(partition)
         if identity is None:
             return False
@@ -192,9 +192,9 @@ class ManualRun:
         return ended is not None and ended.status == Status.COMPLETED
 
     def _others(self) -> dict[Partition, Execution]:
-        """Returns what other runs execute of the node.
+        """Returns the executions of the node in other runs.
 
-        Of two runs that nobody routed, the one that started later waits; a routed one never waits for either.
+        Of two manual runs, the one that started later waits. A routed run never waits for a manual one.
         """
         started = self._started()
         return {
@@ -215,18 +215,18 @@ class ManualRun:
     def _begin(self, requests: Sequence[Request]) -> None:
         routed = self._routed
         ids = {request.partition: request.id for request in requests if routed.get(request.partition) != request.id}
-        if ids:  # what the router has asked for is known to it, and ends as that
+        if ids:  # executions that the router requested are recorded already
             self._journal.began(self._node.id, self._run_id, self._binding.heartbeats.live_owner().text(), ids)
 
     def _give_up(self, unready: Sequence[_Unready]) -> None:
         for each in unready:
-            partition = each.asked.partition
+            partition = each.wanted.partition
             text = f"{self._node.describe(partition)} is not ready to run: waiting for {each.waits_for}"
             if self._is_cancelled():
                 self._fail(partition, f"{text} when the run was cancelled", Status.KILLED)
             elif self._waits or each.is_routed:
-                remedy = "Launch it again once that is there, or with a longer `wait_timeout_seconds`"
-                self._fail(partition, f"{text} still after {self._seconds:g} s. {remedy}")
+                remedy = "Run it again when that is ready, or with a longer `wait_timeout_seconds`"
+                self._fail(partition, f"{text}; gave up after {self._seconds:g} s. {remedy}")
             else:
                 self._fail(partition, f"{text}. {each.remedy}")
 
@@ -241,5 +241,5 @@ class ManualRun:
 
 
 def _is_routed(execution: Execution) -> bool:
-    """Whether the router or a plan has asked for what a run executes, so that the run has to claim it."""
+    """Whether the router or a plan requested the execution, so that its run has to claim it."""
     return execution.id != f"run:{execution.run_id}"

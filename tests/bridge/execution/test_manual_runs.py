@@ -70,7 +70,7 @@ def says_that_it_waits(root: Path) -> bool:
     """Whether the newest run has looked, and waits for another one."""
     with open_instance(root) as instance:
         said = [entry.user_message for entry in instance.all_logs(instance.get_runs(limit=1)[0].run_id)]
-    return any("waits for the end of run" in text for text in said)
+    return any("waits for run " in text for text in said)
 
 
 def slow(root: Path) -> Any:
@@ -193,8 +193,8 @@ def test_of_two_runs_from_the_ui_the_later_one_fails_at_once_or_waits(root: Path
     assert not from_the_ui(root, app, made, [FIRST])
     (refused,) = [e for e in app.history(made) if e.status == "FAILED"]
     assert refused.error is not None
-    assert "made[2024-03-01] is not ready to run: waiting for the end of run" in refused.error
-    assert "Terminate that run if it is dead, or launch with run config `wait: true`" in refused.error
+    assert "made[2024-03-01] is not ready to run: waiting for run " in refused.error
+    assert "Terminate that run if it is dead, or set `wait: true` in the run config" in refused.error
     waiting = started(lambda: from_the_ui(root, app, made, [FIRST], wait=True))
     until(lambda: says_that_it_waits(root))
     (root / "go").touch()
@@ -245,8 +245,11 @@ def test_a_waiting_run_runs_each_partition_when_it_is_ready(root: Path, app: App
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({}, r"waiting for x\[2024-03-01\]\. Land .* `wait: true`"),
-        ({"wait": True, "wait_timeout_seconds": 0}, r"waiting for x\[2024-03-01\] still after 0 s\. .*`wait_timeout_s"),
+        ({}, r"waiting for x\[2024-03-01\]\. Write or .* `wait: true`"),
+        (
+            {"wait": True, "wait_timeout_seconds": 0},
+            r"waiting for x\[2024-03-01\]; gave up after 0 s\. .*`wait_timeout_s",
+        ),
     ],
 )
 def test_what_is_not_ready_fails_with_what_to_do(
