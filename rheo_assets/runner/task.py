@@ -28,6 +28,7 @@ class TaskInput:
         options: Reader options: `delimiter` (one character, default `,`) and `header` (bool) for csv.
         value: For a timer, alarm or metric: the text of the first partition that is read. Such an input has no paths.
         partitions: The rendered dimension values of each partition that is read, in the order of `paths`.
+        versions: The version of each of them when the task was made; empty text for one that was absent.
     """
 
     alias: str
@@ -39,6 +40,7 @@ class TaskInput:
     options: Mapping[str, Any] = field(default_factory=dict)
     value: str | None = None
     partitions: tuple[tuple[str, ...], ...] = ()
+    versions: tuple[str, ...] = ()
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -129,6 +131,7 @@ class Task:
                     "paths": tuple(item["paths"]),
                     "missing": tuple(item["missing"]),
                     "partitions": tuple(tuple(p) for p in item["partitions"]),
+                    "versions": tuple(item.get("versions", ())),
                 }
             )
             for item in fields.pop("inputs")

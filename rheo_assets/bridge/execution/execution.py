@@ -151,6 +151,7 @@ def _run_targets(
         datetime.now(UTC),
         around.run_id,
         failed.error if failed is not None else None,
+        versions={item.alias: list(item.versions) for item in inputs if item.versions},
     )
     return Outcome(execution, tuple(results))
 
@@ -198,10 +199,12 @@ def _input(node: DataNode, alias: str, request: Request, readiness: Readiness) -
     chosen = request.nearest.get(alias)
     partitions = view.partitions(tip) if chosen is None else (chosen,)
     paths = tuple(readiness.folder(signal, partition) for partition in partitions)
+    versions = tuple(readiness.version(signal, partition) for partition in partitions)
+    alone = None if view.is_covering else tip
     absent = tuple(
         path
-        for path, partition in zip(paths, partitions, strict=True)
-        if not readiness.is_readable(signal, partition, None if view.is_covering else tip)
+        for path, partition, version in zip(paths, partitions, versions, strict=True)
+        if not version and not readiness.is_readable(signal, partition, alone)
     )
     return TaskInput(
         alias,
@@ -212,6 +215,7 @@ def _input(node: DataNode, alias: str, request: Request, readiness: Readiness) -
         str(signal.format),
         signal.options,
         partitions=tuple(spec.render(partition) for partition in partitions),
+        versions=versions,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from hashlib import blake2b
 
 from rheo_assets.errors import DeclarationError, NoData, listed
 from rheo_assets.model.dimensions import Partition
@@ -37,6 +38,23 @@ class Readiness:
                 self._refused.add(folder)
                 _log.warning("a partition of '%s' is never ready: %s", signal.id, error)
             return False
+
+    def version(self, signal: Signal, partition: Partition) -> str:
+        """Returns a short text that differs whenever the partition is written again; empty where it is not complete.
+
+        It is that of the completion file, or without a protocol of all its objects.
+        """
+        if not isinstance(signal, DataNode | ExternalData):
+            return ""
+        try:
+            folder = self.folder(signal, partition)
+            if signal.protocol is None:
+                found = [version for _, version in sorted(self._storage.find(folder, 0, None))]
+            else:
+                found = [self._storage.version(f"{folder}/{name}") or "" for name in signal.protocol.files]
+        except ValueError:  # a link that leaves the storage: `is_ready` says so
+            return ""
+        return blake2b(repr((folder, found)).encode(), digest_size=6).hexdigest() if any(found) else ""
 
     def was_written_since(self, signal: Signal, partition: Partition, moment: float) -> bool:
         """Returns whether the partition's completion file is newer than a moment, epoch seconds; of others False."""
