@@ -15,9 +15,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.athena.queries import AthenaQueries, AthenaSettings
 from rheo_assets.platforms.aws.athena.tables import Tables, database_name
-from rheo_assets.platforms.aws.jobs.engine import Phase, RemoteEngine
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
+from rheo_assets.platforms.aws.jobs.service import Phase
 from rheo_assets.platforms.local.presto.session import literal
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
 from tests.platforms.aws.doubles.athena import AthenaDouble
@@ -67,7 +69,7 @@ def bench(world: World, scratch: Path, tmp_path: Path, monkeypatch: pytest.Monke
     s3, glue = world.clients.client("s3"), world.clients.client("glue")
     double = AthenaDouble(s3, glue, scratch / "athena")
     double.replace(monkeypatch)
-    engine = patient(AthenaQueries(world.clients, world.storage, home, AthenaSettings()), slowest=0.1)
+    engine = patient(AthenaQueries(Account(world.clients, world.storage, home), AthenaSettings()), slowest=0.1)
     return Bench(s3, glue, world.storage, double, engine, tmp_path)
 
 
@@ -105,7 +107,7 @@ def test_a_query_goes_where_its_settings_say_with_a_token_of_its_own(bench: Benc
     land(bench)
     bench.double.hold = True
     settings = AthenaSettings("team", f"s3://{BUCKET}/results/")
-    service = AthenaQueries(world.clients, world.storage, home, settings)
+    service = AthenaQueries(Account(world.clients, world.storage, home), settings)
     made = task("SELECT {least} AS least FROM orders", orders(), args={"least": 3})
     first, again = service.submit(made), service.submit(made)
     other = service.submit(replace(made, token="t-1"))
@@ -290,7 +292,7 @@ def test_the_manifest_and_the_table_say_how_the_files_are_read(bench: Bench, wor
     bench.put(f"s3://{BUCKET}/in/2024-01-01", "SELECT 1 AS id, 'x' AS name", "csv", ", header true, delim '|'")
     given = orders(format="csv", options={"delimiter": "|", "header": True})
     made = task("SELECT id FROM orders", given)
-    tables = Tables(world.clients, bench.storage, home)
+    tables = Tables(Account(world.clients, bench.storage, home))
     (table,) = tables.make(made)
     assert table.columns == (("id", "int"), ("name", "string"))
     assert table.view.startswith('CREATE OR REPLACE VIEW "orders" AS SELECT CAST(NULLIF("id", \'\') AS integer)')

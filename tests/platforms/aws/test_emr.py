@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from moto.emrserverless.models import emrserverless_backends
 
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase
+from rheo_assets.platforms.aws.account import Account
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase
 from rheo_assets.platforms.aws.spark.emr import EmrJobs, EmrSettings, emr_instances, emr_state
 from rheo_assets.platforms.aws.spark.emr_serverless import ServerlessJobs, ServerlessSettings, serverless_state
 from rheo_assets.platforms.aws.spark.jobs import SparkJobs, StillStarting
@@ -36,7 +37,7 @@ def host(world: World, tmp_path: Path) -> SparkHost:
 @pytest.fixture
 def clusters(world: World, host: SparkHost, monkeypatch: pytest.MonkeyPatch) -> Callable[..., EmrJobs]:
     EmrDouble(host, monkeypatch).outcome = ("ALL_STEPS_COMPLETED", "Steps completed")
-    return lambda **settings: EmrJobs(world.clients, world.storage, home, EmrSettings("rheo-jobs", **settings))
+    return lambda **settings: EmrJobs(Account(world.clients, world.storage, home), EmrSettings("rheo-jobs", **settings))
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def double(host: SparkHost, monkeypatch: pytest.MonkeyPatch) -> ServerlessDouble
 def runs(world: World, double: ServerlessDouble) -> Callable[..., ServerlessJobs]:
     def opened(**settings: Any) -> ServerlessJobs:
         role = "arn:aws:iam::123456789012:role/rheo-jobs"
-        return ServerlessJobs(world.clients, world.storage, home, ServerlessSettings(role, **settings))
+        return ServerlessJobs(Account(world.clients, world.storage, home), ServerlessSettings(role, **settings))
 
     return opened
 

@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError
 
 from rheo_assets.compute.vocabulary import GlueVersion, GlueWorkerType
 from rheo_assets.compute.wrappers import BatchCompute
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.costs import dpus, glue_dollars
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase
 from rheo_assets.platforms.aws.spark.glue import GlueJobs, GlueSettings, glue_state, glue_version, glue_workers
 from rheo_assets.platforms.aws.spark.jobs import StillStarting
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput
@@ -34,7 +35,7 @@ def double(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Glu
 @pytest.fixture
 def jobs(world: World, double: GlueDouble) -> Callable[..., GlueJobs]:
     def opened(storage: Any = None, **settings: Any) -> GlueJobs:
-        return GlueJobs(world.clients, storage or world.storage, home, GlueSettings("rheo-jobs", **settings))
+        return GlueJobs(Account(world.clients, storage or world.storage, home), GlueSettings("rheo-jobs", **settings))
 
     return opened
 

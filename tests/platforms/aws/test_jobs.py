@@ -14,7 +14,8 @@ import pytest
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine, Silence
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase, Silence
 from rheo_assets.platforms.aws.jobs.watching import Watcher
 from rheo_assets.platforms.aws.patience import BAD_CREDENTIALS, Patience, in_words, told
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult

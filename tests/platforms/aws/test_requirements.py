@@ -12,6 +12,7 @@ import pytest
 import rheo_assets as flow
 from rheo_assets import AwsPlatform, InlinedCompute
 from rheo_assets.errors import CapabilityMissing
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.functions.lambdas import LambdaFunctions, LambdaSettings
 from rheo_assets.platforms.aws.functions.package import function_code, function_package
 from rheo_assets.runner.blobs import dump_callable
@@ -70,7 +71,7 @@ def task(world: World, *requirements: str) -> Task:
 
 
 def functions(world: World) -> LambdaFunctions:
-    return LambdaFunctions(world.clients, world.storage, home, LambdaSettings(lambda_role(world)))
+    return LambdaFunctions(Account(world.clients, world.storage, home), LambdaSettings(lambda_role(world)))
 
 
 def test_pinned_requirements_travel_in_the_package(index: Path, world: World, double: LambdaDouble) -> None:

@@ -7,20 +7,20 @@ import hashlib
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.athena.result import Measured, empty_file, measured
 from rheo_assets.platforms.aws.athena.samples import objects
 from rheo_assets.platforms.aws.athena.statements import query_of, statements_of
 from rheo_assets.platforms.aws.athena.tables import Tables, database_name
-from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.jobs.engine import JobState, Messages, Phase, RemoteEngine, Silence
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
+from rheo_assets.platforms.aws.jobs.service import JobState, Messages, Phase, Silence
 from rheo_assets.platforms.aws.patience import is_worth_another_try, told
-from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
 
@@ -87,22 +87,18 @@ class AthenaQueries:
     request token made of the task's: Athena answers a repeated start with the query that it has already.
 
     Args:
-        clients: Opens the clients of Athena, Glue and S3.
-        storage: Where the output is written.
-        home: Returns the URI prefix of an application's own objects.
+        account: Where the output is written and queries run.
         settings: Where queries run.
     """
 
     title = "Athena"
     polite_seconds = 15.0
 
-    def __init__(
-        self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: AthenaSettings
-    ) -> None:
-        self._clients = clients
-        self._tables = Tables(clients, storage, home)
-        self._storage = storage
-        self._home = home
+    def __init__(self, account: Account, settings: AthenaSettings) -> None:
+        self._clients = account.clients
+        self._storage = account.storage
+        self._home = account.home
+        self._tables = Tables(account)
         self._settings = settings
         self._chains: dict[str, _Chain] = {}
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from rheo_assets.compute.targets import LAMBDA_SECONDS, Target
-from rheo_assets.platforms.aws.clients import Clients
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.functions.job import (
     CANCEL_FILE,
     MESSAGES_FOLDER,
@@ -18,12 +18,12 @@ from rheo_assets.platforms.aws.functions.job import (
     TASK_FILE,
 )
 from rheo_assets.platforms.aws.functions.made import LambdaSettings, MadeFunctions
-from rheo_assets.platforms.aws.jobs.engine import JobState, Messages, Phase, RemoteEngine
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.messages import PipesMessages
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
+from rheo_assets.platforms.aws.jobs.service import JobState, Messages, Phase
 from rheo_assets.platforms.aws.jobs.watching import Watcher, process_watcher
 from rheo_assets.platforms.aws.patience import Patience
-from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ class LambdaFunctions:
     place where every failed call of the function had to be read to find the one.
 
     Args:
-        clients: Opens the client of Lambda.
-        storage: Where the application's own objects lie.
-        home: Returns the URI of an application's bucket.
+        account: Where the functions run.
         settings: How functions are made.
     """
 
@@ -56,14 +54,12 @@ class LambdaFunctions:
     polite_seconds = 5.0
     long_wait = _LONG
 
-    def __init__(
-        self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: LambdaSettings
-    ) -> None:
-        self._clients = clients
-        self._storage = storage
-        self._home = home
+    def __init__(self, account: Account, settings: LambdaSettings) -> None:
+        self._clients = account.clients
+        self._storage = account.storage
+        self._home = account.home
         self._settings = settings
-        self._functions = MadeFunctions(clients, storage, home, settings)
+        self._functions = MadeFunctions(account, settings)
         self._called: dict[str, float] = {}
         self._queued: set[str] = set()
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from rheo_assets.platforms.aws.clients import Clients
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.costs import REGION, serverless_dollars
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase
 from rheo_assets.platforms.aws.patience import error_code
 from rheo_assets.platforms.aws.spark.jobs import RUN_FILE, SparkJob, SparkJobs, StillStarting
 from rheo_assets.platforms.aws.spark.releases import PYTHON, RELEASE, emr_release, with_release
-from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import JOB, TOKEN
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
@@ -95,10 +95,8 @@ class ServerlessJobs(SparkJobs):
     longest_wait: float = 300.0
     _settings: ServerlessSettings
 
-    def __init__(
-        self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: ServerlessSettings
-    ) -> None:
-        super().__init__(clients, storage, home, settings)
+    def __init__(self, account: Account, settings: ServerlessSettings) -> None:
+        super().__init__(account, settings)
         self._applications: dict[str, str] = {}
         self._waiting: dict[str, float] = {}
 

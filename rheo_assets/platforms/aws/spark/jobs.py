@@ -12,13 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.jobs.engine import JobState, Messages
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.jobs.messages import PipesMessages
+from rheo_assets.platforms.aws.jobs.service import JobState, Messages
 from rheo_assets.platforms.aws.package import runner_package
 from rheo_assets.platforms.aws.patience import may_have_arrived
 from rheo_assets.platforms.aws.spark.script import job_script
-from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import MESSAGES_FOLDER, RESULT_FILE, TASK_FILE
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
@@ -56,9 +55,8 @@ class SparkJobs(ABC):
     """Runs tasks as Spark jobs of a service; see `JobService`.
 
     Args:
-        clients: Opens the service's client. It repeats no call by itself: a second start would be a second job.
-        storage: Where the application's own objects lie.
-        home: Returns the URI of an application's bucket, `s3://<bucket>`.
+        account: Where the jobs run. The service's client repeats no call by itself: a second start would be a second
+            job.
         settings: What jobs get by default.
 
     Attributes:
@@ -71,12 +69,12 @@ class SparkJobs(ABC):
     polite_seconds: float = 15.0
     takeover: float = 60.0
 
-    def __init__(self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: Any) -> None:
-        self._client = clients.client(self.service, repeats=False)
-        self._region = clients.region
+    def __init__(self, account: Account, settings: Any) -> None:
+        self._client = account.clients.client(self.service, repeats=False)
+        self._region = account.clients.region
         self._settings = settings
-        self._storage = storage
-        self._home = home
+        self._storage = account.storage
+        self._home = account.home
         self._uploaded: dict[object, str] = {}
         self._uploading = threading.Lock()
 

@@ -12,7 +12,6 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
-from rheo_assets.platforms.aws import storage as storage_module
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.replacing import S3Replacement
 from rheo_assets.platforms.aws.storage import S3Storage
@@ -130,7 +129,7 @@ def test_a_bucket_that_does_not_exist_is_said_once(storage: S3Storage, caplog: p
 def test_a_large_object_is_written_in_parts(
     storage: S3Storage, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage_module, "_LARGE", 5 * 1024**2)
+    monkeypatch.setattr(S3Storage, "large", 5 * 1024**2)
     content = bytes(range(256)) * 4 * 11 * 1024
     storage.write(f"{DAY}/big", content)
     assert (calls["CreateMultipartUpload"], calls["UploadPart"], calls["PutObject"]) == (1, 3, 0)
@@ -144,7 +143,7 @@ def test_whatever_is_written_is_encrypted(
     storage: S3Storage, clients: Clients, kms_key: str | None, algorithm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encrypted = S3Storage(clients, kms_key=kms_key)
-    monkeypatch.setattr(storage_module, "_LARGE", 5 * 1024**2)
+    monkeypatch.setattr(S3Storage, "large", 5 * 1024**2)
     monkeypatch.setattr(S3Replacement, "one_copy", 5 * 1024**2)
     monkeypatch.setattr(S3Replacement, "part", 5 * 1024**2)
     encrypted.write(f"{DAY}/written", b"")
