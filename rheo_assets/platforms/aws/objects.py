@@ -26,7 +26,7 @@ class S3Objects:
 
     Args:
         clients: Opens the client of S3.
-        kms_key: The KMS key that encrypts what is written; S3's own keys otherwise.
+        kms_key: The KMS key that encrypts what is written; the bucket's default otherwise.
 
     Attributes:
         large: The size from which an object is written in parts, bytes.
@@ -46,9 +46,12 @@ class S3Objects:
 
     @property
     def encryption(self) -> Mapping[str, Any]:
-        """How what is written is encrypted, as the arguments of S3's calls."""
+        """How what is written is encrypted, as arguments of S3's calls; none unless a key was named.
+
+        A bucket has a default of its own, perhaps another team's key, and its policy may deny anything else.
+        """
         if self.kms_key is None:
-            return {"ServerSideEncryption": "AES256"}
+            return {}
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key}
 
     def write(self, uri: str, content: bytes) -> None:

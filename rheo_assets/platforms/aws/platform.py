@@ -49,7 +49,7 @@ class AwsPlatform:
         region: The region; `AWS_REGION`, `AWS_DEFAULT_REGION`, else `us-east-1`.
         bucket: The name of each application's bucket, with `{application}` in it, and `{account}` and `{region}`.
         role: The ARN of the IAM role that jobs and functions run as; `RHEO_ROLE` otherwise.
-        kms_key: The KMS key that encrypts what is written; S3's own keys otherwise.
+        kms_key: The KMS key that encrypts what is written; the bucket's default otherwise.
         engine_options: Options of engines by the engine's name: `{"athena": {"workgroup": "team"}}`.
         concurrency: How many executions of one run go at once: they only wait.
         access_id: An access key's id.

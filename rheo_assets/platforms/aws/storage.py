@@ -44,7 +44,7 @@ class S3Storage(S3Objects):
 
     Args:
         clients: Opens the client of S3.
-        kms_key: The KMS key that encrypts what is written; S3's own keys otherwise.
+        kms_key: The KMS key that encrypts what is written; the bucket's default otherwise.
     """
 
     def version(self, uri: str) -> str | None:

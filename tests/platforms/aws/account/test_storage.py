@@ -136,13 +136,33 @@ def test_a_large_object_is_written_in_parts(
     assert storage.read(f"{DAY}/big") == content
 
 
-@pytest.mark.parametrize(
-    ("kms_key", "algorithm"), [(None, "AES256"), ("arn:aws:kms:eu-west-1:123456789012:key/k", "aws:kms")]
-)
-def test_whatever_is_written_is_encrypted(
-    storage: S3Storage, clients: Clients, kms_key: str | None, algorithm: str, monkeypatch: pytest.MonkeyPatch
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/k"
+DEFAULT_KEY = "arn:aws:kms:eu-west-1:123456789012:key/default"
+
+
+def encrypted_by_default(clients: Clients) -> None:
+    """Gives the bucket a key of its own and a policy that denies every other encryption."""
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": DEFAULT_KEY}
+    rules = [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]
+    s3 = clients.client("s3")
+    s3.put_bucket_encryption(Bucket="lake", ServerSideEncryptionConfiguration={"Rules": rules})
+
+    def deny(request: Any, **_: Any) -> AWSResponse | None:
+        asked = request.headers.get("x-amz-server-side-encryption", b"aws:kms")
+        if asked in {"aws:kms", b"aws:kms"}:
+            return None
+        body = b"<Error><Code>AccessDenied</Code><Message>explicit deny in a resource-based policy</Message></Error>"
+        return AWSResponse(request.url, 403, {}, _Raw(body))
+
+    s3.meta.events.register("before-send.s3", deny)
+
+
+@pytest.mark.parametrize(("named", "used"), [(None, DEFAULT_KEY), (KEY, KEY)])
+def test_the_bucket_s_default_key_encrypts_what_is_written_unless_another_was_named(
+    storage: S3Storage, clients: Clients, named: str | None, used: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encrypted = S3Storage(clients, kms_key=kms_key)
+    encrypted_by_default(clients)
+    encrypted = S3Storage(clients, kms_key=named)
     monkeypatch.setattr(S3Storage, "large", 5 * 1024**2)
     monkeypatch.setattr(S3Replacement, "one_copy", 5 * 1024**2)
     monkeypatch.setattr(S3Replacement, "part", 5 * 1024**2)
@@ -154,8 +174,7 @@ def test_whatever_is_written_is_encrypted(
         fresh.publish("_SUCCESS", b"")
     for name in ("written", "created", "made/copied", "made/large", "made/_SUCCESS"):
         head = clients.client("s3").head_object(Bucket="lake", Key=f"orders/NA/2024-01-01/{name}")
-        assert (name, head["ServerSideEncryption"]) == (name, algorithm)
-        assert head.get("SSEKMSKeyId") == kms_key
+        assert (name, head["ServerSideEncryption"], head["SSEKMSKeyId"]) == (name, "aws:kms", used)
 
 
 # races and refusals -------------------------------------------------------------------------------------------
