@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.platforms.aws.storage import S3Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,5 +20,5 @@ class Account:
     """
 
     clients: Clients
-    storage: Storage
+    storage: S3Storage
     home: Callable[[str], str]

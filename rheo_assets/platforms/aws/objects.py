@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import io
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
+from types import SimpleNamespace
 from typing import Any, Final
 
 from rheo_assets.platforms.aws.clients import Clients
@@ -17,6 +19,7 @@ from rheo_assets.platforms.uris import bucket_and_key
 
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
 _FORBIDDEN: Final = frozenset({"403", "AccessDenied", "AllAccessDisabled"})
+_AT_ONCE: Final = 16
 _CHUNK: Final = 1000
 _log = logging.getLogger("rheo_assets")
 
@@ -30,9 +33,13 @@ class S3Objects:
 
     Attributes:
         large: The size from which an object is written in parts, bytes.
+        one_copy: The largest object that one call copies, bytes; S3 itself copies up to 5 GB at once.
+        part: The size of the parts in which larger ones are copied, side by side.
     """
 
     large = 64 * 1024**2
+    one_copy = 1024**3
+    part = 256 * 1024**2
 
     def __init__(self, clients: Clients, *, kms_key: str | None = None) -> None:
         self._clients = clients
@@ -65,6 +72,26 @@ class S3Objects:
 
             parts = TransferConfig(multipart_threshold=self.large, multipart_chunksize=self.large)
             self.s3.upload_fileobj(io.BytesIO(content), bucket, key, ExtraArgs=dict(self.encryption), Config=parts)
+
+    def copy(self, bucket: str, key: str, size: int, target: str) -> None:
+        """Copies an object of a size within its bucket; raises `FileNotFoundError`."""
+        source = {"Bucket": bucket, "Key": key}
+        with self.asking(f"s3://{bucket}/{target}", "s3:GetObject and s3:PutObject"):
+            if size <= self.one_copy:
+                self.s3.copy_object(CopySource=source, Bucket=bucket, Key=target, **self.encryption)
+                return
+            from boto3.s3.transfer import TransferConfig
+
+            parts = TransferConfig(multipart_threshold=1, multipart_chunksize=self.part, max_concurrency=_AT_ONCE)
+            self.s3.copy(source, bucket, target, ExtraArgs=dict(self.encryption), Config=parts)
+
+    def unpack(self, bucket: str, key: str, target: str) -> None:
+        """Writes what a gzip file holds as another object, through this process; raises `FileNotFoundError`."""
+        with self.asking(f"s3://{bucket}/{target}", "s3:GetObject and s3:PutObject"):
+            packed = self.s3.get_object(Bucket=bucket, Key=key)["Body"]
+            with gzip.GzipFile(fileobj=packed) as content:
+                stream = SimpleNamespace(read=content.read)  # it cannot be read twice, whatever GzipFile says
+                self.s3.upload_fileobj(stream, bucket, target, ExtraArgs=dict(self.encryption))
 
     def delete(self, uri: str) -> None:
         """Deletes the object, or everything below the prefix; nothing there is no error."""

@@ -78,6 +78,11 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def is_forbidden(error: BaseException) -> bool:
+    """Returns whether IAM, or another policy, denies the call."""
+    return error_code(error) in _FORBIDDEN
+
+
 def is_busy(error: BaseException) -> bool:
     """Returns whether the service has no room now."""
     return error_code(error) in _FULL

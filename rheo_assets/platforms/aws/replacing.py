@@ -32,15 +32,10 @@ class S3Replacement:
 
     Attributes:
         uri: Where the next content is written.
-        one_copy: The largest object that one call copies, bytes; S3 itself copies up to 5 GB at once.
-        part: The size of the parts in which larger ones are copied, side by side.
 
     Raises:
         ValueError: The writer cannot stand in a key.
     """
-
-    one_copy = 1024**3
-    part = 256 * 1024**2
 
     def __init__(self, objects: S3Objects, bucket: str, key: str, writer: str) -> None:
         self._objects = objects
@@ -81,14 +76,4 @@ class S3Replacement:
 
     def _copy_one(self, item: tuple[str, Mapping[str, Any]]) -> None:
         path, found = item
-        s3 = self._objects.s3
-        source = {"Bucket": self._bucket, "Key": found["Key"]}
-        target = f"{self._key}/{path}"
-        with self._objects.asking(f"s3://{self._bucket}/{target}", "s3:GetObject and s3:PutObject"):
-            if found["Size"] <= self.one_copy:
-                s3.copy_object(CopySource=source, Bucket=self._bucket, Key=target, **self._objects.encryption)
-                return
-            from boto3.s3.transfer import TransferConfig
-
-            parts = TransferConfig(multipart_threshold=1, multipart_chunksize=self.part, max_concurrency=_AT_ONCE)
-            s3.copy(source, self._bucket, target, ExtraArgs=dict(self._objects.encryption), Config=parts)
+        self._objects.copy(self._bucket, found["Key"], int(found["Size"]), f"{self._key}/{path}")

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rheo_assets.platforms.aws.account import Account
+from rheo_assets.platforms.aws.athena.names import give_names
 from rheo_assets.platforms.aws.athena.result import Measured, empty_file, measured
 from rheo_assets.platforms.aws.athena.samples import objects
 from rheo_assets.platforms.aws.athena.statements import query_of, statements_of
 from rheo_assets.platforms.aws.athena.tables import Tables, database_name
+from rheo_assets.platforms.aws.athena.workgroups import Workgroup
 from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.jobs.service import JobState, Messages, Phase, Silence
@@ -49,7 +51,7 @@ class AthenaSettings:
     Attributes:
         workgroup: The workgroup.
         output_location: The URI prefix of Athena's own results; the application's bucket otherwise. A workgroup that
-            enforces its own has the last word.
+            manages its results, or enforces a location of its own, has the last word.
     """
 
     workgroup: str = "primary"
@@ -100,6 +102,7 @@ class AthenaQueries:
         self._home = account.home
         self._tables = Tables(account)
         self._settings = settings
+        self._workgroup = Workgroup(lambda: account.clients.client("athena", repeats=False), settings.workgroup)
         self._chains: dict[str, _Chain] = {}
 
     def _athena(self) -> Any:
@@ -145,21 +148,14 @@ class AthenaQueries:
     def _start(self, chain: _Chain, position: int) -> str:
         task = chain.task
         token = f"{task.application} {task.token} {position}"
-        answer = self._clients.client("athena", repeats=False).start_query_execution(
-            QueryString=chain.statements[position],
-            ClientRequestToken=hashlib.sha256(token.encode()).hexdigest(),
-            **self._where(task),
-        )
-        chain.query, chain.position = str(answer["QueryExecutionId"]), position
+        own = {"ClientRequestToken": hashlib.sha256(token.encode()).hexdigest()}
+        chain.query, chain.position = self._started(task, chain.statements[position], own), position
         return chain.query
 
-    def _where(self, task: Task) -> dict[str, Any]:
+    def _started(self, task: Task, sql: str, more: Mapping[str, str]) -> str:
         results = self._settings.output_location or f"{self._home(task.application)}/athena/"
-        return {
-            "QueryExecutionContext": {"Database": database_name(task), "Catalog": _CATALOG},
-            "ResultConfiguration": {"OutputLocation": results},
-            "WorkGroup": self._settings.workgroup,
-        }
+        context = {"Database": database_name(task), "Catalog": _CATALOG}
+        return self._workgroup.start(results, {"QueryString": sql, "QueryExecutionContext": context, **more})
 
     def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
         """Returns how the chains stand, 50 queries a call; goes on to the next query of each."""
@@ -219,6 +215,7 @@ class AthenaQueries:
     def result(self, task: Task, job: str, state: JobState) -> TaskResult:
         """Returns the rows, columns and first rows of what was unloaded."""
         chain = self._chains[job]
+        give_names(self._storage, task.output, f"{self._home(task.application)}/jobs/{task.token}/names.json")
         with tempfile.TemporaryDirectory(prefix="rheo-result-") as folder:
             found = measured(self._clients.client("s3"), task.output, Path(folder))
             if found is None:
@@ -245,10 +242,7 @@ class AthenaQueries:
 
     def _columns_of_nothing(self, chain: _Chain) -> list[tuple[str, str]]:
         """Asks for the columns of a query without rows, which leaves no file that could say them."""
-        started = self._athena().start_query_execution(
-            QueryString=f"SELECT * FROM (\n{query_of(chain.task)}\n) LIMIT 0",
-            **self._where(chain.task),
-        )["QueryExecutionId"]
+        started = self._started(chain.task, f"SELECT * FROM (\n{query_of(chain.task)}\n) LIMIT 0", {})
         for pause in (0.2, 0.5, 1, 2, 4, 8, 15, 15, 15):
             status = self._athena().get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]
             if status["State"] == "SUCCEEDED":

@@ -13,7 +13,6 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
 from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.replacing import S3Replacement
 from rheo_assets.platforms.aws.storage import S3Storage
 
 LAKE = "s3://lake/orders"
@@ -164,8 +163,8 @@ def test_the_bucket_s_default_key_encrypts_what_is_written_unless_another_was_na
     encrypted_by_default(clients)
     encrypted = S3Storage(clients, kms_key=named)
     monkeypatch.setattr(S3Storage, "large", 5 * 1024**2)
-    monkeypatch.setattr(S3Replacement, "one_copy", 5 * 1024**2)
-    monkeypatch.setattr(S3Replacement, "part", 5 * 1024**2)
+    monkeypatch.setattr(S3Storage, "one_copy", 5 * 1024**2)
+    monkeypatch.setattr(S3Storage, "part", 5 * 1024**2)
     encrypted.write(f"{DAY}/written", b"")
     encrypted.create(f"{DAY}/created", b"")
     with encrypted.replacement(f"{DAY}/made", "writer") as fresh:
@@ -288,8 +287,8 @@ def test_a_crash_at_any_call_leaves_the_partition_whole_or_incomplete(storage: S
 def test_an_object_too_large_for_one_copy_is_copied_in_parts(
     storage: S3Storage, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(S3Replacement, "one_copy", 5 * 1024**2)
-    monkeypatch.setattr(S3Replacement, "part", 5 * 1024**2)
+    monkeypatch.setattr(S3Storage, "one_copy", 5 * 1024**2)
+    monkeypatch.setattr(S3Storage, "part", 5 * 1024**2)
     content = bytes(range(256)) * 4 * 11 * 1024
     with storage.replacement(DAY, "writer") as fresh:
         storage.write(f"{fresh.uri}/big", content)

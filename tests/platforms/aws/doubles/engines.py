@@ -141,7 +141,7 @@ def process(setting: Setting) -> Bench:
 def athena(setting: Setting) -> Bench:
     world = setting.world()
     world.reset(BUCKET, LAKE)
-    double = AthenaDouble(world.clients.client("s3"), world.clients.client("glue"), setting.scratch / "athena")
+    double = AthenaDouble(world.clients, setting.scratch / "athena")
     double.replace(setting.patch)
 
     def fresh(storage: Storage | None = None) -> Engine:
