@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rheo_assets.errors import CapabilityMissing, DeclarationError
 from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.patience import error_code
+from rheo_assets.platforms.aws.errors import error_code, is_about_credentials
 from rheo_assets.platforms.aws.replacing import STAGING
 
 NAMED: Final = "rheo-{application}-{account}-{region}"
@@ -88,6 +88,8 @@ def make_bucket(clients: Clients, bucket: str, account: str, kms_key: str | None
             if not _exists(s3, bucket, account):
                 _create(s3, bucket, clients.region)
         except ClientError as error:
+            if is_about_credentials(error):
+                raise
             raise CapabilityMissing(_problem(error, subject, bucket, account)) from None
         for step in (_block_public, _encrypt, _expire_leftovers):
             try:

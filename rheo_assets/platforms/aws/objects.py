@@ -14,11 +14,10 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.patience import error_code
+from rheo_assets.platforms.aws.errors import error_code, is_forbidden
 from rheo_assets.platforms.uris import bucket_and_key
 
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
-_FORBIDDEN: Final = frozenset({"403", "AccessDenied", "AllAccessDisabled"})
 _AT_ONCE: Final = 16
 _CHUNK: Final = 1000
 _log = logging.getLogger("rheo_assets")
@@ -128,8 +127,12 @@ class S3Objects:
                 if code in _ABSENT:
                     what = "there is no such bucket" if code == "NoSuchBucket" else "there is no object"
                     raise FileNotFoundError(errno.ENOENT, what, uri) from None
-                if code in _FORBIDDEN:
-                    text = f"S3 refuses it: these credentials need {permission}, and the bucket's policy must allow it"
+                if is_forbidden(error):
+                    said = error.response["Error"].get("Message") or code
+                    text = (
+                        f"S3 refuses it: these credentials need {permission}, and the bucket's policy must allow it "
+                        f"(S3 says: {said})"
+                    )
                     raise PermissionError(errno.EACCES, text, uri) from None
                 raise
 

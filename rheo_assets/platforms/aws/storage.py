@@ -12,8 +12,8 @@ from functools import partial
 from itertools import islice, repeat
 from typing import Final
 
+from rheo_assets.platforms.aws.errors import error_code
 from rheo_assets.platforms.aws.objects import S3Objects, identity
-from rheo_assets.platforms.aws.patience import error_code
 from rheo_assets.platforms.aws.replacing import S3Replacement
 from rheo_assets.platforms.uris import bucket_and_key
 

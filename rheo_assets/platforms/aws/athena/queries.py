@@ -19,10 +19,10 @@ from rheo_assets.platforms.aws.athena.samples import objects
 from rheo_assets.platforms.aws.athena.statements import query_of, statements_of
 from rheo_assets.platforms.aws.athena.tables import Tables, database_name
 from rheo_assets.platforms.aws.athena.workgroups import Workgroup
+from rheo_assets.platforms.aws.errors import is_worth_another_try, told
 from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.jobs.service import JobState, Messages, Phase, Silence
-from rheo_assets.platforms.aws.patience import is_worth_another_try, told
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, Final
 
-from rheo_assets.platforms.aws.patience import error_code, is_forbidden
+from rheo_assets.platforms.aws.errors import error_code, is_forbidden
 
 _OURS: Final = "ours"
 _OF_THE_WORKGROUP: Final = "of the workgroup"

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from rheo_assets.platforms.aws.errors import told
 from rheo_assets.platforms.aws.jobs.service import JobService, JobState, Phase
 from rheo_assets.platforms.aws.jobs.watching import Watched, Watcher
-from rheo_assets.platforms.aws.patience import Patience, told
+from rheo_assets.platforms.aws.patience import Patience
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 

@@ -10,8 +10,8 @@ from functools import cache
 from threading import Condition, Event, Lock, Thread
 from typing import Any, Final
 
+from rheo_assets.platforms.aws.errors import in_words, is_busy, may_have_arrived, told
 from rheo_assets.platforms.aws.jobs.service import JobService, JobState, Messages, Phase
-from rheo_assets.platforms.aws.patience import in_words, is_busy, may_have_arrived, told
 from rheo_assets.runner.task import TaskFailure
 
 _TURN: Final = 1.0  # seconds: how soon a cancellation is seen

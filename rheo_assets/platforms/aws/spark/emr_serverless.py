@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.costs import REGION, serverless_dollars
+from rheo_assets.platforms.aws.errors import error_code
 from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.jobs.service import JobState, Phase
-from rheo_assets.platforms.aws.patience import error_code
 from rheo_assets.platforms.aws.spark.jobs import RUN_FILE, SparkJob, SparkJobs, StillStarting
 from rheo_assets.platforms.aws.spark.releases import PYTHON, RELEASE, emr_release, with_release
 from rheo_assets.runner.remote import JOB, TOKEN

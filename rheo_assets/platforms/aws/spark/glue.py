@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.costs import REGION, dpus, glue_dollars
+from rheo_assets.platforms.aws.errors import error_code
 from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.jobs.service import JobState, Phase
-from rheo_assets.platforms.aws.patience import error_code
 from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs
 from rheo_assets.runner.remote import JOB, TOKEN
 from rheo_assets.runner.task import Task, TaskResult

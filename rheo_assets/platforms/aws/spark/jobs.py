@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from rheo_assets.platforms.aws.account import Account
+from rheo_assets.platforms.aws.errors import may_have_arrived
 from rheo_assets.platforms.aws.jobs.messages import PipesMessages
 from rheo_assets.platforms.aws.jobs.service import JobState, Messages
 from rheo_assets.platforms.aws.package import runner_package
-from rheo_assets.platforms.aws.patience import may_have_arrived
 from rheo_assets.platforms.aws.spark.script import job_script
 from rheo_assets.runner.remote import MESSAGES_FOLDER, RESULT_FILE, TASK_FILE
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -12,8 +14,11 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
+from rheo_assets.errors import CapabilityMissing
+from rheo_assets.platforms.aws.buckets import make_bucket
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.storage import S3Storage
+from rheo_assets.runner.mirror import Mirror
 
 LAKE = "s3://lake/orders"
 DAY = f"{LAKE}/NA/2024-01-01"
@@ -28,6 +33,15 @@ class Answers:
 
     def __init__(self, clients: Clients) -> None:
         self._events = clients.client("s3").meta.events
+
+    def turn_away(self, status: int, code: str) -> None:
+        """Answers every call with an error from now on, and a HEAD without a word of which one, as S3 does."""
+
+        def answer(request: Any, **_: Any) -> AWSResponse:
+            body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+            return AWSResponse(request.url, status, {}, _Raw(b"" if request.method == "HEAD" else body))
+
+        self._events.register("before-send.s3", answer)
 
     def instead(self, operation: str, *errors: tuple[int, str]) -> list[str]:
         """Answers as many calls as there are errors: (HTTP status, code)."""
@@ -219,6 +233,42 @@ def test_a_refusal_names_the_object_and_the_permission(storage: S3Storage, answe
     answers.instead("HeadObject", (403, ""))
     with pytest.raises(PermissionError, match=r"need s3:GetObject and s3:ListBucket"):
         storage.version(f"{DAY}/a")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "says"),
+    [
+        (400, "ExpiredToken", "AWS refused them with ExpiredToken .*Log in again: they have expired"),
+        (400, "InvalidToken", "AWS refused them with InvalidToken .*Log in again, or set AWS_PROFILE"),
+        (403, "InvalidAccessKeyId", "AWS refused them with InvalidAccessKeyId .*Log in again"),
+        (403, "RequestTimeTooSkewed", "AWS refused them with RequestTimeTooSkewed .*Set the clock of this machine"),
+    ],
+)
+@pytest.mark.parametrize("ask", ["version", "modified", "create", "copy", "download", "prepare"])
+def test_a_head_without_a_body_is_told_in_the_words_of_an_answer_with_one(
+    storage: S3Storage, clients: Clients, answers: Answers, ask: str, status: int, code: str, says: str, tmp_path: Path
+) -> None:
+    asks: dict[str, Callable[[], object]] = {
+        "version": lambda: storage.version(f"{DAY}/a"),
+        "modified": lambda: storage.modified(f"{DAY}/a"),
+        "create": lambda: storage.create(f"{DAY}/a", b""),
+        "copy": lambda: storage.copy("lake", "orders/a", 2**40, "orders/b"),
+        "download": lambda: Mirror(None, tmp_path, clients.client("s3")).fetch_object(f"{DAY}/a"),
+        "prepare": lambda: make_bucket(clients, "lake", "123456789012", None, "application 'shop'"),
+    }
+    answers.turn_away(status, code)
+    with pytest.raises(CapabilityMissing, match=says), clients.explaining("'shop'"):
+        asks[ask]()
+
+
+def test_a_head_that_is_refused_by_mistake_is_answered_by_the_second_call(
+    storage: S3Storage, answers: Answers, calls: Counter[str]
+) -> None:
+    storage.write(f"{DAY}/a", b"1")
+    calls.clear()
+    answers.instead("HeadObject", (403, ""))
+    assert storage.version(f"{DAY}/b") is None
+    assert calls == {"HeadObject": 1, "GetObject": 1}, "once more, not for ever"
 
 
 def test_other_errors_of_s3_are_told_as_they_are(storage: S3Storage, answers: Answers) -> None:
