@@ -9,7 +9,7 @@ from typing import Any, Final
 from rheo_assets.errors import CapabilityMissing, DeclarationError
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.errors import error_code, is_about_credentials
-from rheo_assets.platforms.aws.replacing import STAGING
+from rheo_assets.platforms.aws.replacement import STAGING
 
 NAMED: Final = "rheo-{application}-{account}-{region}"
 

@@ -13,9 +13,9 @@ from itertools import islice
 from types import SimpleNamespace
 from typing import Any, Final
 
+from rheo_assets.model.uris import bucket_and_key
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.errors import error_code, is_forbidden
-from rheo_assets.platforms.uris import bucket_and_key
 
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
 _AT_ONCE: Final = 16

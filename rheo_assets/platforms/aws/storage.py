@@ -12,10 +12,10 @@ from functools import partial
 from itertools import islice, repeat
 from typing import Final
 
+from rheo_assets.model.uris import bucket_and_key
 from rheo_assets.platforms.aws.errors import error_code
 from rheo_assets.platforms.aws.objects import S3Objects, identity
-from rheo_assets.platforms.aws.replacing import S3Replacement
-from rheo_assets.platforms.uris import bucket_and_key
+from rheo_assets.platforms.aws.replacement import S3Replacement
 
 _FIRST_LOOK: Final = 100  # keys: a partition has data among its first few, or none at all
 _AT_ONCE: Final = 32

@@ -15,6 +15,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from rheo_assets import PrestoSQL
+from rheo_assets.errors import CapabilityMissing
 from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.athena.names import give_names
 from rheo_assets.platforms.aws.athena.queries import AthenaQueries, AthenaSettings
@@ -389,3 +391,9 @@ def test_the_manifest_and_the_table_say_how_the_files_are_read(bench: Bench, wor
     manifest = bench.storage.read(f"{stored['StorageDescriptor']['Location']}/manifest").decode()
     assert manifest == f"s3://{BUCKET}/in/2024-01-01/part-0.csv"
     assert json.dumps(table.columns)
+
+
+def test_sql_that_is_longer_than_athena_takes_is_refused_before_it_runs(bench: Bench) -> None:
+    bench.engine.check_target(PrestoSQL("select '" + "x" * 258_000 + "'"), "shop")
+    with pytest.raises(CapabilityMissing, match="its SQL has 258,049 bytes; Athena takes 258,048"):
+        bench.engine.check_target(PrestoSQL("select '" + "ö" * 129_020 + "'"), "shop")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from moto.emrserverless.models import emrserverless_backends
 
+from rheo_assets.errors import DeclarationError
 from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.jobs.service import JobState, Phase
 from rheo_assets.platforms.aws.spark.emr import EmrJobs, EmrSettings, emr_instances, emr_state
@@ -253,3 +254,17 @@ def test_an_application_that_somebody_deleted_is_made_again_unless_it_was_named(
     with pytest.raises(TaskFailure, match="exit code 1"):
         patient(serverless).run(task("e-2-0"), lambda _: None, lambda: False)
     assert (double.tokens, double.calls["create_application"]) == (["e-0-0", "e-2-0"], 2)
+
+
+@pytest.mark.parametrize("name", ["team/rheo#1", "n" * 54])
+def test_an_application_of_emr_serverless_may_have_any_name_that_the_service_takes(double, runs, name):
+    double.looks = 0
+    started = runs(application_name=name).submit(task("a/token#that " + "is-long" * 20))
+    assert double.tokens == ["a/token#that " + "is-long" * 20]
+    assert started
+
+
+@pytest.mark.parametrize("name", ["team rheo", "n" * 55, "größe"])
+def test_a_name_that_emr_serverless_does_not_take_is_refused_when_it_is_given(name):
+    with pytest.raises(DeclarationError, match=r"would be named .*64 characters at most"):
+        ServerlessSettings("role", application_name=name)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rheo_assets.errors import CapabilityMissing
+from rheo_assets.model.compute.targets import Target
 from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.athena.names import give_names
 from rheo_assets.platforms.aws.athena.result import Measured, empty_file, measured
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 BATCH: Final = 50  # ids of one BatchGetQueryExecution
 DOLLARS_PER_TERABYTE: Final = 5.0  # us-east-1: https://aws.amazon.com/athena/pricing/
 LEAST_BYTES: Final = 10 * 1024 * 1024  # charged for each query that reads
+LONGEST_SQL: Final = 262_144 - 4_096  # bytes of a query string, less those of the UNLOAD around it
 _CATALOG: Final = "AwsDataCatalog"  # where the inputs are; SQL may name tables of others: "catalog"."database"."table"
 _PHASES: Final = {
     "QUEUED": Phase.WAITING,
@@ -107,6 +110,15 @@ class AthenaQueries:
 
     def _athena(self) -> Any:
         return self._clients.client("athena")
+
+    def check_target(self, target: Target, application: str) -> None:  # noqa: ARG002  # of the protocol
+        """Raises `CapabilityMissing` if the SQL is longer than Athena takes."""
+        size = len(str(getattr(target, "code", "")).encode())
+        if size > LONGEST_SQL:
+            raise CapabilityMissing(
+                f"its SQL has {size:,} bytes; Athena takes {LONGEST_SQL:,}. Divide it between two nodes, or use a "
+                "Spark target"
+            )
 
     def submit(self, task: Task) -> str:
         """Starts the first query of the task, or finds it; see `JobService.submit`."""

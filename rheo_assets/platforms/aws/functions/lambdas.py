@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from rheo_assets.compute.targets import LAMBDA_SECONDS, Target
+from rheo_assets.model.compute.targets import LAMBDA_SECONDS, Target
 from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.functions.job import (
     CANCEL_FILE,
@@ -22,8 +22,6 @@ from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.messages import PipesMessages
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.jobs.service import JobState, Messages, Phase
-from rheo_assets.platforms.aws.jobs.watching import Watcher, process_watcher
-from rheo_assets.platforms.aws.patience import Patience
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 if TYPE_CHECKING:
@@ -63,12 +61,13 @@ class LambdaFunctions:
         self._called: dict[str, float] = {}
         self._queued: set[str] = set()
 
-    def check_requirements(self, application: str, requirements: tuple[str, ...]) -> None:
+    def check_target(self, target: Target, application: str) -> None:
         """Packs the requirements of a callable, which its execution uses later.
 
         Raises:
             CapabilityMissing: They cannot be packed.
         """
+        requirements: tuple[str, ...] = getattr(target, "requirements", ())
         if requirements:
             self._functions.code(application, requirements)
 
@@ -185,38 +184,14 @@ class _Announced:
         return [*([line] if line is not None else []), *self._said.read()]
 
 
-class LambdaEngine(RemoteEngine):
-    """Runs callables on Lambda; see `Engine`.
-
-    Args:
-        functions: The service.
-        watcher: Looks at the jobs of all services of this process.
-        patience: How long a call that the service turns away is tried again.
-    """
-
-    def __init__(self, functions: LambdaFunctions, watcher: Watcher, patience: Patience | None = None) -> None:
-        super().__init__(functions, watcher, patience)
-        self._functions = functions
-
-    def check_target(self, target: Target, application: str) -> None:
-        """Packs the requirements of a callable; activation asks this.
-
-        Raises:
-            CapabilityMissing: They cannot be packed.
-        """
-        self._functions.check_requirements(application, getattr(target, "requirements", ()))
-
-
 _PHASES: Final = {"cancelled": Phase.STOPPED, "timeout": Phase.TIMED_OUT, "platform": Phase.LOST}
 
 
-def lambda_engine(platform: AwsPlatform) -> LambdaEngine:
+def lambda_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs callables on Lambda.
 
     Raises:
         CapabilityMissing: The platform has no role for it.
     """
     otherwise = ", or InlinedCompute(…, engine='process') to run callables beside the Dagster run"
-    opened = remote_engine(LambdaFunctions, LambdaSettings, "lambda", platform, otherwise)
-    assert isinstance(opened.service, LambdaFunctions)
-    return LambdaEngine(opened.service, process_watcher())
+    return remote_engine(LambdaFunctions, LambdaSettings, "lambda", platform, otherwise)

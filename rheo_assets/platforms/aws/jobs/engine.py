@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from rheo_assets.model.compute.targets import Target
 from rheo_assets.platforms.aws.errors import told
 from rheo_assets.platforms.aws.jobs.service import JobService, JobState, Phase
 from rheo_assets.platforms.aws.jobs.watching import Watched, Watcher
-from rheo_assets.platforms.aws.patience import Patience
+from rheo_assets.platforms.aws.retries import Patience
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 
@@ -28,6 +29,10 @@ class RemoteEngine:
         self.service = service
         self._watcher = watcher
         self._patience = patience or Patience()
+
+    def check_target(self, target: Target, application: str) -> None:
+        """Raises `CapabilityMissing` if the service can never run this very target; `activate()` asks."""
+        self.service.check_target(target, application)
 
     def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
         """Runs the task to its end, or goes on with the job that an earlier process started for it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from rheo_assets.model.compute.targets import Target
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 
@@ -54,6 +55,9 @@ class JobService(Protocol):
 
     title: str
     polite_seconds: float
+
+    def check_target(self, target: Target, application: str) -> None:
+        """Raises `CapabilityMissing` if this very target can never run here; `activate()` asks."""
 
     def submit(self, task: Task) -> str:
         """Returns the id of the job that carries the task's token; starts one only where there is none.

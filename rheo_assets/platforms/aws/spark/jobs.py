@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from rheo_assets.model.compute.targets import Target
 from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.errors import may_have_arrived
 from rheo_assets.platforms.aws.jobs.messages import PipesMessages
@@ -23,11 +24,24 @@ from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 CLAIM_FILE: Final = "claim.json"
 RUN_FILE: Final = "run.json"
+_LONGEST_NAME: Final = 200  # Glue takes 255 characters, and EMR 256 with the token before it
 _SKEW: Final = timedelta(minutes=5)  # between our clock and the service's
 
 
 class StillStarting(OSError):  # noqa: N818  # an answer that is asked for again
     """A driver, perhaps this one, has asked for the job, and no answer has come."""
+
+
+def job_name(application: str, node: str, position: int) -> str:
+    """Returns the name of a target's job, shortened where a service would not take it.
+
+    >>> job_name("shop", "totals", 0)
+    'rheo-shop-totals-0'
+    """
+    name = f"rheo-{application}-{node}-{position}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +119,9 @@ class SparkJobs(ABC):
         """Returns the page or the place of the run's log."""
 
     # What is the same for all
+
+    def check_target(self, target: Target, application: str) -> None:  # noqa: B027  # for all services
+        """Accepts every target: what a service refuses of a job, it says when the job starts."""
 
     def submit(self, task: Task) -> str:
         """Returns the id of the one run of the task's token; starts it where there is none.
@@ -202,7 +219,7 @@ class SparkJobs(ABC):
         self._storage.create(f"{folder}/{TASK_FILE}", shipped.to_json().encode())
         return SparkJob(
             task,
-            f"rheo-{task.application}-{task.node}-{task.position}",
+            job_name(task.application, task.node, task.position),
             folder,
             self._script(task, home),
             package,
