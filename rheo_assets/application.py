@@ -153,7 +153,8 @@ class Application:
             **declaration: `input_dim_links`, `output_dimension_spec`, `output_dim_links`, `compute_targets`,
                 `pending_node_expiration_ttl_in_secs`, `auto_input_dim_linking_enabled`,
                 `auto_output_dim_linking_enabled`, `protocol`; `dataset_format`, `header`, `delimiter` say how the
-                output is written; `description`, `owners`, `tags`, `group` and anything else is shown on the asset.
+                output is written, `columns` which columns it has and of which types; `description`, `owners`, `tags`,
+                `group` and anything else is shown on the asset.
 
         Raises:
             ValueError: A declaration that could never work, naming the node and what to change.
@@ -361,18 +362,19 @@ class Application:
         """
         return self._looking.materialize(view, values)
 
-    def load_data(self, view: Any, values: Sequence[Any] | None = None) -> Any:
-        """Returns the data of a view as one pandas DataFrame, as the code of a node that reads the view gets it.
+    def load_data(self, view: Any, values: Sequence[Any] | None = None, as_: str = "pandas") -> Any:
+        """Returns the data of a view as one table, as the code of a node that reads the view gets it.
 
         Args:
             view: A concrete partition, or a range: the union of its partitions that are there. `.nearest()` is only
                 the ready one closest to the tip; with `.range_check(True)` all of them must be ready.
             values: The tip of a range, one value a dimension; the newest complete partition that fits it otherwise.
+            as_: `"pandas"`, `"arrow"` or `"polars"`: a DataFrame or a table of that library.
 
         Raises:
             FileNotFoundError: There is no data, or not all that `.range_check(True)` asks for.
         """
-        return self._looking.load_data(view, values)
+        return self._looking.load_data(view, values, as_)
 
     def preview_data(self, view: Any, limit: int = 10, columns: Sequence[str] | None = None) -> None:
         """Prints the first rows of what `load_data` returns."""

@@ -13,12 +13,13 @@ from typing import Any
 from rheo_assets.dimensions import DimensionSpec, Partition
 from rheo_assets.errors import DeclarationError, InvalidValue
 from rheo_assets.platforms.uris import fault_of
+from rheo_assets.runner.column_types import kind_of, spelled
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}\Z")
 PLACEHOLDER = "{}"
 SUCCESS_FILE = "_SUCCESS"
 _WRITE_FILE = 'Write {"file": "_SUCCESS"}'
-_READER_OPTIONS = ("dataset_format", "delimiter", "header", "compression")
+_READER_OPTIONS = ("dataset_format", "delimiter", "header", "compression", "columns")
 
 
 class DataFormat(StrEnum):
@@ -140,6 +141,8 @@ class S3Dataset:
         dataset_format: `DataFormat.PARQUET` unless said otherwise.
         delimiter: CSV: the character between columns, `,` unless said otherwise.
         header: CSV: whether the first line names the columns.
+        columns: Names and types of the columns, `{"id": "string", "amount": "decimal(10,2)"}`, in the words of Athena
+            or of Glue. They hold for every engine; otherwise the files say what they have.
         **options: Anything else a reader takes.
     """
 
@@ -150,6 +153,7 @@ class S3Dataset:
         folder: str,
         *partition_format: str,
         dataset_format: DataFormat | str = DataFormat.PARQUET,
+        columns: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
         where = f"S3Dataset {bucket}/{folder}"
@@ -174,6 +178,7 @@ class S3Dataset:
         self.layout = Layout(f"s3://{bucket}/{self.folder}", segments)
         self.format = DataFormat.of(dataset_format, where)
         self.options = check_options(self.format, options, where)
+        self.columns = check_columns(self.format, columns, where)
 
     def check_spec(self, spec: DimensionSpec, where: str) -> None:
         """Checks that there is one placeholder a dimension."""
@@ -185,6 +190,44 @@ class S3Dataset:
                 f"{list(spec.names)}",
                 "Give S3Dataset one '{}' per dimension, in the same order",
             )
+
+
+def check_columns(data_format: DataFormat, declared: object, where: str) -> tuple[tuple[str, str], ...]:
+    """Returns declared columns, their types as Hive spells them; none where nothing is declared.
+
+    Raises:
+        DeclarationError: A name twice, or a type that there is not, or not in files of the format.
+    """
+    if declared is None:
+        return ()
+    if not isinstance(declared, Mapping) or not declared:
+        raise DeclarationError(where, f"columns are {declared!r}", 'Write columns={"id": "string", "n": "bigint"}')
+    columns: dict[str, str] = {}
+    for name, text in declared.items():
+        if not isinstance(name, str) or not name.strip() or name != name.strip():
+            raise DeclarationError(where, f"{name!r} is no name of a column", 'Write columns={"id": "string"}')
+        if name.lower() in {known.lower() for known in columns}:
+            raise DeclarationError(where, f"declares the column {name!r} twice", "Upper and lower case are the same")
+        columns[name] = _column_type(data_format, name, text, where)
+    return tuple(columns.items())
+
+
+def _column_type(data_format: DataFormat, name: str, text: object, where: str) -> str:
+    try:
+        kind = kind_of(text if isinstance(text, str) else "")
+    except ValueError as error:
+        raise DeclarationError(
+            where,
+            f"the column {name!r} is declared {text!r}: {error}",
+            "Types are those of Athena: string, int, bigint, double, decimal(10,2), boolean, date, timestamp, …",
+        ) from None
+    told = spelled(kind)
+    is_text = data_format in {DataFormat.CSV, DataFormat.JSON}
+    if (data_format is DataFormat.CSV and not isinstance(kind, str)) or (is_text and "binary" in told):
+        raise DeclarationError(
+            where, f"the column {name!r} is declared {text!r}, which {data_format} cannot hold", "Use parquet"
+        )
+    return told
 
 
 def check_options(data_format: DataFormat, options: Mapping[str, Any], where: str) -> dict[str, Any]:

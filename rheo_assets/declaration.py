@@ -12,7 +12,15 @@ from rheo_assets.compute.engines import EngineKind
 from rheo_assets.compute.targets import Batch, Target
 from rheo_assets.compute.vocabulary import Lang
 from rheo_assets.compute.wrappers import as_targets
-from rheo_assets.datasets import SUCCESS, DataFormat, Layout, S3Dataset, SignalIntegrityProtocol, check_options
+from rheo_assets.datasets import (
+    SUCCESS,
+    DataFormat,
+    Layout,
+    S3Dataset,
+    SignalIntegrityProtocol,
+    check_columns,
+    check_options,
+)
 from rheo_assets.dimensions import DatetimeGranularity, DimensionSpec, DimensionType
 from rheo_assets.errors import DeclarationError, InvalidValue
 from rheo_assets.filters import Filter
@@ -40,6 +48,7 @@ _ARGUMENTS = (
     "auto_input_dim_linking_enabled",
     "auto_output_dim_linking_enabled",
     "protocol",
+    "columns",
 )
 _FARTHEST_SHIFT = 1_000_000  # granules
 _TIMER_ARGUMENTS = (
@@ -110,6 +119,7 @@ def external_node(
         dataset.options,
         protocol,
         dict(metadata or {}),
+        dataset.columns,
     )
 
 
@@ -144,6 +154,7 @@ def data_node(
     auto_input_dim_linking_enabled: bool = True,
     auto_output_dim_linking_enabled: bool = True,
     protocol: SignalIntegrityProtocol | None = SUCCESS,
+    columns: Mapping[str, str] | None = None,
     kinds: Sequence[EngineKind] | None = None,
     **metadata: Any,
 ) -> DataNode:
@@ -208,6 +219,7 @@ def data_node(
         ttl,
         metadata,
         declaration,
+        check_columns(data_format, columns, where),
     )
 
 

@@ -59,11 +59,11 @@ class Looking:
         storage = self._space.platform.storage
         return [storage.location(uri) for uri in paths_of(storage, self._present(view, "materialize"), values)]
 
-    def load_data(self, view: Any, values: Sequence[Any] | None) -> Any:
+    def load_data(self, view: Any, values: Sequence[Any] | None, as_: str) -> Any:
         """Returns the data of a view."""
         from rheo_assets.assets.loading import load_data
 
-        return load_data(self._space.platform, as_view(self._present(view, "load_data")), values)
+        return load_data(self._space.platform, as_view(self._present(view, "load_data")), values, as_)
 
     def preview_data(self, view: Any, limit: int, columns: Sequence[str] | None) -> None:
         """Prints the first rows of a view."""

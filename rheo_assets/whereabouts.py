@@ -11,6 +11,9 @@ from rheo_assets.dimensions import Dimension, Partition, Value
 from rheo_assets.errors import InvalidValue
 from rheo_assets.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.runner.data_files import is_data
+
+Found = tuple[tuple[str, ...], str]  # what storage finds: a path in parts, and a version
 
 
 def folder_of(storage: Storage, signal: DataNode | ExternalData, partition: Partition) -> str:
@@ -23,6 +26,17 @@ def folder_of(storage: Storage, signal: DataNode | ExternalData, partition: Part
     if isinstance(signal, DataNode) or not any(d.folds for d in signal.spec) or _is_there(storage, uri):
         return uri
     return next((folder for folder in _folders(storage, signal, partition) if _is_there(storage, folder)), uri)
+
+
+def announcements(storage: Storage, signal: DataNode | ExternalData) -> Iterator[Found]:
+    """Returns the objects that announce partitions of a signal, by their path below its root, with their versions.
+
+    Those of its protocol; without one every object that is data, which bookkeeping is not.
+    """
+    layout = signal.layout
+    names = signal.protocol.files if signal.protocol is not None else None
+    found = storage.find(layout.root, layout.depth(signal.spec), names)
+    return found if names is not None else (item for item in found if is_data("/".join(item[0])))
 
 
 def _is_there(storage: Storage, folder: str) -> bool:

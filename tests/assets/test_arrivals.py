@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rheo_assets import PrestoSQL
 from rheo_assets.assets.binding import Binding
 from rheo_assets.assets.driving.driver import Driver
 from rheo_assets.assets.eventlog.instance import open_instance
@@ -21,6 +22,7 @@ from rheo_assets.errors import StateError
 from rheo_assets.platforms.local.platform import LocalPlatform
 from rheo_assets.routing.journal import Turn
 from rheo_assets.topology import Topology
+from tests.cases.topologies import node, spec
 
 SPEC = {"region": {"type": "STRING", "day": {"type": "DATETIME", "format": "%Y-%m-%d"}}}
 SINCE = datetime(2024, 1, 1)
@@ -230,3 +232,22 @@ def test_an_arrival_that_another_driver_recorded_first_is_not_recorded_over_it(l
     assert late.partitions() == ["NA/2024-01-01"]
     assert lake.journal.partitions() == ["NA/2024-01-01", "NA/2024-01-02"]
     assert lake.seen_by(slow) == lake.seen_by(lake.watcher()) == []
+
+
+def test_bookkeeping_before_the_data_is_no_arrival_of_a_dataset_without_protocol(app, caplog):
+    data = S3Dataset("1", "outside", "orders", "{}", dataset_format="json")
+    orders = app.marshal_external_data(data, "orders", spec("day"), None, None)
+    made = node(app, "made", [orders], compute_targets=[PrestoSQL("select * from orders")])
+    app.activate()
+    (path,) = app.materialize(orders["2024-01-01"])
+    Path(path).mkdir(parents=True)
+    for name in ("_started_123", "x.tmp", "_SUCCESS", "a.json._COPYING_"):
+        (Path(path) / name).write_text("nothing yet")
+    app.settle()
+    assert app.history(made) == []
+    assert "not routed" not in caplog.text
+    with pytest.raises(FileNotFoundError):
+        app.load_data(orders["2024-01-01"])
+    (Path(path) / "a.json").write_text('{"x": 1}\n')
+    app.settle()
+    assert [execution.status for execution in app.history(made)] == ["COMPLETED"]

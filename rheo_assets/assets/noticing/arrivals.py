@@ -17,9 +17,8 @@ from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
 from rheo_assets.nodes import ExternalData
 from rheo_assets.routing.group import Key
-from rheo_assets.whereabouts import folder_of
+from rheo_assets.whereabouts import Found, announcements, folder_of
 
-Found = tuple[tuple[str, ...], str]  # what storage finds: a path in parts, and a version
 _log = logging.getLogger("rheo_assets")
 _PAGE = 100  # so many arrivals are recorded before they count as known, and a look may end
 
@@ -91,9 +90,7 @@ class Watcher:
             self._found = None  # what others have recorded is compared with everything that lies there
 
     def _find(self) -> list[Found]:
-        layout = self.node.layout
-        names = self.node.protocol.files if self.node.protocol is not None else None
-        return list(self._storage.find(layout.root, layout.depth(self.node.spec), names))
+        return list(announcements(self._storage, self.node))
 
     def _differences(self, found: Sequence[Found], known: Mapping[str, str]) -> dict[str, str]:
         """Returns the new versions by path, and keeps which known files are not found any more."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rheo_assets.runner.data_files import is_data
+
 _HEAD: Final = 1024 * 1024  # bytes of a text file
 _TAIL: Final = 64 * 1024  # bytes that hold most footers
 _MAGIC: Final = b"PAR1"
@@ -40,7 +42,7 @@ class DataFile:
 def data_files(client: Any, uri: str) -> list[DataFile]:
     """Returns the data objects below a partition's prefix, sorted by key; hidden and empty ones are left out."""
     start = len(uri.rstrip("/")) + 1
-    found = (file for file in objects(client, uri) if file.size and not _is_hidden(file.uri[start:]))
+    found = (file for file in objects(client, uri) if file.size and is_data(file.uri[start:]))
     return sorted(found, key=lambda file: file.key)
 
 
@@ -49,10 +51,6 @@ def objects(client: Any, uri: str) -> list[DataFile]:
     bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
     return [DataFile(bucket, item["Key"], int(item["Size"])) for page in pages for item in page.get("Contents", ())]
-
-
-def _is_hidden(key: str) -> bool:
-    return any(part.startswith((".", "_")) and "=" not in part for part in key.split("/")) or key.endswith(".crc")
 
 
 def fetch_samples(client: Any, files: Sequence[DataFile], root: Path, data_format: str) -> list[Path]:

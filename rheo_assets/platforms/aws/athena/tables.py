@@ -157,7 +157,7 @@ class Tables:
                 made = make_table(given, store, connection, with_path=False)
                 view = connection.view(given.alias)
                 kinds = zip(view.columns, view.types, strict=True)
-                return tuple((name, hive_type(kind)) for name, kind in kinds), made.warning
+                return tuple((name, hive_type(kind)) for name, kind in kinds), " ".join(made.warnings)
 
 
 def _names(code: str, alias: str) -> bool:

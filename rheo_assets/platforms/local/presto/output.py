@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from rheo_assets.platforms.local.presto.empty_outputs import leave_schema
-from rheo_assets.platforms.local.presto.files import hidden
 from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal, listing, not_available
 from rheo_assets.platforms.local.presto.session import identifier, literal
 from rheo_assets.runner.csv_columns import has_header, names_when_read
+from rheo_assets.runner.data_files import is_bookkeeping
 from rheo_assets.runner.empty_outputs import WITHOUT_TYPES
 from rheo_assets.runner.task import TaskOutput
 
@@ -76,7 +76,7 @@ def destination(location: str, properties: Mapping[str, Any]) -> Destination:
 def check_empty(place: Destination, store: Store) -> None:
     """Refuses a location that holds data, as Athena does."""
     path = store.local(place.location)
-    if path.is_file() or any(not hidden(name.name) for name in path.rglob("*")):
+    if path.is_file() or any(not is_bookkeeping(name.name) for name in path.rglob("*")):
         raise Refusal(
             f"the location {place.location} already holds data, where Athena fails with HIVE_PATH_ALREADY_EXISTS: "
             "delete it first, or put the partition into the location, as in s3://bucket/folder/{day}"
