@@ -15,8 +15,9 @@ from typing import Any
 
 from rheo_assets.runner.csv_columns import names_when_read
 from rheo_assets.runner.empty_outputs import EMPTY_SCHEMA, WITHOUT_TYPES
-from rheo_assets.runner.spark_inputs import CORRUPT, csv_dialect, reader
-from rheo_assets.runner.spark_schemas import hadoop_conf
+from rheo_assets.runner.spark_files import hadoop_conf
+from rheo_assets.runner.spark_json import CORRUPT
+from rheo_assets.runner.spark_reading import csv_dialect, reader
 from rheo_assets.runner.task import TaskOutput
 
 PREVIEW = 10

@@ -5,7 +5,7 @@ The patterns have no backslash, which is another character in each dialect.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,14 +47,22 @@ def tests_of(column: str, dialect: Dialect) -> list[str]:
     ]
 
 
-def kind_of_counts(count: int, passed: Sequence[int]) -> str:
-    """Returns the kind that all values have, from how many there are and how many passed each test.
+def mask_of(column: str, dialect: Dialect) -> str:
+    """Returns the SQL of the kinds that all texts of a column are of, as bits; null where it has no values."""
+    bits = (f"(CASE WHEN {test} THEN {1 << n} ELSE 0 END)" for n, test in enumerate(tests_of(column, dialect)))
+    return f"bit_and(CASE WHEN {column} IS NULL THEN NULL ELSE {' + '.join(bits)} END)"
 
-    What is no number or time is text; a column without values is `UNKNOWN`.
-    """
-    if not count:
+
+def kind_of_mask(mask: int | None) -> str:
+    """Returns the kind that all values have: what is no number or time is text, and `UNKNOWN` has no values."""
+    if mask is None:
         return UNKNOWN
-    return next((kind for kind, those in zip(KINDS, passed, strict=True) if those == count), "string")
+    return next((kind for n, kind in enumerate(KINDS) if mask >> n & 1), "string")
+
+
+def both_masks(one: int | None, other: int | None) -> int | None:
+    """Returns the mask of the values of two files."""
+    return one if other is None else other if one is None else one & other
 
 
 def fits(column: str, kind: str, dialect: Dialect) -> str:

@@ -17,10 +17,9 @@ from rheo_assets.runner.column_types import Kind
 from rheo_assets.runner.csv_columns import NOT_TEXT, delimiter, first_row, has_header, names_of_row
 from rheo_assets.runner.merging import Seen
 from rheo_assets.runner.task import TaskInput
-from rheo_assets.runner.text_values import KINDS, fits, kind_of_counts, tests_of
+from rheo_assets.runner.text_values import both_masks, fits, kind_of_mask, mask_of
 
 Names = tuple[str, ...]
-_WIDTH = 1 + len(KINDS)
 
 
 def by_names(given: TaskInput, found: Sequence[Partition], connection: Any) -> dict[Names, list[DataFile]]:
@@ -78,28 +77,21 @@ def seen(
 ) -> list[Seen]:
     """Returns the columns of each partition, typed by what all values in it are."""
     names_of = {file.path: names for names, files in groups.items() for file in files}
-    counts: dict[str, list[int]] = {}
+    masks: dict[str, list[int | None]] = {}
     for names, files in groups.items():
-        asked = ", ".join(sql for name in names for sql in _counted(identifier(name)))
+        asked = ", ".join(mask_of(identifier(name), DUCKDB) for name in names)
         query = f"SELECT {identifier(ORIGIN)}, {asked} FROM {reader(files, names, given.options)} GROUP BY ALL"
-        counts |= {path: row for path, *row in connection.execute(query).fetchall()}
+        masks |= {path: row for path, *row in connection.execute(query).fetchall()}
     listed = []
     for partition in found:
-        total: dict[str, list[int]] = {}
+        total: dict[str, int | None] = {}
         for file in partition.files:
             names = names_of.get(file.path, ())
-            row = counts.get(str(file.path), [0] * _WIDTH * len(names))
-            for place, name in enumerate(names):
-                known = total.setdefault(name, [0] * _WIDTH)
-                total[name] = [a + b for a, b in zip(known, row[place * _WIDTH : (place + 1) * _WIDTH], strict=True)]
+            row = masks.get(str(file.path), [None] * len(names))
+            total |= {name: both_masks(total.get(name), mask) for name, mask in zip(names, row, strict=True)}
         if total:
-            listed.append(Seen(partition.label, "", {n: kind_of_counts(row[0], row[1:]) for n, row in total.items()}))
+            listed.append(Seen(partition.label, "", {name: kind_of_mask(mask) for name, mask in total.items()}))
     return listed
-
-
-def _counted(column: str) -> list[str]:
-    tests = tests_of(column, DUCKDB)
-    return [f"count({column})", *(f"count(*) FILTER (WHERE {test})" for test in tests)]
 
 
 def check_values(
