@@ -11,7 +11,7 @@ import os
 from dagster_aws.s3 import S3Resource
 
 from rheo_assets import AwsPlatform
-from rheo_assets.assets.resources import AthenaResource, GlueResource
+from rheo_assets.bridge.resources import AthenaResource, GlueResource
 
 platform = AwsPlatform(os.environ.get("AWS_ACCOUNT_ID"))
 

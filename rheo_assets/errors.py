@@ -210,3 +210,13 @@ class CapabilityMissing(RheoError, RuntimeError):  # noqa: N818
 
 class StateError(RheoError, RuntimeError):
     """Recorded state that cannot be read."""
+
+
+class UnusableCallable(RheoError, ValueError):  # noqa: N818
+    """A callable that cannot be recorded, or a recorded one that cannot be run here."""
+
+    def __init__(self, name: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{name}: {problem}: {remedy}")
+        self.name = name
+        self.problem = problem
+        self.remedy = remedy

@@ -23,9 +23,9 @@ from rheo_assets import (
     Spark,
     scala_script,
 )
-from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.bridge.eventlog.instance import open_instance
 from rheo_assets.errors import CapabilityMissing, ExecutionFailed, RheoError
-from rheo_assets.glue_tables import GlueTable
+from rheo_assets.model.glue.tables import GlueTable
 from rheo_assets.platforms.local.catalog import LocalCatalog
 from rheo_assets.platforms.local.storage import LocalStorage
 from tests.cases.topologies import DAY, S3, STRING, SUCCESS, cycle, file, node, ran, spec

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from rheo_assets import LocalPlatform
-from rheo_assets.glue_tables import GlueTable
+from rheo_assets.model.glue.tables import GlueTable
 from rheo_assets.platforms.local.spark import scala_compiler
 
 DAY = "2021-01-14"

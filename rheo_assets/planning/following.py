@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rheo_assets.links import OUTPUT, Linkage, Rule
+from rheo_assets.model.links import OUTPUT, Linkage, Rule
 
 
 def followers(linkage: Linkage, name: str) -> frozenset[tuple[str, str]] | None:

@@ -8,10 +8,10 @@ from datetime import datetime
 from itertools import product
 from typing import Final, NamedTuple
 
-from rheo_assets.dimensions import DimensionSpec, DimensionType, Partition, Value
 from rheo_assets.errors import InvalidValue
-from rheo_assets.filters import Window
-from rheo_assets.planning.bits import WIDTH, Blocks, Row, between, positions, put, runs, smear
+from rheo_assets.model.dimensions import DimensionSpec, DimensionType, Partition, Value
+from rheo_assets.model.filters import Window
+from rheo_assets.planning.bitset import WIDTH, Blocks, Row, between, positions, put, runs, smear
 
 _FIRST: Final = datetime(1, 1, 1)  # naive means UTC
 _LAST: Final = datetime(9999, 12, 31, 23, 59, 59)  # naive means UTC

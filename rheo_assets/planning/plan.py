@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from rheo_assets.dimensions import Partition
+from rheo_assets.model.dimensions import Partition
 from rheo_assets.planning.partition_sets import PartitionSet
 
 Execution = tuple[str, Partition]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction, MissingInput
-from rheo_assets.nodes import DataNode
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.nodes import DataNode
+from rheo_assets.model.signals import Signal, View
+from rheo_assets.model.topology import Topology
+from rheo_assets.planning.input_sets import check_declared, closest, read_by, starved, tips_of
 from rheo_assets.planning.partition_sets import PartitionSet
 from rheo_assets.planning.plan import Plan, Stage, Tips, stages_of
-from rheo_assets.planning.reading import check_declared, closest, read_by, starved, tips_of
-from rheo_assets.signals import Signal, View
-from rheo_assets.topology import Topology
 
 Exists = Callable[[str, PartitionSet], PartitionSet]
 """Which of a node's partitions are complete."""

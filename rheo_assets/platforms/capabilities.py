@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from rheo_assets.compute.targets import Target
+from rheo_assets.model.compute.targets import Target
 from rheo_assets.runner.task import Task, TaskResult
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any
 
-from rheo_assets.compute.engines import known_kinds, plugins, served
-from rheo_assets.compute.targets import Batch, Inlined, Target
 from rheo_assets.errors import CapabilityMissing
+from rheo_assets.model.compute.engines import known_kinds, plugins, served
+from rheo_assets.model.compute.targets import Batch, Inlined, Target
 from rheo_assets.platforms.capabilities import Engine
 
 

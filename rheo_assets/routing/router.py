@@ -8,24 +8,24 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from rheo_assets.dimensions import Partition
 from rheo_assets.errors import InvalidValue
-from rheo_assets.nodes import DataNode
-from rheo_assets.routing.group import Key, TriggerGroup
-from rheo_assets.routing.groups import NodeGroups
-from rheo_assets.routing.journal import (
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.nodes import DataNode
+from rheo_assets.model.topology import Topology
+from rheo_assets.routing.entries import (
     Began,
     Ended,
     Entry,
     Event,
+    ManualExecution,
     PlanClosed,
     PlanOpened,
     Trigger,
     Turn,
-    Unrouted,
     planned_id,
 )
-from rheo_assets.topology import Topology
+from rheo_assets.routing.node_groups import NodeGroups
+from rheo_assets.routing.trigger_group import Key, TriggerGroup
 
 _log = logging.getLogger("rheo_assets")
 
@@ -98,7 +98,7 @@ class Router:
         (self.active.add if state.groups else self.active.discard)(node_id)
         (self.runnable.add if state.runnable else self.runnable.discard)(node_id)
         (self.busy.add if state.in_flight else self.busy.discard)(node_id)
-        (self.occupied.add if state.unrouted else self.occupied.discard)(node_id)
+        (self.occupied.add if state.manual else self.occupied.discard)(node_id)
         expiry = state.next_expiry()
         if expiry is not None and self._next_expiry.get(node_id) != expiry:
             self._next_expiry[node_id] = expiry
@@ -228,12 +228,12 @@ class Router:
         """Returns every emitted execution that has not ended."""
         return [trigger for node_id in sorted(self.busy) for trigger in self.groups(node_id).in_flight.values()]
 
-    def unrouted(self) -> list[tuple[str, Partition, Unrouted]]:
+    def manual_executions(self) -> list[tuple[str, Partition, ManualExecution]]:
         """Returns every execution that nobody routed and that has not ended: node id, partition, and whose it is."""
         return [
             (node_id, partition, other)
             for node_id in sorted(self.occupied)
-            for partition, other in self.groups(node_id).unrouted.items()
+            for partition, other in self.groups(node_id).manual.items()
         ]
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rheo_assets.errors import RheoError
+from rheo_assets.errors import UnusableCallable
 
 BLOB_VERSION = 1
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -26,16 +26,6 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _MAX_HEADER = 4096
 _OWN_PACKAGE = __name__.partition(".")[0]
 _registry = threading.Lock()  # cloudpickle's registry is global: one dump at a time
-
-
-class UnusableCallable(RheoError, ValueError):  # noqa: N818  # reads as the user would say it
-    """A callable that cannot be recorded, or a recorded one that cannot be run here."""
-
-    def __init__(self, name: str, problem: str, remedy: str) -> None:
-        super().__init__(f"{name}: {problem}: {remedy}")
-        self.name = name
-        self.problem = problem
-        self.remedy = remedy
 
 
 def dump_callable(fn: Callable[..., Any], node: str = "") -> bytes:

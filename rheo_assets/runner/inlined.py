@@ -15,8 +15,9 @@ from pathlib import Path
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, NoReturn
 
-from rheo_assets.runner.blobs import UnusableCallable, load_callable
-from rheo_assets.runner.disks import full_disk, says_full_disk
+from rheo_assets.errors import UnusableCallable
+from rheo_assets.runner.blobs import load_callable
+from rheo_assets.runner.full_disk import full_disk, says_full_disk
 from rheo_assets.runner.metadata import metadata_entries
 from rheo_assets.runner.mirror import Mirror
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskResult

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rheo_assets.runner.column_types import UNKNOWN, Kind, spelled, wider
+from rheo_assets.model.column_types import UNKNOWN, Kind, spelled, wider
 
 _SHOWN = 5
 

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rheo_assets.model.compute.statements import fill_parameters, split_statements
 from rheo_assets.runner.libraries import use_python_libraries
 from rheo_assets.runner.scala_bridge import scala_version
 from rheo_assets.runner.scala_task import run_scala, scala_place
 from rheo_assets.runner.spark_failures import failure_of
 from rheo_assets.runner.spark_inputs import malformed_partition, read_input
 from rheo_assets.runner.spark_output import writable, write_output
-from rheo_assets.runner.statements import fill_parameters, split_statements
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 from rheo_assets.runner.user_code import run_source
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rheo_assets.runner.column_types import Kind
+from rheo_assets.model.column_types import Kind
 from rheo_assets.runner.csv_columns import names_of_row
 from rheo_assets.runner.merging import Seen, merged, warnings_of
 from rheo_assets.runner.spark_files import DataFile, Partition

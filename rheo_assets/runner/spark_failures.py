@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 
-from rheo_assets.runner.disks import full_disk, says_full_disk
+from rheo_assets.runner.full_disk import full_disk, says_full_disk
 from rheo_assets.runner.task import TaskFailure
 from rheo_assets.runner.user_code import own_frames
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from rheo_assets.runner.column_types import UNKNOWN, Kind
+from rheo_assets.model.column_types import UNKNOWN, Kind
 from rheo_assets.runner.merging import Conflict, Seen, TwoSpellings, merged, warnings_of
 from rheo_assets.runner.spark_files import DataFile, Partition
 from rheo_assets.runner.spark_reading import Reading, Values, paths_of, quoted, reader, struct_of, union

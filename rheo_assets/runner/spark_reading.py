@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rheo_assets.runner.column_types import Kind, kind_of
+from rheo_assets.model.column_types import Kind, kind_of
 from rheo_assets.runner.csv_columns import delimiter, has_header
 from rheo_assets.runner.merging import Conflict, described
 from rheo_assets.runner.spark_files import DataFile, Files, Partition

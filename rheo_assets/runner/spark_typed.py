@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rheo_assets.runner.column_types import Kind, spelled
+from rheo_assets.model.column_types import Kind, spelled
 from rheo_assets.runner.merging import Seen, TwoSpellings, contradiction, described, merged, warnings_of
 from rheo_assets.runner.spark_failures import failure_of, reason
 from rheo_assets.runner.spark_files import DataFile, Partition

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rheo_assets.runner.column_types import UNKNOWN, Kind, may_round, spelled
+from rheo_assets.model.column_types import UNKNOWN, Kind, may_round, spelled
 from rheo_assets.runner.text_values import LARGEST_EXACT, Dialect
 
 SPARK: Final = Dialect(

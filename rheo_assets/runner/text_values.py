@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from rheo_assets.runner.column_types import INTEGERS, UNKNOWN, decimal_size
+from rheo_assets.model.column_types import INTEGERS, UNKNOWN, decimal_size
 
 BIG: Final = "decimal(38,0)"
 KINDS: Final = ("boolean", "int", "bigint", BIG, "double", "date", "timestamp")

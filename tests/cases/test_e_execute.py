@@ -232,12 +232,13 @@ def test_validate_makes_the_checks_without_any_effect(app: Application) -> None:
     """signals.md §6: validate."""
     x = S3(app, "x", "day")
     n = node(app, "n", [x[:-2].range_check(True)])
+    app.validate(n["2022-01-03"])
     with pytest.raises(RuntimeError, match=r"x\[2022-01-02\]"):
-        app.validate(n["2022-01-03"])
+        app.validate(n["2022-01-03"], readiness=True)
     with pytest.raises(ValueError, match="day"):
         app.validate(n["*"])
     file(app, x["2022-01-02"])
-    app.validate(n["2022-01-03"])
+    app.validate(n["2022-01-03"], readiness=True)
     assert app.history() == []
     assert app.poll(n["2022-01-03"]) == (None, None)
 

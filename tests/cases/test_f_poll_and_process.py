@@ -13,9 +13,9 @@ import dagster as dg
 import pytest
 
 from rheo_assets import Application, InlinedCompute, NOOPCompute
-from rheo_assets.assets.driving.polling import kill
-from rheo_assets.assets.driving.session import Session
-from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.bridge.eventlog.instance import open_instance
+from rheo_assets.bridge.loop.poll import kill
+from rheo_assets.bridge.loop.session import Session
 from tests.cases.topologies import DAY, LONG, S3, cycle, event, file, node, pending, ran, read, spec, timer
 
 
@@ -419,7 +419,7 @@ def test_a_kill_that_comes_too_late_says_so(
     """§6: kill. The execution ends after the kill has seen it."""
     n = node(app, "n", [S3(app, "x", "day")], compute_targets=[gate.target()])
     app.activate()
-    session = app._running.looking()
+    session = app._sessions.recorded()
     assert session is not None
 
     class Late:
@@ -646,3 +646,19 @@ def test_an_event_id_that_is_no_text_is_refused(app: Application, event_id: Any)
     app.activate()
     with pytest.raises(ValueError, match=r"`event_id` is .*Give non-empty text, or leave it out"):
         app.process(x["2021-03-01"], event_id=event_id)
+
+
+def test_every_verb_refuses_a_view_that_is_not_concrete_before_activation_as_after(app: Application) -> None:
+    """signals.md §6: a verb refuses a view that is not concrete."""
+    x = S3(app, "x", "region", "day")
+    n = node(app, "n", [x])
+    verbs = [app.poll, app.kill, app.has_active_record, app.why, app.execute, app.validate]
+    for is_active in (False, True):
+        if is_active:
+            app.activate()
+        for verb in verbs:
+            with pytest.raises(ValueError, match=r"needs one concrete partition, but n\[NA\]\[\*\] leaves 'day' open"):
+                verb(n["NA"]["*"])
+        with pytest.raises(ValueError, match=r"process needs one concrete partition, but x\[NA\] leaves 'day' open"):
+            app.process(x["NA"])
+    assert app.history() == []

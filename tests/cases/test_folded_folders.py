@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from rheo_assets import Application, DataFormat, PrestoSQL, S3Dataset
-from rheo_assets.assets.eventlog.instance import open_instance
-from rheo_assets.nodes import DataNode, ExternalData
-from tests.assets.test_unrouted import from_the_ui
+from rheo_assets.bridge.eventlog.instance import open_instance
+from rheo_assets.model.nodes import DataNode, ExternalData
+from tests.bridge.execution.test_manual_runs import from_the_ui
 from tests.cases.topologies import DAY, STRING, SUCCESS, cycle, event, node, pending, ran, read, spec
 
 LOWER = {**STRING, "format": str.lower, "insensitive": True}

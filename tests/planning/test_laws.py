@@ -8,10 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rheo_assets.errors import Contradiction, DeclarationError, MissingInput, Undetermined, UnknownPartition
+from rheo_assets.planning.dependency_tree import plan_tree
+from rheo_assets.planning.input_sets import tips_of, tips_one_by_one
 from rheo_assets.planning.partition_sets import PartitionSet
-from rheo_assets.planning.reading import tips_of, tips_one_by_one
 from rheo_assets.planning.recursive import plan_recursive
-from rheo_assets.planning.tree import plan_tree
 from tests.strategies import examples
 
 pytestmark = pytest.mark.fast

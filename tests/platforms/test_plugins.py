@@ -14,9 +14,9 @@ import pytest
 from moto import mock_aws
 
 import rheo_assets as flow
-from rheo_assets.assets.keys import asset_key
-from rheo_assets.compute.engines import plugins
+from rheo_assets.bridge.names import asset_key
 from rheo_assets.errors import CapabilityMissing, DeclarationError, ExecutionFailed
+from rheo_assets.model.compute.engines import plugins
 
 PAGE = Path(__file__).parents[2] / "docs/guide/add-an-engine.md"
 ENGINE, APPLICATION = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -10,13 +10,13 @@ from threading import Barrier
 import pytest
 from moto import mock_aws
 
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import external_node
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import external_node
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.storage import S3Storage
 from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.platforms.data.partition_folder import announcements, partition_folder
 from rheo_assets.platforms.local.storage import LocalStorage
-from rheo_assets.whereabouts import announcements, folder_of
 
 DAY = "s3://lake/orders/NA/2024-01-01"
 LAKE = "s3://lake/orders"
@@ -279,12 +279,12 @@ def test_a_folder_that_reads_as_a_folded_value_is_found(storage: Storage) -> Non
     levels = {"org": {"type": "STRING", "format": str.lower, "day": {"type": "DATETIME", "format": "%Y/%m/%d"}}}
     node = external_node("app", "x", S3Dataset("1", "lake", "orders", "org={}", "{}"), levels, None, SUCCESS)
     day = node.spec.read(["se", "2024-01-02"])
-    assert folder_of(storage, node, day) == f"{LAKE}/org=se/2024/01/02"
+    assert partition_folder(storage, node, day) == f"{LAKE}/org=se/2024/01/02"
     for folder in ("org=SE/2024/01/02", "org=Se/2024/01/02", "org=SE/2024/01/03", "se/2024/01/02", "org=se/2024/01/01"):
         storage.write(f"{LAKE}/{folder}/_SUCCESS", b"")
-    assert folder_of(storage, node, day) == f"{LAKE}/org=SE/2024/01/02"
+    assert partition_folder(storage, node, day) == f"{LAKE}/org=SE/2024/01/02"
     storage.write(f"{LAKE}/org=se/2024/01/02/part", b"1")
-    assert folder_of(storage, node, day) == f"{LAKE}/org=se/2024/01/02"
+    assert partition_folder(storage, node, day) == f"{LAKE}/org=se/2024/01/02"
 
 
 def test_the_storage_dates_what_is_written_by_its_own_clock_and_expires_what_is_older(storage: Storage) -> None:

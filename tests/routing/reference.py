@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction, InvalidValue, LinkFailed
-from rheo_assets.nodes import DataNode, Projection
-from rheo_assets.routing.journal import Event, Trigger
-from rheo_assets.topology import Topology
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.nodes import DataNode, Projection
+from rheo_assets.model.topology import Topology
+from rheo_assets.routing.entries import Event, Trigger
 
 Key = tuple[str, Partition]
 

@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from rheo_assets.compute.targets import NOOPCompute
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import data_node, external_node, projection_node, timer_node
-from rheo_assets.dimensions import Dimension, DimensionSpec, DimensionType, Partition, Value
 from rheo_assets.errors import DeclarationError, RheoError
-from rheo_assets.links import EQUALS
-from rheo_assets.nodes import DataNode
-from rheo_assets.signals import Signal, View
-from rheo_assets.topology import Topology
+from rheo_assets.model.compute.targets import NOOPCompute
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import data_node, external_node, projection_node, timer_node
+from rheo_assets.model.dimensions import Dimension, DimensionSpec, DimensionType, Partition, Value
+from rheo_assets.model.links import EQUALS
+from rheo_assets.model.nodes import DataNode
+from rheo_assets.model.signals import Signal, View
+from rheo_assets.model.topology import Topology
 
 APP = "app"
 GRANULARITIES = ("DAY", "DAY", "DAY", "HOUR", "MONTH", "WEEK")

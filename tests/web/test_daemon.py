@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 import rheo_assets as flow
-from rheo_assets.assets.eventlog.instance import home
-from rheo_assets.assets.keys import OWNER_TAG
+from rheo_assets.bridge.eventlog.instance import home
+from rheo_assets.bridge.names import OWNER_TAG
 
 pytestmark = pytest.mark.web
 

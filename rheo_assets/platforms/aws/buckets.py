@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from rheo_assets.errors import CapabilityMissing, DeclarationError
 from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.patience import error_code
-from rheo_assets.platforms.aws.replacing import STAGING
+from rheo_assets.platforms.aws.replacement import STAGING
+from rheo_assets.platforms.aws.retries import error_code
 
 NAMED: Final = "rheo-{application}-{account}-{region}"
 

@@ -10,7 +10,7 @@ from threading import RLock
 from typing import Any, Final, NoReturn
 
 from rheo_assets.errors import CapabilityMissing, DeclarationError
-from rheo_assets.platforms.aws.patience import BAD_CREDENTIALS, error_code
+from rheo_assets.platforms.aws.retries import BAD_CREDENTIALS, error_code
 
 _ATTEMPTS: Final = 8
 _CONNECTIONS: Final = 64

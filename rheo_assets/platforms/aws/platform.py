@@ -13,8 +13,8 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
 
-from rheo_assets.compute.targets import Target
 from rheo_assets.errors import CapabilityMissing, DeclarationError, did_you_mean, listed
+from rheo_assets.model.compute.targets import Target
 from rheo_assets.platforms.aws.buckets import NAMED, bucket_name, check_pattern, make_bucket
 from rheo_assets.platforms.aws.catalog import GlueCatalog
 from rheo_assets.platforms.aws.clients import Clients
@@ -221,7 +221,7 @@ class AwsPlatform:
 
 
 def _read_options(options: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    from rheo_assets.compute.engines import plugins
+    from rheo_assets.model.compute.engines import plugins
 
     known = [*_MAKERS, *plugins()]
     for name in options:

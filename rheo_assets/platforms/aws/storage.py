@@ -15,10 +15,10 @@ from functools import cached_property, partial
 from itertools import islice, repeat
 from typing import Any, Final
 
+from rheo_assets.model.uris import bucket_and_key
 from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.patience import error_code
-from rheo_assets.platforms.aws.replacing import S3Replacement
-from rheo_assets.platforms.uris import bucket_and_key
+from rheo_assets.platforms.aws.replacement import S3Replacement
+from rheo_assets.platforms.aws.retries import error_code
 from rheo_assets.runner.data_files import is_bookkeeping, is_hidden_folder
 
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})

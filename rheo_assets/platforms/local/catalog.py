@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rheo_assets.errors import DeclarationError, StateError, UnknownTable
-from rheo_assets.glue_tables import GlueTable, dataset_of
+from rheo_assets.model.glue.tables import GlueTable, dataset_of
 
 _NAME = re.compile(r"\w[\w-]*\Z")
 _LONGEST_NAME = 200  # bytes, so that the file's name fits every common file system

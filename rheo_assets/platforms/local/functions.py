@@ -24,12 +24,12 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from rheo_assets.compute.targets import Target
 from rheo_assets.errors import CapabilityMissing
+from rheo_assets.model.compute.targets import Target
 from rheo_assets.platforms.local.functions_child import ANSWER, CALL, CANNOT_ANSWER
 from rheo_assets.platforms.local.requirements import refusal, unmet
 from rheo_assets.platforms.local.storage import LocalStorage
-from rheo_assets.runner.disks import full_disk, says_full_disk
+from rheo_assets.runner.full_disk import full_disk, says_full_disk
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 COMPLETION_FILE = "_SUCCESS"

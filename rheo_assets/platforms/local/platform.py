@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from rheo_assets.compute.targets import Target
 from rheo_assets.errors import CapabilityMissing
+from rheo_assets.model.compute.targets import Target
 from rheo_assets.platforms.capabilities import Engine
 from rheo_assets.platforms.engines import Engines
 from rheo_assets.platforms.home import rheo_home

@@ -12,9 +12,9 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rheo_assets.model.uris import bucket_and_key, object_path
 from rheo_assets.platforms.local.finding import Finder, Found, identity
-from rheo_assets.platforms.local.replacing import LocalReplacement
-from rheo_assets.platforms.uris import bucket_and_key, object_path
+from rheo_assets.platforms.local.replacement import LocalReplacement
 from rheo_assets.runner.data_files import is_bookkeeping, is_hidden_folder
 
 _KNOWN_FOLDERS = 4096

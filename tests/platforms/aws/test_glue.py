@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from rheo_assets.compute.vocabulary import GlueVersion, GlueWorkerType
-from rheo_assets.compute.wrappers import BatchCompute
+from rheo_assets.model.compute.vocabulary import GlueVersion, GlueWorkerType
+from rheo_assets.model.compute.wrappers import BatchCompute
 from rheo_assets.platforms.aws.costs import dpus, glue_dollars
 from rheo_assets.platforms.aws.jobs.engine import JobState, Phase
 from rheo_assets.platforms.aws.spark.glue import GlueJobs, GlueSettings, glue_state, glue_version, glue_workers

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine, Silence
 from rheo_assets.platforms.aws.jobs.watching import Watcher
-from rheo_assets.platforms.aws.patience import BAD_CREDENTIALS, Patience, in_words, told
+from rheo_assets.platforms.aws.retries import BAD_CREDENTIALS, Patience, in_words, told
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
 
 NOW: Callable[[], bool] = lambda: True  # noqa: E731

@@ -10,8 +10,8 @@ import pytest
 
 import rheo_assets as flow
 from rheo_assets import AwsPlatform, S3Dataset
-from rheo_assets.compute.targets import Batch, Inlined
 from rheo_assets.errors import CapabilityMissing, DeclarationError
+from rheo_assets.model.compute.targets import Batch, Inlined
 from rheo_assets.platforms.local.spark import SparkEngine
 from tests.platforms.aws.doubles.glue import GlueDouble
 from tests.platforms.aws.doubles.host import SparkHost

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rheo_assets.datasets import DataFormat
 from rheo_assets.errors import DeclarationError, StateError
-from rheo_assets.glue_tables import GlueTable, dataset_of
+from rheo_assets.model.datasets import DataFormat
+from rheo_assets.model.glue.tables import GlueTable, dataset_of
 from rheo_assets.platforms.local.catalog import LocalCatalog
 
 

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -69,7 +70,7 @@ def jvm_of(worker: int) -> int:
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """An engine whose worker is nobody else's and ends when it has had nothing to do for two seconds."""
-    monkeypatch.delenv("RHEO_SPARK_HOME", raising=False)
+    monkeypatch.setenv("RHEO_SPARK_HOME", str(tmp_path))
     monkeypatch.setenv("RHEO_SPARK_IDLE_SECONDS", "2")
     engine = SparkEngine(tmp_path)
     yield engine
@@ -173,6 +174,21 @@ print(SparkEngine(Path(sys.argv[1])).run(task, lambda line: None, lambda: False)
     assert row["worker"] == home.address().pid
     assert stat.S_IMODE(home.address_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(home.folder.stat().st_mode) == 0o700
+
+
+def test_temporary_roots_share_a_worker_that_is_their_users_own(tmp_path, monkeypatch):
+    monkeypatch.delenv("RHEO_SPARK_HOME", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    one, two = Home.of(tmp_path / "one"), Home.of(tmp_path / "two")
+    assert one == two
+    assert stat.S_IMODE(one.root.stat().st_mode) == 0o700
+    assert Home.of(Path.home() / ".rheo").root == (Path.home() / ".rheo").resolve()
+
+
+def test_python_and_python3_of_one_environment_are_one_fingerprint():
+    program = "from rheo_assets.platforms.local.spark.protocol import fingerprint; print(fingerprint())"
+    names = [Path(sys.prefix, "bin", name) for name in ("python", "python3")]
+    assert len({subprocess.run([name, "-c", program], capture_output=True, check=True).stdout for name in names}) == 1
 
 
 def test_a_stranger_without_the_key_gets_no_answer(engine):

@@ -19,7 +19,7 @@ from rheo_assets.platforms.aws.athena.tables import Tables, database_name
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.jobs.engine import JobState, Messages, Phase, RemoteEngine, Silence
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
-from rheo_assets.platforms.aws.patience import is_worth_another_try, told
+from rheo_assets.platforms.aws.retries import is_worth_another_try, told
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult

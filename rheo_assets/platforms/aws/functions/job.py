@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from rheo_assets.platforms.aws.functions.process import run_function
-from rheo_assets.platforms.aws.patience import told
+from rheo_assets.platforms.aws.retries import told
 from rheo_assets.runner.remote_messages import FilesChannel
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from rheo_assets.compute.targets import LAMBDA_SECONDS, Target
+from rheo_assets.model.compute.targets import LAMBDA_SECONDS, Target
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.functions.job import (
     CANCEL_FILE,
@@ -22,7 +22,7 @@ from rheo_assets.platforms.aws.jobs.engine import JobState, Messages, Phase, Rem
 from rheo_assets.platforms.aws.jobs.messages import PipesMessages
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.jobs.watching import Watcher, process_watcher
-from rheo_assets.platforms.aws.patience import Patience
+from rheo_assets.platforms.aws.retries import Patience
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
 
-from rheo_assets.compute.targets import LAMBDA_SECONDS
 from rheo_assets.errors import CapabilityMissing
+from rheo_assets.model.compute.targets import LAMBDA_SECONDS
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.functions.job import PROBE_FILE
 from rheo_assets.platforms.aws.functions.package import PYTHON, Code, NoIndex, function_code

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from rheo_assets.platforms.aws.jobs.watching import Watched, Watcher
-from rheo_assets.platforms.aws.patience import Patience, told
+from rheo_assets.platforms.aws.retries import Patience, told
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 

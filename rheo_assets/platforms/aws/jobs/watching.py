@@ -10,7 +10,7 @@ from functools import cache
 from threading import Condition, Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
-from rheo_assets.platforms.aws.patience import in_words, is_busy, may_have_arrived, told
+from rheo_assets.platforms.aws.retries import in_words, is_busy, may_have_arrived, told
 from rheo_assets.runner.task import TaskFailure
 
 if TYPE_CHECKING:

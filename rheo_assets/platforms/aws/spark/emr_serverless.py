@@ -12,7 +12,7 @@ from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.costs import REGION, serverless_dollars
 from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
-from rheo_assets.platforms.aws.patience import error_code
+from rheo_assets.platforms.aws.retries import error_code
 from rheo_assets.platforms.aws.spark.jobs import RUN_FILE, SparkJob, SparkJobs, StillStarting
 from rheo_assets.platforms.aws.spark.releases import PYTHON, RELEASE, emr_release, with_release
 from rheo_assets.platforms.capabilities import Storage

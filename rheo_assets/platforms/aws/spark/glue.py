@@ -13,7 +13,7 @@ from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.costs import REGION, dpus, glue_dollars
 from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
-from rheo_assets.platforms.aws.patience import error_code
+from rheo_assets.platforms.aws.retries import error_code
 from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import JOB, TOKEN

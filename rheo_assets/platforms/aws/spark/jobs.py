@@ -16,7 +16,7 @@ from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.jobs.engine import JobState, Messages
 from rheo_assets.platforms.aws.jobs.messages import PipesMessages
 from rheo_assets.platforms.aws.package import runner_package
-from rheo_assets.platforms.aws.patience import may_have_arrived
+from rheo_assets.platforms.aws.retries import may_have_arrived
 from rheo_assets.platforms.aws.spark.script import job_script
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import MESSAGES_FOLDER, RESULT_FILE, TASK_FILE

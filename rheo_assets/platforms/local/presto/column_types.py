@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from rheo_assets.model.column_types import UNKNOWN, Kind
 from rheo_assets.platforms.local.presto.session import identifier
-from rheo_assets.runner.column_types import UNKNOWN, Kind
 from rheo_assets.runner.text_values import Dialect
 
 _KINDS: Final = {

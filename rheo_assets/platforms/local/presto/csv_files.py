@@ -10,10 +10,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from rheo_assets.model.column_types import Kind
 from rheo_assets.platforms.local.presto.column_types import DUCKDB
 from rheo_assets.platforms.local.presto.files import ORIGIN, DataFile, FileFault, Partition, as_paths
 from rheo_assets.platforms.local.presto.session import file_list, identifier, literal
-from rheo_assets.runner.column_types import Kind
 from rheo_assets.runner.csv_columns import NOT_TEXT, delimiter, first_row, has_header, names_of_row
 from rheo_assets.runner.merging import Seen
 from rheo_assets.runner.task import TaskInput

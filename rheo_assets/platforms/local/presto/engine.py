@@ -10,7 +10,7 @@ from typing import Any
 
 from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal
-from rheo_assets.runner.disks import full_disk, says_full_disk
+from rheo_assets.runner.full_disk import full_disk, says_full_disk
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 LANG = "PRESTO_SQL"

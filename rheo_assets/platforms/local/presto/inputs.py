@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rheo_assets.model.column_types import kind_of
 from rheo_assets.platforms.local.presto.column_types import type_of_kind
 from rheo_assets.platforms.local.presto.empty_outputs import schema_left_behind
 from rheo_assets.platforms.local.presto.files import ORIGIN, Partition, partitions
@@ -14,7 +15,6 @@ from rheo_assets.platforms.local.presto.refusals import Refusal, not_available
 from rheo_assets.platforms.local.presto.rewrites import PATH
 from rheo_assets.platforms.local.presto.session import identifier, literal
 from rheo_assets.platforms.local.presto.sources import source_of
-from rheo_assets.runner.column_types import kind_of
 from rheo_assets.runner.empty_outputs import WITHOUT_TYPES
 from rheo_assets.runner.task import TaskInput
 

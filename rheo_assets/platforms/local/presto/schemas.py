@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from rheo_assets.model.column_types import UNKNOWN, Kind
 from rheo_assets.platforms.local.presto import athena_types
 from rheo_assets.platforms.local.presto.column_types import kind_of_type
 from rheo_assets.platforms.local.presto.files import DataFile, Partition, as_paths
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.platforms.local.presto.session import file_list
-from rheo_assets.runner.column_types import UNKNOWN, Kind
 from rheo_assets.runner.merging import Seen
 from rheo_assets.runner.task import TaskInput
 

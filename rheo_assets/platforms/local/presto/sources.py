@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rheo_assets.model.column_types import Kind, athena_spelled, kind_of, may_round, spelled
 from rheo_assets.platforms.local.presto import csv_files, schemas
 from rheo_assets.platforms.local.presto.column_types import type_of_kind
 from rheo_assets.platforms.local.presto.files import (
@@ -20,7 +21,6 @@ from rheo_assets.platforms.local.presto.files import (
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.platforms.local.presto.schemas import Column
 from rheo_assets.platforms.local.presto.session import file_list, identifier, literal
-from rheo_assets.runner.column_types import Kind, athena_spelled, kind_of, may_round, spelled
 from rheo_assets.runner.merging import Conflict, Seen, TwoSpellings, contradiction, described, merged, warnings_of
 from rheo_assets.runner.task import TaskInput
 from rheo_assets.runner.text_values import LARGEST_EXACT

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -42,7 +44,8 @@ class Address:
 class Home:
     """The files of one worker.
 
-    A root has its own, unless `RHEO_SPARK_HOME` names another folder: several roots may share a worker, as tests do.
+    A root has its own, unless `RHEO_SPARK_HOME` names a folder whose worker several roots share. Roots below the
+    system's temporary folder share one worker: a test suite with one root per test starts one JVM.
     A worker serves one set of versions: after an upgrade of the library, Python or Spark a new one starts beside the
     old, which ends when it has been idle.
     """
@@ -53,7 +56,7 @@ class Home:
     @classmethod
     def of(cls, root: Path) -> Home:
         """Returns the home of the worker that serves the root."""
-        return cls(Path(os.environ.get(HOME) or root).resolve(), fingerprint())
+        return cls(Path(os.environ.get(HOME) or _temporary_home(root) or root).resolve(), fingerprint())
 
     @property
     def folder(self) -> Path:
@@ -106,10 +109,23 @@ class Home:
             return None
 
 
+def _temporary_home(root: Path) -> Path | None:
+    """Returns the folder of the worker that temporary roots share, None if the root is not temporary."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    if not Path(root).resolve().is_relative_to(temporary):
+        return None
+    folder = temporary / f"rheo-spark-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    return folder if is_ours else None  # another user may have made it, to read what is sent to the worker
+
+
 def fingerprint() -> str:
     """Returns what a worker must have in common with its clients: Python, Spark, our own source, the choice of Java."""
     settings = [os.environ.get(name, "") for name in ("RHEO_JAVA", "RHEO_SPARK_MEMORY", "JAVA_HOME")]
-    told = "\n".join([_sources(), sys.executable, sys.version, str(spark_jars()), *settings])
+    # The environment, not the executable: its `python` and `python3` are one Python.
+    told = "\n".join([_sources(), sys.prefix, sys.version, str(spark_jars()), *settings])
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from rheo_assets.platforms.aws import storage as storage_module
 from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.replacing import S3Replacement
+from rheo_assets.platforms.aws.replacement import S3Replacement
 from rheo_assets.platforms.aws.storage import S3Storage
 
 LAKE = "s3://lake/orders"

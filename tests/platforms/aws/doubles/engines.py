@@ -18,7 +18,7 @@ from rheo_assets.platforms.aws.functions.lambdas import LambdaFunctions, LambdaS
 from rheo_assets.platforms.aws.functions.process import ProcessFunctions
 from rheo_assets.platforms.aws.jobs.engine import JobService, RemoteEngine
 from rheo_assets.platforms.aws.jobs.watching import Watcher
-from rheo_assets.platforms.aws.patience import Patience
+from rheo_assets.platforms.aws.retries import Patience
 from rheo_assets.platforms.aws.spark.emr import EmrJobs, EmrSettings
 from rheo_assets.platforms.aws.spark.emr_serverless import ServerlessJobs, ServerlessSettings
 from rheo_assets.platforms.aws.spark.glue import GlueJobs, GlueSettings

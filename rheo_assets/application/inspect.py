@@ -1,0 +1,112 @@
+"""The verbs that change nothing: what ran, what waits and why, and the data itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rheo_assets.application.sessions import Sessions, recorded_node
+from rheo_assets.application.workspace import Workspace
+from rheo_assets.errors import NotActivated
+from rheo_assets.model.executions import ComputeRecord, Execution
+from rheo_assets.model.signals import View, as_view, check_own
+from rheo_assets.platforms.data.paths import paths_of
+
+if TYPE_CHECKING:
+    from rheo_assets.bridge.inspection.inspection import PendingGroup, Reason
+
+
+class InspectVerbs:
+    """Shows what an application has done, what it waits for, and its data."""
+
+    name: str
+    _space: Workspace
+    _sessions: Sessions
+
+    def history(self, node: Any = None) -> list[Execution]:
+        """Returns executions, oldest first; of one node or of all."""
+        from rheo_assets.bridge.inspection.inspection import history
+
+        asked = self._space.own(node, "history") if node is not None else None
+        session = self._sessions.recorded()
+        return history(session, asked) if session is not None else []
+
+    def pending(self, node: Any = None) -> list[PendingGroup]:
+        """Returns the trigger groups that wait."""
+        from rheo_assets.bridge.inspection.inspection import pending
+
+        node_id, session = self._space.id_of(node, "pending"), self._sessions.recorded()
+        return pending(session, node_id) if session is not None else []
+
+    def why(self, view: Any) -> Reason:
+        """Returns why a partition has run, is waiting, or will not run."""
+        from rheo_assets.bridge.inspection.inspection import why
+
+        found = self._sessions.find(view, "why")
+        if found is None:
+            raise NotActivated(self.name, "why")
+        session, node, partition = found
+        return why(session, recorded_node(session.binding, node, "why"), partition)
+
+    def materialize(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
+        """Returns the paths of a view, tip first, without computing anything.
+
+        Args:
+            view: Every dimension subscripted. The paths are given whether or not they exist; of a `.nearest()` view
+                only that of the ready partition closest to the tip. Without values, a `'*'` or a range stands in the
+                path as it is spelled.
+            values: The tip, one value a dimension.
+
+        Raises:
+            ValueError: A dimension is not subscripted, or the values do not fit the view.
+            FileNotFoundError: Nothing in the range of a `.nearest()` view is ready.
+        """
+        storage = self._space.platform.storage
+        return [storage.location(uri) for uri in paths_of(storage, self._current(view, "materialize"), values)]
+
+    def load_data(self, view: Any, values: Sequence[Any] | None = None, as_: str = "pandas") -> Any:
+        """Returns the data of a view as one table, as the code of a node that reads the view gets it.
+
+        Args:
+            view: A concrete partition, or a range: the union of its partitions that are there. `.nearest()` is only
+                the ready one closest to the tip; with `.range_check(True)` all of them must be ready.
+            values: The tip of a range, one value a dimension; the newest complete partition that fits it otherwise.
+            as_: `"pandas"`, `"arrow"` or `"polars"`: a DataFrame or a table of that library.
+
+        Raises:
+            FileNotFoundError: There is no data, or not all that `.range_check(True)` asks for.
+        """
+        from rheo_assets.platforms.data.loading import load_data
+
+        return load_data(self._space.platform, self._current(view, "load_data"), values, as_)
+
+    def preview_data(self, view: Any, limit: int = 10, columns: Sequence[str] | None = None) -> None:
+        """Prints the first rows of what `load_data` returns."""
+        from rheo_assets.platforms.data.loading import preview_data
+
+        preview_data(self._space.platform, self._current(view, "preview_data"), limit, columns)
+
+    def get_active_routes(self) -> list[Execution]:
+        """Returns the executions that have not ended."""
+        return [execution for execution in self.history() if execution.status in {"QUEUED", "RUNNING"}]
+
+    def get_active_compute_records(self) -> list[Execution]:
+        """Returns the executions that have not ended."""
+        return self.get_active_routes()
+
+    def get_inactive_compute_records(self) -> list[ComputeRecord]:
+        """Returns the records of everything that has ended."""
+        return [record for execution in self.history() for record in execution.records]
+
+    def get_pending_nodes(self) -> list[PendingGroup]:
+        """Returns the trigger groups that wait."""
+        return self.pending()
+
+    def _current(self, view: Any, verb: str) -> View:
+        """Returns a view of the node as it is declared now; a bare node is taken as it is."""
+        asked = as_view(view)
+        if isinstance(view, View):
+            return replace(asked, node=self._space.known_of(view, verb))
+        check_own(asked.node, self.name, f"{verb}({asked.node.id})")
+        return asked

@@ -1,0 +1,171 @@
+"""The verbs that run something: activation, events, executions, and the event loop."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rheo_assets.application.sessions import Sessions, check_dimensions, concrete_partition, recorded_node
+from rheo_assets.application.workspace import Workspace
+from rheo_assets.errors import DeclarationError
+from rheo_assets.model.executions import ComputeRecord
+from rheo_assets.model.nodes import Timer
+from rheo_assets.model.signals import as_view
+
+
+class RunVerbs:
+    """Activates and drives an application."""
+
+    _space: Workspace
+    _sessions: Sessions
+
+    def activate(self, allow_concurrent_executions: bool = True) -> None:
+        """Validates, records the declaration that other sessions find, and begins to take events.
+
+        Args:
+            allow_concurrent_executions: False waits until executions of the earlier declaration have ended.
+        """
+        self._sessions.activate(allow_concurrent_executions)
+
+    def process(self, event: Any, target_route_id: Any = None, event_id: str | None = None) -> None:
+        """Injects the event of a concrete partition and waits for the executions that it completes.
+
+        Args:
+            event: A concrete view; a range means its tip. Of a timer with a shift, the scheduled time: the value is
+                shifted, as that of a tick is.
+            target_route_id: The only node it is offered to: a node or its id.
+            event_id: The identity of a known event; each call is a new one otherwise.
+
+        Raises:
+            RuntimeError: The application is not activated.
+            ValueError: The view is not concrete, or the partition is not declared.
+        """
+        if event_id is not None and not (isinstance(event_id, str) and event_id.strip()):
+            raise DeclarationError("process", f"`event_id` is {event_id!r}", "Give non-empty text, or leave it out")
+        as_view(event).tip("process")
+        session = self._sessions.active("process")
+        known, target = self._space.known_of(event, "process"), self._space.id_of(target_route_id, "process")
+        with session.driver.lock:
+            session.follow()
+            signal = recorded_node(session.binding, known, "process")
+            partition = concrete_partition(event, signal, "process")
+            if isinstance(signal, Timer):
+                partition = signal.tick(partition[0])
+            identity = session.inject(signal, partition, target, event_id)
+        session.await_caused(identity)
+
+    def execute(
+        self,
+        target: Any,
+        inputs: Any = None,
+        wait: bool = True,
+        recursive: bool = False,
+        update_dependency_tree: bool = False,
+        *,
+        progress: bool | None = None,
+    ) -> str:
+        """Makes an execution of this output partition happen and returns its path.
+
+        Beside a daemon, the daemon runs it, and this process waits.
+
+        Args:
+            target: A concrete view of a data node; the node itself where the inputs determine the output.
+            inputs: Concrete inputs; the others are inferred from the output.
+            wait: Whether to return only when it has ended.
+            recursive: Execute every missing partition that it reads first.
+            update_dependency_tree: Execute what is made from it, too.
+            progress: Whether to show on standard error how far it is: a bar on a terminal, a line in a notebook, a log
+                line a minute elsewhere. None does so unless `RHEO_PROGRESS` is `0`.
+
+        Raises:
+            RuntimeError: An execution failed, or could not be started.
+            ValueError: The partition, the inputs or external data are wrong or missing.
+        """
+        from rheo_assets.bridge.loop.execute import execute
+
+        declared = self._space.own(target, "execute")
+        if inputs is None:
+            as_view(target).tip("execute")
+        session = self._sessions.executing(declared)
+        binding = session.binding
+        node = recorded_node(binding, declared, "execute")
+        check_dimensions(target, node, "execute")
+        return execute(session, binding, node, target, inputs, wait, recursive, update_dependency_tree, progress)
+
+    def validate(self, target: Any, inputs: Any = None, readiness: bool = False) -> None:
+        """Makes the checks of `execute` without any effect: that the partition and its inputs fit the links.
+
+        Args:
+            target: As `execute` takes it.
+            inputs: As `execute` takes them.
+            readiness: Whether to check, too, that what `range_check` and `nearest` wait for is ready.
+
+        Raises:
+            ValueError: The partition or the inputs are wrong.
+            RuntimeError: With `readiness`: something is not ready.
+        """
+        from rheo_assets.bridge.binding import Binding
+        from rheo_assets.bridge.loop.execute import plan_of
+
+        space = self._space
+        binding = Binding(space.topology, space.platform, space.since)
+        plan_of(binding, space.own(target, "validate"), target, inputs, checks_readiness=readiness)
+
+    def poll(self, view: Any, wait: bool = True) -> tuple[str | None, list[ComputeRecord] | None]:
+        """Returns `(path, records)` of the last execution; `(None, None)` where there was none.
+
+        Raises:
+            ValueError: Not a data node of this application, or not concrete.
+        """
+        from rheo_assets.bridge.loop.poll import poll
+
+        found = self._sessions.find(view, "poll")
+        return (None, None) if found is None else poll(*found, wait)
+
+    def kill(self, view: Any) -> bool:
+        """Ends the running execution of a partition; returns whether there was one."""
+        from rheo_assets.bridge.loop.poll import kill
+
+        found = self._sessions.find(view, "kill")
+        return found is not None and kill(*found)
+
+    def has_active_record(self, view: Any) -> bool:
+        """Returns whether the partition is executing now."""
+        found = self._sessions.find(view, "has_active_record")
+        return found is not None and bool(found[0].active(found[1], found[2]))
+
+    def tick(self, now: datetime | None = None) -> None:
+        """Takes one turn of the event loop in this process.
+
+        Args:
+            now: The time up to which timers are due; a naive one is UTC.
+
+        Raises:
+            ValueError: It is no datetime.
+        """
+        if now is not None and not isinstance(now, datetime):
+            raise DeclarationError(f"tick(now={now!r})", "is not a datetime", "Give a datetime; a naive one means UTC")
+        aware = now if now is None or now.tzinfo is not None else now.replace(tzinfo=UTC)
+        self._sessions.active("tick").tick(aware)
+
+    def settle(self, timeout: float | None = None, *, progress: bool | None = None) -> None:
+        """Ticks until nothing is running or can run.
+
+        Args:
+            timeout: The longest that it may take, seconds.
+            progress: See `execute`.
+
+        Raises:
+            TimeoutError: After `timeout` seconds; it names what still runs.
+        """
+        if timeout is not None and (not isinstance(timeout, int | float) or isinstance(timeout, bool)):
+            raise DeclarationError(f"settle(timeout={timeout!r})", "is not a number of seconds", "E.g. timeout=60")
+        self._sessions.active("settle").settle(timeout, progress)
+
+    def pause(self) -> None:
+        """Stops starting executions; events are still taken in."""
+        self._sessions.active("pause").driver.state.pause(True)
+
+    def resume(self) -> None:
+        """Starts executions again."""
+        self._sessions.active("resume").driver.state.pause(False)

@@ -1,0 +1,1 @@
+"""Who runs what, and who is alive: claims, slots and heartbeats."""

@@ -1,0 +1,52 @@
+"""What an event of the log says of an execution, and of which partition it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster import EventLogRecord
+
+from rheo_assets.bridge.names import EXECUTION_ENTRY
+from rheo_assets.model.dimensions import DimensionSpec, Partition
+from rheo_assets.model.executions import Execution, Status
+
+
+def execution_entry(spec: DimensionSpec, execution: Execution) -> dict[str, Any]:
+    """Returns the entry that history is read from; `spec` are the dimensions of the execution's node."""
+    fields = replace(execution, dimensions=spec.kinds).to_fields()
+    return {EXECUTION_ENTRY: dg.MetadataValue.json(fields)}
+
+
+def execution_of(record: EventLogRecord) -> Execution | None:
+    """Returns the execution that an event tells of; None where it tells of none.
+
+    One that never began has no end of its own: it is over as soon as that is recorded.
+    """
+    event: Any = record.asset_materialization or record.asset_observation
+    entry = event.metadata.get(EXECUTION_ENTRY) if event is not None else None
+    fields = getattr(entry, "data", None)
+    if not isinstance(fields, dict):
+        return None
+    try:
+        execution = Execution.of_fields(fields)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return execution if execution.ended else replace(execution, ended=datetime.fromtimestamp(record.timestamp, UTC))
+
+
+def is_of(execution: Execution, spec: DimensionSpec, partition: Partition) -> bool:
+    """Returns whether an execution under a partition's key made this partition.
+
+    Where its node had other dimensions, its partition is gone: the key of a day is also that of the month or week that
+    begins with it.
+    """
+    return execution.partition == spec.render(partition) and execution.dimensions in {(), spec.kinds}
+
+
+def replaces(execution: Execution, spec: DimensionSpec, partition: Partition) -> bool:
+    """Returns whether an execution wrote another partition into this one's folder: of a month, over its first day."""
+    is_same_text = execution.partition == spec.render(partition)
+    return execution.status == Status.COMPLETED and is_same_text and not is_of(execution, spec, partition)

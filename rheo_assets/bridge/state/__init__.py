@@ -1,0 +1,1 @@
+"""What an application keeps beside its data as JSON: its small state, and the declaration on record."""

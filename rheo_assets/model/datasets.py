@@ -1,0 +1,253 @@
+"""Datasets: where partitions lie, in which format, and what says that one is complete."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+from rheo_assets.errors import DeclarationError, InvalidValue
+from rheo_assets.model.column_types import kind_of, spelled
+from rheo_assets.model.dimensions import DimensionSpec, Partition
+from rheo_assets.model.uris import fault_of
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}\Z")
+PLACEHOLDER = "{}"
+SUCCESS_FILE = "_SUCCESS"
+_WRITE_FILE = 'Write {"file": "_SUCCESS"}'
+_READER_OPTIONS = ("dataset_format", "delimiter", "header", "compression", "columns")
+
+
+class DataFormat(StrEnum):
+    """The file formats that engines read and write."""
+
+    PARQUET = "parquet"
+    JSON = "json"
+    CSV = "csv"
+    ORC = "orc"
+
+    @classmethod
+    def of(cls, declared: object, where: str) -> DataFormat:
+        """Reads a format's name in any case."""
+        try:
+            return cls(str(getattr(declared, "value", declared)).lower())
+        except ValueError:
+            known = [str(member) for member in cls]
+            raise DeclarationError(where, f"dataset_format is {declared!r}", f"One of {known}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class SignalIntegrityProtocol:
+    """What announces a partition: `SignalIntegrityProtocol("FILE_CHECK", {"file": "_SUCCESS"})`.
+
+    `file` may be a list: any of them announces the partition, all are accepted as ready.
+    """
+
+    type: str
+    args: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if self.type != "FILE_CHECK":
+            raise DeclarationError(f"protocol {self.type!r}", "is not known", 'Write "FILE_CHECK"')
+        if not isinstance(self.args, Mapping):
+            raise DeclarationError("protocol FILE_CHECK", f"its arguments are {self.args!r}", _WRITE_FILE)
+        named = self.args.get("file", ())
+        for name in named if isinstance(named, list | tuple | set) else (named,):
+            if not isinstance(name, str) or fault_of(name):
+                raise DeclarationError("protocol FILE_CHECK", f"file {name!r} is no file name", _WRITE_FILE)
+        if not self.files:
+            raise DeclarationError("protocol FILE_CHECK", "names no file", _WRITE_FILE)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The completion files' names."""
+        named = self.args.get("file", ())
+        return (named,) if isinstance(named, str) else tuple(named)
+
+
+SUCCESS: SignalIntegrityProtocol = SignalIntegrityProtocol("FILE_CHECK", {"file": SUCCESS_FILE})
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a signal's partitions lie: `root/segment/segment`, one `{}` a dimension.
+
+    A value with the format `%Y/%m/%d` fills its `{}` with three segments.
+
+    >>> Layout("s3://b/pdex", ("region={}", "{}")).folder(("NA", "2021-09-20"))
+    's3://b/pdex/region=NA/2021-09-20'
+    """
+
+    root: str
+    segments: tuple[str, ...]
+
+    def depth(self, spec: DimensionSpec) -> int:
+        """Returns how many folders below the root a partition lies."""
+        return len(self.segments) + sum(dimension.segments - 1 for dimension in spec)
+
+    def folder(self, rendered: tuple[str, ...]) -> str:
+        """Returns a partition's URI from its values as text, without a trailing slash."""
+        texts = iter(rendered)
+        filled = [re.sub(r"\{\}", lambda _: next(texts), segment) for segment in self.segments]
+        return "/".join([self.root, *filled])
+
+    def uri(self, spec: DimensionSpec, partition: Partition) -> str:
+        """Returns a partition's URI."""
+        return self.folder(spec.render(partition))
+
+    def parse(self, spec: DimensionSpec, relative: tuple[str, ...]) -> Partition:
+        """Returns the partition that path segments below the root name.
+
+        Raises:
+            InvalidValue: They are no partition, or do not render back to themselves.
+        """
+        path = "/".join(relative)
+        match = _expression(self.segments, tuple(dimension.segments for dimension in spec)).fullmatch(path)
+        if match is None:
+            raise InvalidValue(",".join(spec.names), path, f"paths like {'/'.join(self.segments)!r}")
+        texts = match.groups()
+        partition = spec.read(texts)
+        for dimension, value, text in zip(spec, partition, texts, strict=True):
+            rendered = dimension.render(value)
+            if not dimension.folds and rendered != text:
+                raise InvalidValue(
+                    dimension.name,
+                    text,
+                    f"values that render as they came ({rendered!r} is not {text!r}): declare `digits` or `format`",
+                )
+        return partition
+
+
+@lru_cache(maxsize=1024)
+def _expression(segments: tuple[str, ...], spans: tuple[int, ...]) -> re.Pattern[str]:
+    """Returns the expression of a partition's path: a group a dimension, of as many segments as its values have."""
+    first, *others = (re.escape(part) for part in "/".join(segments).split(PLACEHOLDER))
+    groups = ("(" + "/".join(["[^/]+?"] * span) + ")" for span in spans)
+    return re.compile(first + "".join(group + part for group, part in zip(groups, others, strict=True)), re.DOTALL)
+
+
+class S3Dataset:
+    """An external dataset: `S3Dataset("111222333444", "bucket", "folder", "{}", "day={}", dataset_format=…)`.
+
+    Args:
+        account_id: The AWS account that owns the bucket.
+        bucket: The bucket's name.
+        folder: The key prefix of the dataset.
+        *partition_format: One path segment pattern a dimension, in spec order, each with one `{}`.
+        dataset_format: `DataFormat.PARQUET` unless said otherwise.
+        delimiter: CSV: the character between columns, `,` unless said otherwise.
+        header: CSV: whether the first line names the columns.
+        columns: Names and types of the columns, `{"id": "string", "amount": "decimal(10,2)"}`, in the words of Athena
+            or of Glue. They hold for every engine; otherwise the files say what they have.
+        **options: Anything else a reader takes.
+    """
+
+    def __init__(
+        self,
+        account_id: str,
+        bucket: str,
+        folder: str,
+        *partition_format: str,
+        dataset_format: DataFormat | str = DataFormat.PARQUET,
+        columns: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
+        where = f"S3Dataset {bucket}/{folder}"
+        if not isinstance(bucket, str) or not _BUCKET.match(bucket) or ".." in bucket:
+            raise DeclarationError(where, f"{bucket!r} is no bucket name", "Letters, digits, '.', '_' and '-'")
+        parts = folder.strip("/").split("/") if isinstance(folder, str) else [""]
+        if any(fault_of(part) for part in parts):
+            raise DeclarationError(where, f"folder {folder!r} is no key prefix", "Write names between '/', no '..'")
+        segments: tuple[str, ...] = ()
+        for pattern in partition_format:
+            named = [part for part in pattern.strip("/").split("/") if part] if isinstance(pattern, str) else [""]
+            if any(fault_of(part) for part in named):
+                raise DeclarationError(
+                    where, f"partition format {pattern!r} is no path", "Write names with one '{}' a dimension, no '..'"
+                )
+            segments += tuple(named)
+        if not isinstance(account_id, str | int):
+            raise DeclarationError(where, f"the account is {account_id!r}", "Write its twelve digits as text")
+        self.account_id = str(account_id)
+        self.bucket = str(bucket)
+        self.folder = "/".join(parts)
+        self.layout = Layout(f"s3://{bucket}/{self.folder}", segments)
+        self.format = DataFormat.of(dataset_format, where)
+        self.options = check_options(self.format, options, where)
+        self.columns = check_columns(self.format, columns, where)
+
+    def check_spec(self, spec: DimensionSpec, where: str) -> None:
+        """Checks that there is one placeholder a dimension."""
+        holes = sum(segment.count(PLACEHOLDER) for segment in self.layout.segments)
+        if holes != len(spec):
+            raise DeclarationError(
+                where,
+                f"the dataset has {holes} partition placeholders but the spec has {len(spec)} dimensions "
+                f"{list(spec.names)}",
+                "Give S3Dataset one '{}' per dimension, in the same order",
+            )
+
+
+def check_columns(data_format: DataFormat, declared: object, where: str) -> tuple[tuple[str, str], ...]:
+    """Returns declared columns, their types as Hive spells them; none where nothing is declared.
+
+    Raises:
+        DeclarationError: A name twice, or a type that there is not, or not in files of the format.
+    """
+    if declared is None:
+        return ()
+    if not isinstance(declared, Mapping) or not declared:
+        raise DeclarationError(where, f"columns are {declared!r}", 'Write columns={"id": "string", "n": "bigint"}')
+    columns: dict[str, str] = {}
+    for name, text in declared.items():
+        if not isinstance(name, str) or not name.strip() or name != name.strip():
+            raise DeclarationError(where, f"{name!r} is no name of a column", 'Write columns={"id": "string"}')
+        if name.lower() in {known.lower() for known in columns}:
+            raise DeclarationError(where, f"declares the column {name!r} twice", "Upper and lower case are the same")
+        columns[name] = _column_type(data_format, name, text, where)
+    return tuple(columns.items())
+
+
+def _column_type(data_format: DataFormat, name: str, text: object, where: str) -> str:
+    try:
+        kind = kind_of(text if isinstance(text, str) else "")
+    except ValueError as error:
+        raise DeclarationError(
+            where,
+            f"the column {name!r} is declared {text!r}: {error}",
+            "Types are those of Athena: string, int, bigint, double, decimal(10,2), boolean, date, timestamp, …",
+        ) from None
+    told = spelled(kind)
+    is_text = data_format in {DataFormat.CSV, DataFormat.JSON}
+    if (data_format is DataFormat.CSV and not isinstance(kind, str)) or (is_text and "binary" in told):
+        raise DeclarationError(
+            where, f"the column {name!r} is declared {text!r}, which {data_format} cannot hold", "Use parquet"
+        )
+    return told
+
+
+def check_options(data_format: DataFormat, options: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Returns reader or writer options.
+
+    Raises:
+        DeclarationError: One that the format does not have.
+    """
+    for name in options:
+        if name not in _READER_OPTIONS and (near := difflib.get_close_matches(name, _READER_OPTIONS, n=1, cutoff=0.8)):
+            raise DeclarationError(where, f"has no option {name!r}", f"Did you mean {near[0]!r}?")
+    for name in ("delimiter", "header"):
+        if name in options and data_format is not DataFormat.CSV:
+            raise DeclarationError(
+                where, f"{name}= is for csv, the format is {data_format}", "Set dataset_format=DataFormat.CSV"
+            )
+    delimiter = options.get("delimiter")
+    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
+        raise DeclarationError(where, f"delimiter {delimiter!r} is not one character")
+    for name, kind, accepted in (("header", bool, "True or False"), ("compression", str, "A name, such as 'gzip'")):
+        if options.get(name) is not None and not isinstance(options[name], kind):
+            raise DeclarationError(where, f"{name} is {options[name]!r}", accepted)
+    return dict(options)

@@ -1,0 +1,298 @@
+"""Signals: sources that are subscripted, flagged and linked. Views are immutable values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rheo_assets.errors import DeclarationError, NotConcrete, UnknownPartition, subscripted
+from rheo_assets.model.dimensions import DimensionSpec, Partition
+from rheo_assets.model.filters import ANY, Branch, Constraint, Exactly, Filter, Window, read_constraint, spelled
+from rheo_assets.model.ranges import Range
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionsOf:
+    """Named dimensions of one signal, as links write them: `pdex("region", "day")`."""
+
+    signal: Signal | View
+    names: tuple[str, ...]
+
+    @property
+    def node(self) -> Signal:
+        """The node that has the dimensions."""
+        return self.signal.node if isinstance(self.signal, View) else self.signal
+
+    def __str__(self) -> str:
+        return f"{self.node.id}({', '.join(self.names)})"
+
+    __repr__ = __str__
+
+
+class Subscriptable:
+    """The verbs that nodes and views share; each returns a new view."""
+
+    __slots__ = ()
+
+    def _view(self) -> View:
+        raise NotImplementedError
+
+    def __getitem__(self, value: object) -> View:
+        """Constrains the next dimension: `'*'`, a literal, or a range such as `[:-7]`."""
+        return self._view().subscripted(value)
+
+    def __iter__(self) -> Any:
+        raise TypeError("a signal is subscripted once per dimension; it is not a sequence")
+
+    def __call__(self, *names: str) -> DimensionsOf:
+        """Names dimensions for a link."""
+        view = self._view()
+        for name in names:
+            if name not in view.node.spec:
+                raise DeclarationError(
+                    f"link on '{view.node.id}'", f"it has no dimension {name!r}", f"It has {list(view.node.spec.names)}"
+                )
+        if not names:
+            raise DeclarationError(f"link on '{view.node.id}'", "names no dimension")
+        return DimensionsOf(self if isinstance(self, View | Signal) else view, names)
+
+    @property
+    def ref(self) -> View:
+        """The view that needs no event; its dimensions are inferred."""
+        return self._view().with_flags(is_ref=True)
+
+    def reference(self) -> View:
+        """Returns `.ref`."""
+        return self.ref
+
+    def as_reference(self) -> View:
+        """Returns `.ref`."""
+        return self.ref
+
+    @property
+    def no_event(self) -> View:
+        """The same as `.ref`."""
+        return self.ref
+
+    def range_check(self, enabled: bool = True) -> View:
+        """Returns the view whose execution waits until every partition of the range is ready."""
+        if not isinstance(enabled, bool):
+            raise DeclarationError(f"{self._view()}.range_check({enabled!r})", "is neither True nor False")
+        return self._view().with_flags(checks_range=enabled)
+
+    def check_range(self) -> View:
+        """Returns `.range_check(True)`."""
+        return self.range_check(True)
+
+    def nearest(self) -> View:
+        """Returns the view that reads only the ready partition closest to the tip, and waits for one."""
+        return self._view().with_flags(is_nearest=True)
+
+    def latest(self) -> View:
+        """Returns `.nearest()`."""
+        return self.nearest()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Signal(Subscriptable):
+    """A source with dimensions and a filter; the base of every node.
+
+    Attributes:
+        id: The node's name, unique in its application; a Python identifier with `-` allowed.
+        application: The name of the application that declares it.
+        spec: Its ordered dimensions.
+        filter: Which partitions there are.
+    """
+
+    id: str
+    application: str
+    spec: DimensionSpec
+    filter: Filter
+
+    noun = "a node"
+    holds_data = True
+    exists_beside_filter = False  # whether there are partitions that the filter does not route
+    may_stop_early = False
+
+    @property
+    def node(self) -> Signal:
+        """The node itself: views have the same attribute."""
+        return self
+
+    def _view(self) -> View:
+        return View(self)
+
+    def describe(self, partition: Partition) -> str:
+        """Returns `id[NA][2021-09-20]`."""
+        return subscripted(self.id, self.spec.render(partition))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {subscripted(self.id, self.spec.names)} of {self.application}>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class View(Subscriptable):
+    """A signal as somebody uses it: constraints on its first dimensions, and flags."""
+
+    node: Signal
+    constraints: tuple[Constraint, ...] = ()
+    is_ref: bool = False
+    checks_range: bool = False
+    is_nearest: bool = False
+    narrowed: Filter = field(default=None, compare=False)  # type: ignore[assignment]
+    reads: Range = field(default=None, compare=False)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        spec = self.node.spec
+        object.__setattr__(self, "constraints", tuple(map(spelled, spec, self.constraints)))
+        branch: Branch = self.constraints + (ANY,) * (len(spec) - len(self.constraints))
+        narrowed = self.node.filter.narrowed(spec, branch, f"'{self.node.id}'")
+        if narrowed is None:
+            raise self._unknown()
+        object.__setattr__(self, "narrowed", narrowed)
+        past = self.node.exists_beside_filter
+        reads = Range.of(spec, self.node.filter, branch, f"'{self.node.id}'", reads_past_literals=past)
+        object.__setattr__(self, "reads", reads)
+        if self.is_nearest and self.checks_range:
+            raise DeclarationError(
+                str(self),
+                "is both nearest and range-checked",
+                "nearest waits for one partition, range_check for all: choose",
+            )
+
+    def _unknown(self) -> Exception:
+        spec = self.node.spec
+        for dimension, constraint in zip(spec, self.constraints, strict=False):
+            declared = self.node.filter.literals(spec, dimension.name)
+            if declared is not None and isinstance(constraint, Exactly):
+                known = {dimension.comparable(value) for value in declared}
+                if dimension.comparable(constraint.value) not in known:
+                    rendered = [dimension.render(value) for value in declared]
+                    return UnknownPartition(self.node.id, dimension.name, dimension.render(constraint.value), rendered)
+        return DeclarationError(str(self), "nothing passes both this and the declared filter")
+
+    def _view(self) -> View:
+        return self
+
+    def subscripted(self, spelling: object) -> View:
+        """Returns the view with one more dimension constrained."""
+        spec = self.node.spec
+        position = len(self.constraints)
+        if position >= len(spec):
+            raise DeclarationError(
+                str(self), f"is subscripted with {spelling!r} but '{self.node.id}' has only {list(spec.names)}"
+            )
+        dimension = spec.dimensions[position]
+        constraint = read_constraint(dimension, spelling, str(self))
+        return replace(self, constraints=(*self.constraints, constraint))
+
+    def with_flags(self, **flags: bool) -> View:
+        """Returns the view with flags set."""
+        return replace(self, **flags)  # type: ignore[arg-type]
+
+    @property
+    def needs_event(self) -> bool:
+        """Whether an event of its own starts and completes groups."""
+        return not (self.is_ref or self.is_nearest)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every dimension is subscripted."""
+        return len(self.constraints) == len(self.node.spec)
+
+    @property
+    def is_material(self) -> bool:
+        """Whether every dimension is subscripted with a literal."""
+        return self.is_complete and all(isinstance(constraint, Exactly) for constraint in self.constraints)
+
+    def windows(self) -> tuple[Window | None, ...]:
+        """Returns the range on each dimension or None; a filter's range counts once one is asked for."""
+        return self.reads.windows
+
+    def partitions(self, tip: Partition) -> tuple[Partition, ...]:
+        """Returns the partitions that are read for a tip, tip's side first.
+
+        What the declared filter does not have is not among them. One before a dimension's `min` is: it never exists, so
+        a checked range that reaches there is never complete.
+        """
+        return self.reads.partitions(tip)
+
+    def tip_reading(self, first: Partition) -> Partition:
+        """Returns the tip for which `first` is the first partition that is read.
+
+        Raises:
+            InvalidValue: There is no such date.
+        """
+        return self.reads.tip_reading(first)
+
+    @property
+    def is_range(self) -> bool:
+        """Whether more or other than the tip is read."""
+        return any(window is not None and not window.is_tip for window in self.windows())
+
+    def admits(self, partition: Partition) -> bool:
+        """Returns whether an event of this partition satisfies the view."""
+        return self.narrowed.admits(self.node.spec, partition)
+
+    def tip(self, verb: str) -> Partition:
+        """Returns the one partition the view names.
+
+        Raises:
+            NotConcrete: A dimension is open, or a range.
+        """
+        spec = self.node.spec
+        for position, dimension in enumerate(spec):
+            constraint = self.constraints[position] if position < len(self.constraints) else None
+            if not isinstance(constraint, Exactly):
+                raise NotConcrete(str(self), verb, f"'{dimension.name}'")
+        branch = self.narrowed.branches[0]
+        return tuple(constraint.value for constraint in branch)  # type: ignore[union-attr]
+
+    def __str__(self) -> str:
+        spec = self.node.spec
+        parts = []
+        for dimension, constraint in zip(spec, self.constraints, strict=False):
+            is_literal = isinstance(constraint, Exactly)
+            parts.append(f"[{dimension.render(constraint.value) if is_literal else constraint}]")  # type: ignore[union-attr]
+        flags = [(self.is_ref, ".ref"), (self.checks_range, ".range_check(True)"), (self.is_nearest, ".nearest()")]
+        return self.node.id + "".join(parts) + "".join(text for on, text in flags if on)
+
+    def __repr__(self) -> str:
+        return f"<View {self} of {self.node.application}>"
+
+
+def check_own(signal: Signal, application: str, subject: str, remedy: str = "") -> None:
+    """Checks that a node is one of an application: its id alone could be that of another one there.
+
+    Args:
+        signal: The node.
+        application: The application's name.
+        subject: What names the node.
+        remedy: What to do; to call on the other application, or to declare it in this one, unless said otherwise.
+
+    Raises:
+        DeclarationError: It is a node of another application.
+    """
+    if signal.application != application:
+        raise DeclarationError(
+            subject,
+            f"is a node of '{signal.application}', not of '{application}'",
+            remedy or f"Call it on that application, or declare the node in '{application}', too",
+        )
+
+
+def as_view(signal: object) -> View:
+    """Returns the view of a node or view.
+
+    Raises:
+        DeclarationError: It is neither.
+    """
+    if isinstance(signal, View):
+        return signal
+    if isinstance(signal, Signal):
+        return View(signal)
+    raise DeclarationError(
+        f"{signal!r}",
+        f"is a {type(signal).__name__}, not a node or a view of one",
+        "Use what add_timer, create_data, … return",
+    )

@@ -1,0 +1,161 @@
+"""`update_dependency_tree=True`: what has to be executed after a partition, because it was made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from rheo_assets.errors import Contradiction
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.nodes import DataNode
+from rheo_assets.model.signals import Signal, View
+from rheo_assets.model.topology import Topology
+from rheo_assets.planning.input_sets import check_partition, tips_of, tips_one_by_one
+from rheo_assets.planning.partition_sets import PartitionSet
+from rheo_assets.planning.plan import Execution, Plan, Stage, Tips, stages_of
+from rheo_assets.planning.recursive import Exists, Needs, TipSets
+
+Readers = Callable[[str, Partition], Mapping[Execution, Tips]]
+"""The recorded executions that read a partition, each with the tips that it had, as far as the record tells them."""
+
+
+def plan_tree(
+    topology: Topology,
+    node: DataNode,
+    partition: Partition,
+    readers: Readers,
+    *,
+    exists: Exists | None = None,
+    tips: Tips | None = None,
+) -> Plan:
+    """Plans one output partition and everything that is made of it.
+
+    That is: the downstream partitions whose tip it is, whether or not they ever ran, and the recorded executions that
+    read it. Each runs once, after its parents in the plan. A recorded one runs with the tips that it had.
+
+    Args:
+        topology: The application's nodes.
+        node: The node that is asked for.
+        partition: Its output partition.
+        readers: Tells which recorded executions read a partition.
+        exists: For `recursive=True`: tells which partitions are complete, so that the missing inputs of the planned
+            executions are planned too, except those of nodes that are in the tree themselves.
+        tips: The input tips of the target, where its output alone does not tell them.
+
+    Raises:
+        MissingInput: With `exists`: external data that the plan needs is missing; it names all of it.
+        Contradiction: A partition that its node cannot have.
+    """
+    check_partition(node, partition)
+    tree = _Tree(topology, readers)
+    tree.grow(node, partition, tips)
+    planned = tree.partitions()
+    targets = PartitionSet.of(node.spec, [partition])
+    if exists is not None:
+        needs = Needs(topology, exists, frozen=planned)
+        planned = needs.collect(planned, tree.tips_of)
+        needs.raise_missing(node, targets)
+    return Plan(Stage(node.id, targets), stages_of(tuple(n.id for n in topology.upwards), planned), tree.inputs)
+
+
+class _Tree:
+    """Follows a change downwards, parents before children."""
+
+    def __init__(self, topology: Topology, readers: Readers) -> None:
+        self._topology = topology
+        self._readers = readers
+        self._found: dict[str, dict[Partition, None]] = {}
+        self.inputs: dict[Execution, Tips] = {}
+
+    def grow(self, node: DataNode, partition: Partition, tips: Tips | None) -> None:
+        """Finds everything below one execution."""
+        self._add(node, partition, tips)
+        for current in self._topology.upwards:
+            for changed in PartitionSet.of(current.spec, self._found.get(current.id, ())):
+                self._follow(current, changed)
+
+    def partitions(self) -> dict[str, PartitionSet]:
+        """Returns the tree's partitions by node id."""
+        return {node_id: PartitionSet.of(self._topology[node_id].spec, found) for node_id, found in self._found.items()}
+
+    def tips_of(self, node: DataNode, outputs: PartitionSet) -> TipSets:
+        """Returns the tips of planned executions, as far as they are known."""
+        if node.id not in self._found:
+            return tips_of(node, outputs)
+
+        def known(output: Partition) -> Tips:
+            return self.inputs.get((node.id, output)) or _implied(node, output)
+
+        return tips_one_by_one(node, outputs, known)
+
+    def _follow(self, source: Signal, partition: Partition) -> None:
+        for consumer in self._topology.consumers.get(source.id, ()):
+            for alias, view in consumer.inputs.items():
+                if view.node.id == source.id and view.admits(partition):
+                    self._add_anchored(consumer, alias, view, partition)
+        for (node_id, output), recorded in self._readers(source.id, partition).items():
+            reader = self._topology.data_nodes.get(node_id)
+            if reader is not None and any(parent.id == source.id for parent in reader.parents):
+                self._add_recorded(reader, output, recorded)
+        for projection in self._topology.projections.get(source.id, ()):
+            if projection.source.admits(partition):
+                for branch in projection.fan_out(partition):
+                    self._follow(projection, branch)
+
+    def _add_anchored(self, consumer: DataNode, alias: str, view: View, tip: Partition) -> None:
+        """Adds the execution whose tip it is, if its other tips follow from it; else only the records know them."""
+        if not view.needs_event and tip not in view.partitions(tip):
+            return
+        try:
+            solution = consumer.linkage.solve({alias: tip})
+            if solution.output is None or solution.open:
+                return
+            check_partition(consumer, solution.output)
+        except Contradiction:
+            return
+        tips = _known(solution.tips)
+        if view.needs_event or _anchors(consumer, tips).get(alias) == tip:
+            self._add(consumer, solution.output, tips)
+
+    def _add_recorded(self, reader: DataNode, output: Partition, recorded: Tips) -> None:
+        """Adds an execution with the tips that its record, else its output, tells; an anchored one has others."""
+        if output in self._found.get(reader.id, ()):
+            return
+        tips = _recorded_tips(reader, output, recorded)
+        if tips is not None:
+            self._add(reader, output, tips)
+
+    def _add(self, node: DataNode, output: Partition, tips: Tips | None) -> None:
+        self._found.setdefault(node.id, {})[output] = None
+        if tips is None or tips == _implied(node, output):
+            self.inputs.pop((node.id, output), None)
+        else:
+            self.inputs[node.id, output] = tips
+
+
+def _recorded_tips(node: DataNode, output: Partition, recorded: Tips) -> Tips | None:
+    """Returns the tips of a recorded execution; None: the node has no such execution any more."""
+    for given in (recorded, {}):
+        try:
+            check_partition(node, output)
+            solution = node.linkage.solve(given, output)
+        except Contradiction:  # recorded under another declaration
+            continue
+        tips = _known(solution.tips)
+        if len(tips) == len(node.inputs):
+            return tips
+    return None
+
+
+def _anchors(node: DataNode, tips: Mapping[str, Partition]) -> Tips:
+    """Returns the tips that the events of the plain inputs alone give."""
+    plain = {alias: tip for alias, tip in tips.items() if node.inputs[alias].needs_event}
+    return _known(node.linkage.solve(plain).tips)
+
+
+def _implied(node: DataNode, output: Partition) -> Tips:
+    """Returns the tips that the output alone gives."""
+    return _known(node.linkage.solve({}, output).tips)
+
+
+def _known(tips: Mapping[str, Partition | None]) -> Tips:
+    return {alias: tip for alias, tip in tips.items() if tip is not None}

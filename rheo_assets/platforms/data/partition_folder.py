@@ -1,0 +1,89 @@
+"""Where the data of a partition lies: where its values say, or in a folder that reads as them, as `SE` does as `se`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rheo_assets.errors import InvalidValue
+from rheo_assets.model.datasets import PLACEHOLDER
+from rheo_assets.model.dimensions import Dimension, Partition, Value
+from rheo_assets.model.nodes import DataNode, ExternalData
+from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.runner.data_files import is_data
+
+Found = tuple[tuple[str, ...], str]  # what storage finds: a path in parts, and a version
+
+
+def partition_folder(storage: Storage, signal: DataNode | ExternalData, partition: Partition) -> str:
+    """Returns the URI of the folder that is read for a partition.
+
+    Where a STRING dimension of external data folds values, several folders can be one partition. The one that is
+    spelled as the value is read if there is anything in it, else the first that there is.
+    """
+    uri = signal.layout.uri(signal.spec, partition)
+    if isinstance(signal, DataNode) or not any(d.folds for d in signal.spec) or _is_there(storage, uri):
+        return uri
+    return next((folder for folder in _folders(storage, signal, partition) if _is_there(storage, folder)), uri)
+
+
+def announcements(storage: Storage, signal: DataNode | ExternalData) -> Iterator[Found]:
+    """Returns the objects that announce partitions of a signal, by their path below its root, with their versions.
+
+    Those of its protocol; without one every object that is data, which bookkeeping is not.
+    """
+    layout = signal.layout
+    names = signal.protocol.files if signal.protocol is not None else None
+    found = storage.find(layout.root, layout.depth(signal.spec), names)
+    return found if names is not None else (item for item in found if is_data("/".join(item[0])))
+
+
+def _is_there(storage: Storage, folder: str) -> bool:
+    return next(iter(storage.children(folder)), None) is not None
+
+
+def _folders(storage: Storage, signal: ExternalData, partition: Partition) -> Iterator[str]:
+    """Yields the folders that read as a partition, sorted; only levels with a folding dimension are listed."""
+    found = iter([signal.layout.root])
+    for level in _levels(signal, partition):
+        found = level.below(storage, found)
+    yield from found
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One path segment: its pattern, and the dimensions that fill it with their values."""
+
+    pattern: str
+    values: tuple[tuple[Dimension, Value], ...]
+
+    def below(self, storage: Storage, folders: Iterator[str]) -> Iterator[str]:
+        if not any(dimension.folds for dimension, _ in self.values):
+            texts = iter(dimension.render(value) for dimension, value in self.values)
+            name = re.sub(re.escape(PLACEHOLDER), lambda _: next(texts), self.pattern)
+            yield from (f"{folder}/{name}" for folder in folders)
+            return
+        expression = re.compile("(.+?)".join(re.escape(part) for part in self.pattern.split(PLACEHOLDER)))
+        for folder in folders:
+            yield from (f"{folder}/{name}" for name in storage.children(folder) if self._reads(expression, name))
+
+    def _reads(self, expression: re.Pattern[str], name: str) -> bool:
+        match = expression.fullmatch(name)
+        if match is None:
+            return False
+        try:
+            return all(
+                dimension.comparable(dimension.read(text)) == dimension.comparable(value)
+                if dimension.folds
+                else dimension.render(value) == text
+                for text, (dimension, value) in zip(match.groups(), self.values, strict=True)
+            )
+        except InvalidValue:
+            return False
+
+
+def _levels(signal: ExternalData, partition: Partition) -> Iterator[_Level]:
+    pairs = iter(zip(signal.spec, partition, strict=True))
+    for pattern in signal.layout.segments:
+        yield _Level(pattern, tuple(next(pairs) for _ in range(pattern.count(PLACEHOLDER))))

@@ -1,0 +1,61 @@
+"""Paths of a view, without computing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rheo_assets.errors import Contradiction, DeclarationError, NotConcrete
+from rheo_assets.model.dimensions import Dimension
+from rheo_assets.model.filters import Anything, Constraint, Exactly
+from rheo_assets.model.nodes import DataNode, ExternalData
+from rheo_assets.model.signals import View
+from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.platforms.data.partition_folder import partition_folder
+from rheo_assets.platforms.data.readiness import Readiness
+
+
+def paths_of(storage: Storage, view: View, values: Sequence[object] | None = None) -> list[str]:
+    """Returns the URIs that a view means, tip first, whether or not they exist; of nearest the one ready one.
+
+    `.ref` and `.range_check` say when a node runs, so that they change nothing here.
+
+    Args:
+        storage: Where a partition is looked for whose folder is spelled in another way than its value.
+        view: Every dimension subscripted. Open ones (`'*'`, ranges) render as they are spelled, or take `values`.
+        values: The tip: one value a dimension, in spec order.
+
+    Raises:
+        NotConcrete: A dimension is not subscripted.
+        DeclarationError: The signal holds no data, or values are given for a view that is concrete already.
+        Contradiction: The values do not fit the view.
+        NoData: Nothing in the range of a nearest view is ready.
+    """
+    signal = view.node
+    if not isinstance(signal, DataNode | ExternalData):
+        raise DeclarationError(f"materialize({view})", f"'{signal.id}' holds no data and has no paths")
+    spec = signal.spec
+    if not view.is_complete:
+        raise NotConcrete(str(view), "materialize", f"'{spec.dimensions[len(view.constraints)].name}'")
+    is_material = all(isinstance(constraint, Exactly) for constraint in view.constraints)
+    if values is not None:
+        if is_material and len(spec):
+            raise DeclarationError(
+                f"materialize({view}, {list(values)!r})", "the view is concrete already", "Leave the values out"
+            )
+        tip = spec.read(values)
+        if not view.admits(tip):
+            raise Contradiction(f"materialize: {signal.describe(tip)} is not in {view}")
+    elif is_material:
+        tip = view.tip("materialize")
+    else:
+        pairs = zip(spec, view.constraints, strict=True)
+        return [signal.layout.folder(tuple(_spelled(dimension, constraint) for dimension, constraint in pairs))]
+    return [partition_folder(storage, signal, partition) for partition in Readiness(storage).partitions(view, tip)]
+
+
+def _spelled(dimension: Dimension, constraint: Constraint) -> str:
+    if isinstance(constraint, Exactly):
+        return dimension.render(constraint.value)
+    if isinstance(constraint, Anything):
+        return "/".join([str(constraint)] * dimension.segments)  # a pattern's `*` stands for one path segment
+    return str(constraint)

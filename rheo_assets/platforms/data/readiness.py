@@ -1,0 +1,80 @@
+"""Readiness: whether a partition's data may be read, as the storage shows it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from rheo_assets.errors import NoData, listed
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.nodes import DataNode, ExternalData
+from rheo_assets.model.signals import Signal, View
+from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.platforms.data.partition_folder import partition_folder
+
+_log = logging.getLogger("rheo_assets")
+
+
+class Readiness:
+    """Looks at the storage. A node's completion file is its recorded success: it is written last, removed first."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._refused: set[str] = set()
+
+    def is_ready(self, signal: Signal, partition: Partition) -> bool:
+        """Returns whether the partition is complete; timers, alarms, metrics and projections always are."""
+        if not isinstance(signal, DataNode | ExternalData):
+            return True
+        folder = signal.layout.uri(signal.spec, partition)
+        try:
+            folder = self.folder(signal, partition)
+            if signal.protocol is None:
+                return self._storage.has_objects(folder)
+            return any(self._storage.version(f"{folder}/{name}") is not None for name in signal.protocol.files)
+        except ValueError as error:  # a link that leaves the storage: one folder must not stop everything else
+            if folder not in self._refused:
+                self._refused.add(folder)
+                _log.warning("a partition of '%s' is never ready: %s", signal.id, error)
+            return False
+
+    def was_written_since(self, signal: Signal, partition: Partition, moment: float) -> bool:
+        """Returns whether the partition's completion file is newer than a moment, epoch seconds; of others False."""
+        if not isinstance(signal, DataNode | ExternalData) or signal.protocol is None:
+            return False
+        folder = self.folder(signal, partition)
+        found = (self._storage.modified(f"{folder}/{name}") for name in signal.protocol.files)
+        return any(at is not None and at > moment for at in found)
+
+    def folder(self, signal: DataNode | ExternalData, partition: Partition) -> str:
+        """Returns the URI of the folder that is read for a partition."""
+        return partition_folder(self._storage, signal, partition)
+
+    def has_data(self, signal: Signal, partition: Partition) -> bool:
+        """Returns whether there is anything to read, complete or not."""
+        if not isinstance(signal, DataNode | ExternalData):
+            return True
+        return self._storage.has_objects(self.folder(signal, partition))
+
+    def partitions(self, view: View, tip: Partition) -> tuple[Partition, ...]:
+        """Returns what a view reads for a tip as the storage is now, tip's side first: of nearest the one ready one.
+
+        Raises:
+            NoData: Nothing in the range of a nearest view is ready.
+        """
+        partitions = view.partitions(tip)
+        if not view.is_nearest:
+            return partitions
+        chosen = next((partition for partition in partitions if self.is_ready(view.node, partition)), None)
+        if chosen is None:
+            named = listed([view.node.describe(partition) for partition in partitions] or ["(no partition)"])
+            raise NoData(f"{view} has nothing to read: none of {named} is ready. Make or land one, or widen the range")
+        return (chosen,)
+
+    def is_readable(self, signal: Signal, partition: Partition, tip: Partition) -> bool:
+        """Returns whether what reads a range finds the partition there: it is ready, or the tip and holds data."""
+        return self.is_ready(signal, partition) or (partition == tip and self.has_data(signal, partition))
+
+    def ready_of(self, signal: Signal, partitions: Iterable[Partition]) -> set[Partition]:
+        """Returns those of the partitions that are ready."""
+        return {partition for partition in partitions if self.is_ready(signal, partition)}

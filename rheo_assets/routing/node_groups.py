@@ -1,0 +1,396 @@
+"""The trigger groups of one node, and the moves on them."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+from rheo_assets.errors import Contradiction, InvalidValue, LinkFailed, Undetermined
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.nodes import DataNode
+from rheo_assets.routing.bucketed_dict import BucketedDict
+from rheo_assets.routing.entries import Began, Event, ManualExecution, Trigger
+from rheo_assets.routing.failed_links import warn_held, warn_split
+from rheo_assets.routing.group_readiness import GroupReadiness
+from rheo_assets.routing.join_keys import JoinKeys
+from rheo_assets.routing.trigger_group import Dropped, Key, TriggerGroup
+
+_LATELY = 20
+_TOLD = {"dropped", "expired"}
+
+
+class NodeGroups:
+    """The routing state of one data node, and the moves on it.
+
+    Args:
+        node: The node.
+        cursor: The position up to which entries are folded in; earlier ones are ignored.
+    """
+
+    def __init__(self, node: DataNode, cursor: int = -1) -> None:
+        self.node = node
+        self.cursor = cursor
+        self.groups: BucketedDict[int, TriggerGroup] = BucketedDict()
+        self.runnable: dict[int, None] = {}
+        self.held: dict[int, None] = {}
+        self.injected: set[Key] = set()
+        self.in_flight: BucketedDict[Partition, Trigger] = BucketedDict()
+        self.manual: dict[Partition, ManualExecution] = {}
+        self.counts: Counter[str] = Counter()
+        self.lately: deque[Dropped] = deque(maxlen=_LATELY)
+        self.next_number = 0
+        self.is_changed = False
+        self._needs = GroupReadiness(node)
+        self.sources = self._needs.sources
+        self._plain = [alias for alias, view in node.inputs.items() if view.needs_event]
+        self._joins = JoinKeys(node)
+        self._by_key: dict[tuple[object, ...], dict[int, None]] = {}
+        self._waiting: dict[Key, dict[int, None]] = {}
+        self._fresh: dict[Key, None] = {}
+        self._ages: list[tuple[float, int]] = []
+
+    # events ---------------------------------------------------------------------------------------------------
+
+    def offer(self, event: Event) -> None:
+        """Offers an event to the waiting groups; where none takes it, it starts a group."""
+        key = (event.node, event.partition)
+        if not event.has_data and self._needs.is_range_checked(event.node):
+            self.injected.add(key)
+        self._mark_ready(key, from_storage=False)
+        satisfied = [
+            alias
+            for alias in self._plain
+            if self.sources[alias] == event.node and self.node.inputs[alias].admits(event.partition)
+        ]
+        self._place(satisfied, event)
+
+    def _place(self, aliases: list[str], event: Event) -> None:
+        apart: dict[str, LinkFailed] = {}
+        untaken = [alias for alias in aliases if not self._offer_alias(alias, event, apart)]
+        failures: dict[str, LinkFailed] = {}
+        while untaken:
+            group = TriggerGroup(self.next_number, event.at)
+            failures.clear()
+            taken = [alias for alias in untaken if self._receive(group, alias, event, failures)]
+            if not taken:
+                if failures:
+                    self._hold(group, event, failures)
+                else:
+                    self._let_go(untaken[0], event)
+                break
+            self._insert(group)
+            untaken = [alias for alias in untaken if alias not in taken]
+        for alias, error in apart.items():
+            if alias not in failures:  # those are held back, and offered again by themselves
+                warn_split(self.node, str(error))
+
+    def _let_go(self, alias: str, event: Event) -> None:
+        self.counts["dropped"] += 1
+        self.lately.append(Dropped("dropped", {alias: event.partition}))
+
+    def _hold(self, group: TriggerGroup, event: Event, failures: dict[str, LinkFailed]) -> None:
+        """Keeps an event that fits no rule or group only because a link's function failed on it."""
+        group.received = dict.fromkeys(failures, event.partition)
+        group.identities = dict.fromkeys(failures, event.identity)
+        group.failure = str(next(iter(failures.values())))
+        self._insert(group)
+        warn_held(self.node, event, group.failure, len(self.held))
+
+    def offer_again(self) -> None:
+        """Offers again what is held back: the links may have been corrected since."""
+        for number in list(self.held):
+            group = self.groups[number]
+            self._remove(group)
+            events: dict[Event, list[str]] = {}
+            for alias, partition in group.received.items():
+                event = Event(self.cursor, self.sources[alias], partition, group.identities[alias], group.created)
+                events.setdefault(event, []).append(alias)
+            for event, aliases in events.items():
+                self._place(aliases, event)
+            for source, partition in group.unready & {(e.node, e.partition) for e in events} - self.injected:
+                self.mark_gone(source, partition)
+
+    def _offer_alias(self, alias: str, event: Event, failures: dict[str, LinkFailed]) -> bool:
+        taken = False
+        for number in list(self._by_key.get(self._joins.key(alias, event.partition), ())):
+            group = self.groups[number]
+            if alias in group.received:
+                taken = taken or self._same(alias, group.received[alias], event.partition)
+            elif not group.failure and self._receive(group, alias, event, failures):
+                taken = True
+                self._advance(group)
+        return taken
+
+    def _receive(self, group: TriggerGroup, alias: str, event: Event, failures: dict[str, LinkFailed]) -> bool:
+        """Lets a group take an event if it fits; notes where it does not because a link's function failed."""
+        proposal = {**group.received, alias: event.partition}
+        complete = len(proposal) == len(self._plain)
+        try:
+            solution = self.node.linkage.solve(proposal, allow_guesses=complete)
+        except LinkFailed as error:
+            failures[alias] = error
+            return False
+        except Contradiction:
+            return False
+        if solution.output is not None and not self._admits(solution.output):
+            return False
+        group.received[alias] = event.partition
+        group.identities[alias] = event.identity
+        self.groups.touch(group.number)
+        if complete:
+            group.tips = {name: tip for name, tip in solution.tips.items() if tip is not None}
+            group.output = solution.output
+        return True
+
+    def _insert(self, group: TriggerGroup) -> None:
+        self.next_number += 1
+        self.groups[group.number] = group
+        if group.failure:
+            self.held[group.number] = None
+        heapq.heappush(self._ages, (group.created, group.number))
+        for key in self._group_keys(group):
+            self._by_key.setdefault(key, {})[group.number] = None
+        self._advance(group)
+
+    def _group_keys(self, group: TriggerGroup) -> set[tuple[object, ...]]:
+        return {self._joins.key(alias, partition) for alias, partition in group.received.items()}
+
+    # completion -----------------------------------------------------------------------------------------------
+
+    def _advance(self, group: TriggerGroup) -> None:
+        if group.tips is None:
+            return
+        if group.output is None or len(group.tips) != len(self.sources) or not self._needs.note(group):
+            self._drop(group, "dropped")
+            return
+        group.unready -= self.injected
+        self._fresh.update(dict.fromkeys(group.unready | self._needs.nearest(group)))
+        self._index(group)
+
+    def _admits(self, output: Partition) -> bool:
+        try:
+            self.node.spec.read(output)
+        except InvalidValue:
+            return False
+        return self.node.filter.admits(self.node.spec, output)
+
+    def _index(self, group: TriggerGroup) -> None:
+        for key in self._needs.of(group):
+            self._waiting.setdefault(key, {})[group.number] = None
+        self._watch(group)
+
+    def _watch(self, group: TriggerGroup) -> None:
+        if self._needs.are_met(group):
+            self.runnable[group.number] = None
+        else:
+            self.runnable.pop(group.number, None)
+
+    # readiness ------------------------------------------------------------------------------------------------
+
+    def mark_ready(self, source: str, partition: Partition) -> None:
+        """Takes note that a partition was found complete in storage."""
+        self._mark_ready((source, partition), from_storage=True)
+
+    def _mark_ready(self, key: Key, from_storage: bool) -> None:
+        if key in self._waiting and not from_storage:
+            self._fresh[key] = None  # a nearest input looks at storage only
+        for number in list(self._waiting.get(key, ())):
+            group = self.groups[number]
+            group.unready.discard(key)
+            if from_storage:
+                group.found.add(key)
+            self.groups.touch(number)
+            self._watch(group)
+
+    def mark_gone(self, source: str, partition: Partition) -> None:
+        """Takes note that a partition is no longer complete in storage."""
+        key = (source, partition)
+        self.injected.discard(key)
+        for number in list(self._waiting.get(key, ())):
+            group = self.groups[number]
+            group.found.discard(key)
+            if key in self._needs.ranged(group):
+                group.unready.add(key)
+            self._fresh[key] = None
+            self.groups.touch(number)
+            self._watch(group)
+        for group in self._incomplete_with(key):
+            group.unready.add(key)
+            self.groups.touch(group.number)
+
+    def _incomplete_with(self, key: Key) -> list[TriggerGroup]:
+        """Returns the groups that still wait for events and have received that of this range-checked partition."""
+        source, partition = key
+        found = {}
+        for alias in self._plain:
+            if self.sources[alias] == source and self.node.inputs[alias].checks_range:
+                for number in self._by_key.get(self._joins.key(alias, partition), ()):
+                    group = self.groups[number]
+                    if group.tips is None and group.received.get(alias) == partition:
+                        found[number] = group
+        return list(found.values())
+
+    def take_fresh(self) -> list[Key]:
+        """Returns the waited-for partitions that nobody has looked for in storage yet, and forgets them."""
+        fresh = [key for key in self._fresh if key in self._waiting]
+        self._fresh.clear()
+        return fresh
+
+    def waits_for(self, key: Key) -> bool:
+        """Returns whether a group waits for a partition to be seen in storage."""
+        return any(self._needs.wait_for(self.groups[number], key) for number in self._waiting.get(key, ()))
+
+    # turns ----------------------------------------------------------------------------------------------------
+
+    def next_expiry(self) -> float | None:
+        """Returns when the oldest group outlives the node's time to live; None when none ever does."""
+        if self.node.ttl is None:
+            return None
+        while self._ages and self._ages[0][1] not in self.groups:
+            heapq.heappop(self._ages)
+        return self._ages[0][0] + self.node.ttl if self._ages else None
+
+    def expire(self, now: float) -> None:
+        """Drops the groups that have outlived the node's time to live."""
+        while (expiry := self.next_expiry()) is not None and expiry <= now:
+            self._drop(self.groups[self._ages[0][1]], "expired")
+
+    def emit(self, turn: int, is_held: Callable[[TriggerGroup], bool]) -> list[Trigger]:
+        """Takes out the runnable groups, oldest first, and returns what is to be executed.
+
+        Args:
+            turn: The position of the turn.
+            is_held: Whether a plan holds a group's output, so that the group is absorbed.
+        """
+        triggers = []
+        for number in sorted(self.runnable):  # not as they became ready: a restored driver knows the numbers only
+            group = self.groups[number]
+            assert group.output is not None
+            assert group.tips is not None
+            nearest = group.chosen(self.sources)
+            assert nearest is not None
+            if is_held(group):
+                self._drop(group, "absorbed")
+                continue
+            if group.output in self.in_flight or group.output in self.manual:
+                self._drop(group, "skipped")
+                continue
+            self._drop(group, "emitted")
+            identities = tuple(sorted(set(group.identities.values())))
+            trigger = Trigger(self.node.id, group.output, group.tips, nearest, identities, turn)
+            self.in_flight[group.output] = trigger
+            triggers.append(trigger)
+        return triggers
+
+    def began(self, entry: Began) -> None:
+        """Takes note that partitions are executed that nobody routed: their groups are skipped until it has ended.
+
+        So are those that are complete by now: what they stand for was there before the execution began to read.
+        """
+        for partition, execution in entry.executions.items():
+            self.manual[partition] = ManualExecution(execution, entry.run, entry.owner)
+            for group in self._complete_for(partition):
+                self._drop(group, "skipped")
+
+    def _complete_for(self, partition: Partition) -> list[TriggerGroup]:
+        """Returns the complete groups that would read just what an execution by the partition alone reads."""
+        try:
+            tips = self.node.linkage.resolve_output(partition)
+        except (Undetermined, Contradiction):
+            return []
+        wanted = {alias: tips[alias] for alias in self._plain}
+        numbers = [self._by_key.get(self._joins.key(alias, tip), {}) for alias, tip in wanted.items()]
+        groups = [self.groups[number] for number in (numbers[0] if numbers else ())]
+        return [group for group in groups if group.output == partition and group.received == wanted]
+
+    def ended(self, partition: Partition, execution: str | None) -> None:
+        """Takes note that an execution of the partition is over; that of a plan or a person ends no other."""
+        other = self.manual.get(partition)
+        if other is not None and other.execution == execution:
+            self.manual.pop(partition)
+        trigger = self.in_flight.get(partition)
+        if trigger is not None and trigger.execution_id(self.node.application) == execution:
+            self.in_flight.pop(partition)
+
+    def _drop(self, group: TriggerGroup, reason: str) -> None:
+        self.counts[reason] += 1
+        if reason in _TOLD:
+            self.lately.append(Dropped(reason, group.received))
+        self._remove(group)
+
+    def _remove(self, group: TriggerGroup) -> None:
+        self.groups.pop(group.number)
+        self.runnable.pop(group.number, None)
+        self.held.pop(group.number, None)
+        for key in self._group_keys(group):
+            self._forget(self._by_key, key, group.number)
+        for waited in self._needs.of(group):
+            self._forget(self._waiting, waited, group.number)
+
+    @staticmethod
+    def _forget(index: dict[Any, dict[int, None]], key: object, number: int) -> None:
+        numbers = index.get(key)
+        if numbers is not None:
+            numbers.pop(number, None)
+            if not numbers:
+                del index[key]
+
+    # restoring ------------------------------------------------------------------------------------------------
+
+    def restore(self, bucket: int, groups: list[TriggerGroup]) -> None:
+        """Puts the recorded groups of one bucket back and indexes them."""
+        self.groups.restore(bucket, [(group.number, group) for group in groups])
+        for group in groups:
+            self.next_number = max(self.next_number, group.number + 1)
+            heapq.heappush(self._ages, (group.created, group.number))
+            for key in self._group_keys(group):
+                self._by_key.setdefault(key, {})[group.number] = None
+            if group.failure:
+                self.held[group.number] = None
+            elif group.tips is not None:
+                self._index(group)
+
+    def take_as_changed(self) -> None:
+        """Lets the next save write all rows: what was recorded does not fit the present declaration."""
+        self.is_changed = True
+        for shelf in (self.groups, self.in_flight):
+            shelf.dirty.update(range(shelf.buckets))
+
+    def mark_of(self, group: TriggerGroup) -> str:
+        """Returns what `resume` wants to know of a recorded group's needs."""
+        return self._needs.mark(group)
+
+    def resume(self, group: TriggerGroup, unready: set[Key], mark: str) -> bool:
+        """Solves a recorded group under the present declaration; returns whether it still stands.
+
+        Where it needs other partitions than when it was recorded, all of them are looked for again. Where a link's
+        function fails on it now, it is held back.
+        """
+        complete = len(group.received) == len(self._plain)
+        try:
+            solution = self.node.linkage.solve(group.received, allow_guesses=complete)
+        except LinkFailed as error:
+            group.failure, group.unready = str(error), unready
+            return True
+        except Contradiction:
+            return False
+        if not complete:
+            group.unready = unready
+            return True
+        group.tips = {name: tip for name, tip in solution.tips.items() if tip is not None}
+        group.output = solution.output
+        if group.output is None or len(group.tips) != len(self.sources) or not self._admits(group.output):
+            return False
+        self._needs.note_nearest(group)
+        group.unready = unready & self._needs.ranged(group)
+        if mark != self._needs.mark(group) and not self._needs.note(group):
+            return False
+        group.unready -= self.injected
+        self._fresh.update(dict.fromkeys(group.unready | self._needs.nearest(group)))
+        return True
+
+    def _same(self, alias: str, one: Partition, other: Partition) -> bool:
+        spec = self.node.inputs[alias].node.spec
+        return spec.comparable(one) == spec.comparable(other)
