@@ -99,6 +99,21 @@ def contradiction(seen: Sequence[Seen], declared: Mapping[str, Kind]) -> tuple[S
     return None
 
 
+def misfit(written: Mapping[str, Kind], declared: Mapping[str, Kind]) -> str:
+    """Returns what is wrong with the columns of an output, in words; empty where they are as its node declares them."""
+    spelling = {name.lower(): name for name in written}
+    for name, kind in declared.items():
+        if name.lower() not in spelling:
+            return f"its output has no column {name!r}, which the node declares: it has {', '.join(written)}"
+        found = written[spelling[name.lower()]]
+        if wider(found, kind) != kind:
+            told = f"the column {name!r} of its output is {described(found)}"
+            return f"{told}, and the node declares {described(kind)}: CAST it"
+    lowered = {name.lower() for name in declared}
+    more = [name for name in written if name.lower() not in lowered]
+    return f"its output has the column {more[0]!r}, which the node does not declare" if more else ""
+
+
 def warnings_of(alias: str, columns: Sequence[str], seen: Sequence[Seen]) -> tuple[str, ...]:
     """Returns a sentence for each column that some files lack."""
     told = []

@@ -135,6 +135,7 @@ class Execution:
             return
         selected = _as_stored(sql, bound)
         if last:
+            selected = output.as_declared(selected, self.task.output, self.connection)
             self.warnings += _untyped(bound)
         if last and self._is_streamed(statement):
             self._write(f"({selected})")
@@ -222,7 +223,8 @@ class Execution:
             for name, kind in schema
         )
         found = relation.limit(PREVIEW_ROWS).project(shown).fetchall()
-        names = names_when_read(relation.columns, self.task.output.format, self.task.output.options)
+        out = self.task.output
+        names = names_when_read(relation.columns, out.format, out.options, out.columns)
         return (
             tuple(zip(names, (kind for _, kind in schema), strict=True)),
             tuple({n: plain(v) for n, v in zip(names, row, strict=True)} for row in found),

@@ -106,7 +106,9 @@ def _started(store: Store, threads: int, memory_limit: str) -> _Engine:
         connection.execute("SET integer_division = true")  # 7 / 2 is 3 in Trino
         connection.execute("SET enable_progress_bar = false")
         connection.execute(definitions())
-        connection.execute(f"SET allowed_directories = [{literal(f'{store.base}/')}]")
+        base = f"{store.base}/"
+        allowed = ", ".join(map(literal, {base, _as_name(base)}))  # a path is compared as it is written
+        connection.execute(f"SET allowed_directories = [{allowed}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
     except BaseException:
