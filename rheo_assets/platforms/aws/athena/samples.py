@@ -6,9 +6,11 @@ like the whole one. Of text the first lines are fetched.
 
 from __future__ import annotations
 
+import bz2
 import struct
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +20,7 @@ from rheo_assets.runner.data_files import is_data
 _HEAD: Final = 1024 * 1024  # bytes of a text file
 _TAIL: Final = 64 * 1024  # bytes that hold most footers
 _MAGIC: Final = b"PAR1"
+_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ def objects(client: Any, uri: str) -> list[DataFile]:
 
 def fetch_samples(client: Any, files: Sequence[DataFile], root: Path, data_format: str) -> list[Path]:
     """Fetches a sample of each file to its place below `root/s3`, and returns the paths."""
-    return [_fetched(client, file, root, data_format) for file in files]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="rheo-samples") as pool:
+        return list(pool.map(lambda file: _fetched(client, file, root, data_format), files))
 
 
 def _fetched(client: Any, file: DataFile, root: Path, data_format: str) -> Path:
@@ -63,6 +67,10 @@ def _fetched(client: Any, file: DataFile, root: Path, data_format: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if data_format == "parquet":
         _parquet_footer(client, file, path)
+    elif file.name.endswith(".bz2"):  # which Athena reads, and DuckDB does not
+        path = path.with_name(path.name.removesuffix(".bz2"))
+        head = _range(client, file, 0, min(file.size, _HEAD))
+        path.write_bytes(_lines(bz2.BZ2Decompressor().decompress(head), is_whole=file.size <= _HEAD))
     elif file.size <= _HEAD:
         path.write_bytes(_range(client, file, 0, file.size))
     else:
@@ -84,7 +92,11 @@ def _parquet_footer(client: Any, file: DataFile, path: Path) -> None:
 
 def _first_lines(head: bytes, *, is_packed: bool) -> bytes:
     text = zlib.decompressobj(wbits=31).decompress(head) if is_packed else head
-    return text[: text.rfind(b"\n") + 1] or text
+    return _lines(text, is_whole=False)
+
+
+def _lines(text: bytes, *, is_whole: bool) -> bytes:
+    return text if is_whole else text[: text.rfind(b"\n") + 1] or text
 
 
 def _range(client: Any, file: DataFile, start: int, end: int) -> bytes:

@@ -23,10 +23,11 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An input as a table: its columns, and warnings of what is not in it."""
+    """An input as a table: its columns, warnings of what is not in it, and which of the columns are folders."""
 
     columns: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
 
 def make_table(given: TaskInput, store: Store, connection: Any, *, with_path: bool) -> Table:
@@ -63,7 +64,7 @@ def make_table(given: TaskInput, store: Store, connection: Any, *, with_path: bo
         start = len(str(store.base)) + 2
         columns.append(f"{literal(SCHEME)} || substr({identifier(ORIGIN)}, {start}) AS {identifier(PATH)}")
     connection.execute(f"CREATE VIEW {identifier(given.alias)} AS SELECT {', '.join(columns)} FROM {source.sql}")
-    return Table(tuple(source.columns), (*_warnings(given, found, empty), *source.warnings))
+    return Table(tuple(source.columns), (*_warnings(given, found, empty), *source.warnings), source.folders)
 
 
 def _no_data(given: TaskInput, *, is_absent: bool) -> Refusal:

@@ -37,11 +37,13 @@ class Source:
         sql: A query in parentheses, with the columns and `ORIGIN`, the path of a row's file.
         columns: The DuckDB types of the columns.
         warnings: What people should know of them.
+        folders: Those of the columns that are `name=value` folders.
     """
 
     sql: str
     columns: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def _with_folders(source: Source, keys: Sequence[str]) -> Source:
         return source
     columns = ", ".join(f"{folder_value(key)} AS {identifier(key)}" for key in added)
     kinds = {**source.columns, **dict.fromkeys(added, "VARCHAR")}
-    return Source(f"(SELECT *, {columns} FROM {source.sql})", kinds, source.warnings)
+    return Source(f"(SELECT *, {columns} FROM {source.sql})", kinds, source.warnings, tuple(added))
 
 
 def _union(parts: Sequence[_Part], types: Mapping[str, str], warnings: Sequence[str]) -> Source:
