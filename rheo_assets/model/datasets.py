@@ -13,6 +13,7 @@ from typing import Any
 from rheo_assets.errors import DeclarationError, InvalidValue
 from rheo_assets.model.column_types import kind_of, spelled
 from rheo_assets.model.dimensions import DimensionSpec, Partition
+from rheo_assets.model.hive_folders import is_hive, meaning, spellings
 from rheo_assets.model.uris import fault_of
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}\Z")
@@ -99,6 +100,22 @@ class Layout:
         """Returns a partition's URI."""
         return self.folder(spec.render(partition))
 
+    def uris(self, spec: DimensionSpec, partition: Partition) -> tuple[str, ...]:
+        """Returns the URIs that a partition's folder may have: where it is `name=value`, others escape some characters.
+
+        >>> spec = DimensionSpec.of({"at": {"type": "STRING"}})
+        >>> Layout("s3://b/logs", ("at={}",)).uris(spec, ("05:00",))
+        ('s3://b/logs/at=05:00', 's3://b/logs/at=05%3A00')
+        """
+        texts = spec.render(partition)
+        hive = _of_hive(self.segments)
+        if not any(hive):
+            return (self.folder(texts),)
+        each = [spellings(text) if escaped else (text,) for text, escaped in zip(texts, hive, strict=True)]
+        count = max(map(len, each), default=1)
+        uris = (self.folder(tuple(known[min(n, len(known) - 1)] for known in each)) for n in range(count))
+        return tuple(dict.fromkeys(uris))
+
     def parse(self, spec: DimensionSpec, relative: tuple[str, ...]) -> Partition:
         """Returns the partition that path segments below the root name.
 
@@ -109,7 +126,8 @@ class Layout:
         match = _expression(self.segments, tuple(dimension.segments for dimension in spec)).fullmatch(path)
         if match is None:
             raise InvalidValue(",".join(spec.names), path, f"paths like {'/'.join(self.segments)!r}")
-        texts = match.groups()
+        found = zip(match.groups(), _of_hive(self.segments), strict=True)
+        texts = tuple(meaning(text) if escaped else text for text, escaped in found)
         partition = spec.read(texts)
         for dimension, value, text in zip(spec, partition, texts, strict=True):
             rendered = dimension.render(value)
@@ -120,6 +138,12 @@ class Layout:
                     f"values that render as they came ({rendered!r} is not {text!r}): declare `digits` or `format`",
                 )
         return partition
+
+
+@lru_cache(maxsize=1024)
+def _of_hive(segments: tuple[str, ...]) -> tuple[bool, ...]:
+    """Returns for each placeholder whether it is a folder of Hive."""
+    return tuple(is_hive(segment) for segment in segments for _ in range(segment.count(PLACEHOLDER)))
 
 
 @lru_cache(maxsize=1024)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from rheo_assets.errors import InvalidValue
 from rheo_assets.model.datasets import PLACEHOLDER
 from rheo_assets.model.dimensions import Dimension, Partition, Value
+from rheo_assets.model.hive_folders import is_hive, meaning
 from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.data_files import is_data
@@ -19,13 +21,18 @@ Found = tuple[tuple[str, ...], str]  # what storage finds: a path in parts, and 
 def partition_folder(storage: Storage, signal: DataNode | ExternalData, partition: Partition) -> str:
     """Returns the URI of the folder that is read for a partition.
 
-    Where a STRING dimension of external data folds values, several folders can be one partition. The one that is
-    spelled as the value is read if there is anything in it, else the first that there is.
+    Several folders can be one partition of external data: a STRING dimension may fold values, and `name=value` folders
+    may be escaped. The one that is spelled as the value is read if there is anything in it, else the first that there
+    is.
     """
-    uri = signal.layout.uri(signal.spec, partition)
-    if isinstance(signal, DataNode) or not any(d.folds for d in signal.spec) or _is_there(storage, uri):
+    if isinstance(signal, DataNode):
+        return signal.layout.uri(signal.spec, partition)
+    uri, *escaped = signal.layout.uris(signal.spec, partition)
+    folds = any(d.folds for d in signal.spec)
+    if not (escaped or folds) or _is_there(storage, uri):
         return uri
-    return next((folder for folder in _folders(storage, signal, partition) if _is_there(storage, folder)), uri)
+    others = itertools.chain(escaped, _folders(storage, signal, partition) if folds else ())
+    return next((folder for folder in others if _is_there(storage, folder)), uri)
 
 
 def announcements(storage: Storage, signal: DataNode | ExternalData) -> Iterator[Found]:
@@ -72,12 +79,13 @@ class _Level:
         match = expression.fullmatch(name)
         if match is None:
             return False
+        texts = map(meaning, match.groups()) if is_hive(self.pattern) else match.groups()
         try:
             return all(
                 dimension.comparable(dimension.read(text)) == dimension.comparable(value)
                 if dimension.folds
                 else dimension.render(value) == text
-                for text, (dimension, value) in zip(match.groups(), self.values, strict=True)
+                for text, (dimension, value) in zip(texts, self.values, strict=True)
             )
         except InvalidValue:
             return False

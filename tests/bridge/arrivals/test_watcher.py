@@ -251,3 +251,22 @@ def test_bookkeeping_before_the_data_is_no_arrival_of_a_dataset_without_protocol
     (Path(path) / "a.json").write_text('{"x": 1}\n')
     app.settle()
     assert [execution.status for execution in app.history(made)] == ["COMPLETED"]
+
+
+@pytest.mark.parametrize(
+    "name", ["ts=2024-03-01 05%3A00%3A00", "ts=2024-03-01%2005%3A00%3A00", "ts=2024-03-01 05:00:00"]
+)
+def test_a_folder_that_hive_escaped_is_its_partition(app, name):
+    level = {"type": "DATETIME", "format": "%Y-%m-%d %H:%M:%S"}
+    data = S3Dataset("1", "outside", "logs", "ts={}", dataset_format="json")
+    logs = app.marshal_external_data(data, "logs", {"ts": level}, None, SUCCESS)
+    made = node(app, "made", [logs], compute_targets=[PrestoSQL("select * from logs")])
+    app.activate()
+    folder = app.platform.root / "s3/outside/logs" / name
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text('{"x": 1}\n')
+    (folder / "_SUCCESS").touch()
+    app.settle()
+    assert [execution.status for execution in app.history(made)] == ["COMPLETED"]
+    assert app.load_data(logs["2024-03-01 05:00:00"]).to_dict("records") == [{"x": 1}]
+    assert app.materialize(logs["2024-03-01 05:00:00"]) == [str(folder)]
