@@ -11,7 +11,15 @@ from rheo_assets.model.arguments import check_extras
 from rheo_assets.model.compute.engines import EngineKind
 from rheo_assets.model.compute.vocabulary import Lang
 from rheo_assets.model.compute.wrappers import as_targets
-from rheo_assets.model.datasets import SUCCESS, DataFormat, Layout, S3Dataset, SignalIntegrityProtocol, check_options
+from rheo_assets.model.datasets import (
+    SUCCESS,
+    DataFormat,
+    Layout,
+    S3Dataset,
+    SignalIntegrityProtocol,
+    check_columns,
+    check_options,
+)
 from rheo_assets.model.dimensions import DatetimeGranularity, DimensionSpec, DimensionType
 from rheo_assets.model.filters import Filter
 from rheo_assets.model.key_lengths import WHILE_WRITTEN, check_key_lengths
@@ -42,6 +50,7 @@ _ARGUMENTS = (
     "auto_input_dim_linking_enabled",
     "auto_output_dim_linking_enabled",
     "protocol",
+    "columns",
     "dataset_format",
     "delimiter",
     "header",
@@ -118,6 +127,7 @@ def external_node(
         dataset.options,
         protocol,
         dict(metadata or {}),
+        dataset.columns,
     )
 
 
@@ -153,6 +163,7 @@ def data_node(
     auto_input_dim_linking_enabled: bool = True,
     auto_output_dim_linking_enabled: bool = True,
     protocol: SignalIntegrityProtocol | None = None,
+    columns: Mapping[str, str] | None = None,
     engine_kinds: Sequence[EngineKind] | None = None,
     **metadata: Any,
 ) -> DataNode:
@@ -216,6 +227,7 @@ def data_node(
         ttl,
         metadata,
         declaration,
+        check_columns(data_format, columns, where),
     )
 
 

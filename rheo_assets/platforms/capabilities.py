@@ -45,7 +45,7 @@ class Storage(Protocol):
         """Returns when the object was written, by the store's clock, epoch seconds; None if it does not exist."""
 
     def has_objects(self, uri: str) -> bool:
-        """Returns whether any object lies below the prefix (hidden files such as `.crc` do not count)."""
+        """Returns whether any data object lies below the prefix: bookkeeping (`_SUCCESS`, `x.tmp`) does not count."""
 
     def children(self, uri: str) -> Iterator[str]:
         """Yields the names one level below the prefix, sorted: folders and objects."""

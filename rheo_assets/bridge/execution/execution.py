@@ -218,6 +218,7 @@ def _input(node: DataNode, alias: str, request: Request, readiness: Readiness) -
         signal.options,
         partitions=tuple(spec.render(partition) for partition in partitions),
         versions=versions,
+        columns=signal.columns,
     )
 
 
@@ -238,7 +239,8 @@ def _task(
     if isinstance(target, NoOp):
         return None
     dimensions = dict(zip(node.spec.names, node.spec.render(request.partition), strict=True))
-    output = TaskOutput(path, str(node.format), node.options, node.layout.uri(node.spec, request.partition))
+    final = node.layout.uri(node.spec, request.partition)
+    output = TaskOutput(path, str(node.format), node.options, final, node.columns)
     platform = around.platform
     if isinstance(target, Inlined):
         code, lang, args = around.callable_path(node, position), "INLINED", {}
