@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from rheo_assets.bridge.binding import Binding
+from rheo_assets.bridge.eventlog.batches import store_in_batches
 from rheo_assets.bridge.eventlog.entries import execution_entry
 from rheo_assets.bridge.eventlog.history import History, owner_of
 from rheo_assets.bridge.eventlog.instance import EventLog
@@ -58,6 +59,7 @@ class Body:
         self.codec = binding.codecs[node.id]
         self.config: Mapping[str, Any] = context.op_execution_context.op_config or {}
         self.platform = engines.configured(binding.platform, node, context.resources)
+        store_in_batches(context.instance)  # a range of partitions is recorded at once, and the router sees all of it
         self._looked = time.monotonic()
         self._cancelled = False
         self._taken: list[str] = []
