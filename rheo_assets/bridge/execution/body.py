@@ -116,7 +116,7 @@ class Body:
         history = History(self.binding, log)
         retry = Retry(self.node, self.context.run, history)
         say = self.context.log.info
-        manual = ManualRun(self.binding, self.node, self.run_id, log, self.config, say, self._is_cancelled)
+        manual = ManualRun(self.binding, self.node, self.context.run, log, self.config, say, self._is_cancelled)
         manual.claimed = self._taken
         routed = [self._read(item) for item in self.config.get("executions") or ()]
         if routed:
