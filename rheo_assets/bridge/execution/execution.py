@@ -172,15 +172,19 @@ def completion_file(node: DataNode) -> str:
     return node.protocol.files[0] if node.protocol.files else SUCCESS_FILE
 
 
-def recorded_success(node: DataNode, partition: Partition, execution_id: str, platform: Platform) -> Execution | None:
-    """Returns the execution that wrote the partition's completion file if its id is this one; None otherwise."""
+def completed(node: DataNode, partition: Partition, platform: Platform) -> Execution | None:
+    """Returns the execution that wrote the partition's completion file; None if it is missing or of other origin."""
     uri = f"{node.layout.uri(node.spec, partition)}/{completion_file(node)}"
     try:
-        fields = json.loads(platform.storage.read(uri))
-        execution = Execution.of_fields(fields)
+        return Execution.of_fields(json.loads(platform.storage.read(uri)))
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return execution if execution.id == execution_id else None
+
+
+def recorded_success(node: DataNode, partition: Partition, execution_id: str, platform: Platform) -> Execution | None:
+    """Returns the execution that wrote the partition's completion file, if it is this one: it needs no second run."""
+    execution = completed(node, partition, platform)
+    return execution if execution is not None and execution.id == execution_id else None
 
 
 def resolve_inputs(node: DataNode, request: Request, readiness: Readiness) -> tuple[TaskInput, ...]:
