@@ -11,7 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 from rheo_assets.errors import DeclarationError, InvalidValue
+from rheo_assets.model.column_types import kind_of, spelled
 from rheo_assets.model.dimensions import DimensionSpec, DimensionType, Partition
+from rheo_assets.model.hive_folders import is_hive, meaning, spellings
 from rheo_assets.model.uris import fault_of
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}\Z")
@@ -19,7 +21,7 @@ PLACEHOLDER = "{}"
 WILDCARD = "*"
 SUCCESS_FILE = "_SUCCESS"
 _WRITE_FILE = 'Write {"file": "_SUCCESS"}'
-_READER_OPTIONS = ("dataset_format", "delimiter", "header", "compression")
+_READER_OPTIONS = ("dataset_format", "delimiter", "header", "compression", "columns")
 
 
 class DataFormat(StrEnum):
@@ -104,6 +106,22 @@ class Layout:
         """Returns a partition's URI."""
         return self.folder(spec.render(partition))
 
+    def uris(self, spec: DimensionSpec, partition: Partition) -> tuple[str, ...]:
+        """Returns the URIs that a partition's folder may have: where it is `name=value`, others escape some characters.
+
+        >>> spec = DimensionSpec.of({"at": {"type": "STRING"}})
+        >>> Layout("s3://b/logs", ("at={}",)).uris(spec, ("05:00",))
+        ('s3://b/logs/at=05:00', 's3://b/logs/at=05%3A00')
+        """
+        texts = spec.render(partition)
+        hive = _of_hive(self.segments)
+        if not any(hive):
+            return (self.folder(texts),)
+        each = [spellings(text) if escaped else (text,) for text, escaped in zip(texts, hive, strict=True)]
+        count = max(map(len, each), default=1)
+        uris = (self.folder(tuple(known[min(n, len(known) - 1)] for known in each)) for n in range(count))
+        return tuple(dict.fromkeys(uris))
+
     def parse(self, spec: DimensionSpec, relative: tuple[str, ...]) -> Partition:
         """Returns the partition that path segments below the root name.
 
@@ -115,7 +133,8 @@ class Layout:
         match = _expression(self.segments, shapes).fullmatch(path)
         if match is None:
             raise InvalidValue(",".join(spec.names), path, f"paths like {'/'.join(self.segments)!r}")
-        texts = match.groups()
+        found = zip(match.groups(), _of_hive(self.segments), strict=True)
+        texts = tuple(meaning(text) if escaped else text for text, escaped in found)
         partition = spec.read(texts)
         for dimension, value, text in zip(spec, partition, texts, strict=True):
             rendered = dimension.render(value)
@@ -123,6 +142,12 @@ class Layout:
                 problem = f"values that render as they came ({rendered!r} is not {text!r})"
                 raise InvalidValue(dimension.name, text, f"{problem}. {dimension.spelled_remedy(text, value)}")
         return partition
+
+
+@lru_cache(maxsize=1024)
+def _of_hive(segments: tuple[str, ...]) -> tuple[bool, ...]:
+    """Returns for each placeholder whether it is a folder of Hive."""
+    return tuple(is_hive(segment) for segment in segments for _ in range(segment.count(PLACEHOLDER)))
 
 
 @lru_cache(maxsize=1024)
@@ -155,6 +180,8 @@ class S3Dataset:
         dataset_format: `DataFormat.PARQUET` unless said otherwise.
         delimiter: CSV: the character between columns, `,` unless said otherwise.
         header: CSV: whether the first line names the columns.
+        columns: Names and types of the columns, `{"id": "string", "amount": "decimal(10,2)"}`, in the words of Athena
+            or of Glue. They hold for every engine; otherwise the files say what they have.
         **options: Anything else a reader takes.
     """
 
@@ -165,6 +192,7 @@ class S3Dataset:
         folder: str,
         *partition_format: str,
         dataset_format: DataFormat | str = DataFormat.PARQUET,
+        columns: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
         where = f"S3Dataset {bucket}/{folder}"
@@ -189,6 +217,7 @@ class S3Dataset:
         self.layout = Layout(f"s3://{bucket}/{self.folder}", segments)
         self.format = DataFormat.of(dataset_format, where)
         self.options = check_options(self.format, options, where)
+        self.columns = check_columns(self.format, columns, where)
 
     def check_spec(self, spec: DimensionSpec, where: str) -> None:
         """Checks that there is one placeholder a dimension."""
@@ -207,6 +236,44 @@ class S3Dataset:
                     f"nothing says where a value of '{dimension.name}' ends in '{{}}*', as it is a STRING",
                     "Write what comes between them, as in '{}_*'",
                 )
+
+
+def check_columns(data_format: DataFormat, declared: object, where: str) -> tuple[tuple[str, str], ...]:
+    """Returns declared columns, their types as Hive spells them; none where nothing is declared.
+
+    Raises:
+        DeclarationError: A name twice, or a type that there is not, or not in files of the format.
+    """
+    if declared is None:
+        return ()
+    if not isinstance(declared, Mapping) or not declared:
+        raise DeclarationError(where, f"columns are {declared!r}", 'Write columns={"id": "string", "n": "bigint"}')
+    columns: dict[str, str] = {}
+    for name, text in declared.items():
+        if not isinstance(name, str) or not name.strip() or name != name.strip():
+            raise DeclarationError(where, f"{name!r} is no name of a column", 'Write columns={"id": "string"}')
+        if name.lower() in {known.lower() for known in columns}:
+            raise DeclarationError(where, f"declares the column {name!r} twice", "Upper and lower case are the same")
+        columns[name] = _column_type(data_format, name, text, where)
+    return tuple(columns.items())
+
+
+def _column_type(data_format: DataFormat, name: str, text: object, where: str) -> str:
+    try:
+        kind = kind_of(text if isinstance(text, str) else "")
+    except ValueError as error:
+        raise DeclarationError(
+            where,
+            f"the column {name!r} is declared {text!r}: {error}",
+            "Types are those of Athena: string, int, bigint, double, decimal(10,2), boolean, date, timestamp, …",
+        ) from None
+    told = spelled(kind)
+    is_text = data_format in {DataFormat.CSV, DataFormat.JSON}
+    if (data_format is DataFormat.CSV and not isinstance(kind, str)) or (is_text and "binary" in told):
+        raise DeclarationError(
+            where, f"the column {name!r} is declared {text!r}, which {data_format} cannot hold", "Use parquet"
+        )
+    return told
 
 
 def check_options(data_format: DataFormat, options: Mapping[str, Any], where: str) -> dict[str, Any]:

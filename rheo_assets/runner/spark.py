@@ -19,7 +19,7 @@ from rheo_assets.runner.scala_task import run_scala, scala_place
 from rheo_assets.runner.signals import input_signal
 from rheo_assets.runner.spark_failures import failure_of
 from rheo_assets.runner.spark_inputs import malformed_partition, read_input
-from rheo_assets.runner.spark_output import writable, write_output
+from rheo_assets.runner.spark_output import as_declared, writable, write_output
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 from rheo_assets.runner.user_code import run_source
 
@@ -63,7 +63,7 @@ def _run(task: Task, spark: Any, cache: Path) -> TaskResult:
         if item.value is None and inputs[item.alias] is not None:
             inputs[item.alias].createOrReplaceTempView(item.alias)
     began = time.monotonic()
-    frame = _output(task, spark, inputs, cache)
+    frame = as_declared(task.node, _output(task, spark, inputs, cache), task.output)
     try:
         written = write_output(spark, frame, task.output)
     except Exception as error:

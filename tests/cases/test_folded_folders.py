@@ -93,7 +93,9 @@ def test_of_two_folders_of_one_partition_one_is_read_and_the_other_is_told(
     cycle(app)
     assert ran(app, made) == ["se/2021-03-08"]
     assert rows(app, made["se"]["2021-03-08"])["said"] == "org=se/2021-03-08"
-    told = "x/org=SE/2021-03-08/_SUCCESS of 'x' is not routed: s3://outside/x/org=se/2021-03-08 is the same partition"
+    told = (
+        "x/org=SE/2021-03-08/_SUCCESS of 'x' is not routed: s3://outside/x/org=se/2021-03-08 holds the same partition"
+    )
     assert told in caplog.text
 
 
@@ -149,7 +151,7 @@ def test_a_key_in_another_case_is_refused_with_the_right_one(
     with open_instance(root) as instance:
         instance.add_dynamic_partitions("app/made/org", ["SE"])  # as somebody adds it in the UI
     assert not from_the_ui(root, app, made, ["2024-03-08|SE"])
-    told = "made: '2024-03-08|SE' is made[se][2024-03-08], whose partition key is '2024-03-08|se'"
+    told = "made: '2024-03-08|SE' means made[se][2024-03-08], whose partition key is '2024-03-08|se'"
     assert told in capfd.readouterr().err
     assert from_the_ui(root, app, made, ["2024-03-08|se"])
     assert ran(app, made) == ["se/2024-03-08"] * 2

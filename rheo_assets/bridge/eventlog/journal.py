@@ -1,4 +1,4 @@
-"""The journal: asset events of one application as the entries that the router folds, and the way back."""
+"""The journal: reads the asset events of one application as entries for the router, and writes them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dagster import EventLogRecord
 from rheo_assets.bridge.claims.owners import Owner
 from rheo_assets.bridge.eventlog.entries import execution_entry, execution_of, is_of
 from rheo_assets.bridge.eventlog.instance import EventLog
+from rheo_assets.bridge.eventlog.recordings import Recordings
 from rheo_assets.bridge.names import EVENT_ENTRY, EXECUTION_ENTRY, asset_key, node_of, router_key
 from rheo_assets.bridge.partition_keys import Codec
 from rheo_assets.errors import InvalidValue
@@ -33,6 +34,9 @@ class Journal:
         log: The instance's event log.
         topology: The application's nodes.
         since: See `Codec`.
+
+    Attributes:
+        recordings: The runs that have just recorded something.
     """
 
     def __init__(self, log: EventLog, topology: Topology, since: datetime) -> None:
@@ -43,37 +47,40 @@ class Journal:
         self._warned: set[int] = set()
         self._refused: set[tuple[str, str | None]] = set()
         self.skipped_to = 0
+        self.recordings = Recordings(log.instance)
 
     # reading --------------------------------------------------------------------------------------------------
 
     def read(self, cursor: int) -> list[Entry]:
         """Returns the next page of entries after a position, without repeats. Empty at the end of the log.
 
-        A page may hold fewer entries than events: `skipped_to` tells how far it went.
+        A page may hold fewer entries than events: `skipped_to` is the position of its last event.
         """
         records = self.log.after(cursor)
         self.skipped_to = records[-1].storage_id if records else cursor
-        events: list[tuple[Event, EventLogRecord]] = []
+        events: list[Event] = []
         entries: list[Entry] = []
         for record in records:
             entry = self._entry(record)
             if isinstance(entry, Event):
-                events.append((entry, record))
+                events.append(entry)
+                if record.run_id:
+                    self.recordings.note(entry.identity, record.run_id)
             if entry is not None:
                 entries.append(entry)
-        self._learn_identities([event for event, _ in events])
+        self._learn_identities(events)
         return [entry for entry in entries if not isinstance(entry, Event) or self._is_new(entry)]
 
     def _entry(self, record: EventLogRecord) -> Entry | None:
         try:
             return self._readable(record)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:  # one entry must not stop all others
+        except (LookupError, TypeError, ValueError, AttributeError) as error:  # one entry must not stop the others
             if record.storage_id not in self._warned:
                 self._warned.add(record.storage_id)
                 name = record.asset_key.to_user_string() if record.asset_key is not None else "?"
                 _log.warning(
-                    "application '%s': event %d of asset %s is passed over, for it is not what rheo-assets writes (%s: "
-                    "%s). app.process(view) reports an arrival again",
+                    "application '%s': skipped event %d of asset %s, as rheo-assets does not write such events (%s: "
+                    "%s). If it was an arrival, app.process(view) reports it again",
                     self.topology.application,
                     record.storage_id,
                     name,
@@ -106,7 +113,7 @@ class Journal:
         return None
 
     def _is_of_before(self, record: EventLogRecord, node_id: str, partition: Partition) -> bool:
-        """Whether an execution ended that was asked for while its node had other dimensions."""
+        """Whether the event is the end of an execution from a time when its node had other dimensions."""
         execution = execution_of(record)
         return execution is not None and not is_of(execution, self.topology[node_id].spec, partition)
 
@@ -209,13 +216,13 @@ class Journal:
         self._observe(asset_key(self.topology.application, node_id), fields, self._key(node_id, partition))
 
     def succeeded(self, execution: Execution, partition: Partition, metadata: Mapping[str, Any]) -> None:
-        """Records that an execution succeeded, where its run could not do so itself; a repeat is no new event."""
+        """Records that an execution succeeded, if its run could not. A repeat is not a new event."""
         self.codecs[execution.node].register(self.log.instance, [partition])
         key = asset_key(self.topology.application, execution.node)
         self.log.report(dg.AssetMaterialization(key, partition=self._key(execution.node, partition), metadata=metadata))
 
     def failed(self, execution: Execution, partition: Partition) -> None:
-        """Records that an execution ended without success, where its run could not do so itself."""
+        """Records that an execution ended without success, if its run could not."""
         self.log.report(
             dg.AssetObservation(
                 asset_key(self.topology.application, execution.node),
@@ -235,7 +242,7 @@ class Journal:
         )
 
     def began(self, node_id: str, run: str, owner: str, executions: Mapping[Partition, str]) -> None:
-        """Records that a run that nobody routed begins executions."""
+        """Records that a manual run starts executions."""
         ids = [[self._key(node_id, partition) or "", execution] for partition, execution in executions.items()]
         fields = {"kind": "began", "node": node_id, "run": run, "owner": owner, "executions": ids}
         self._observe(router_key(self.topology.application), fields)

@@ -1,4 +1,4 @@
-"""One execution from resolved tips to the completion file: free of Dagster, the same on every platform."""
+"""One execution, from resolved tips to the completion file: without Dagster, the same on every platform."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from rheo_assets.bridge.execution.attempts import Attempts, Backoff
 from rheo_assets.errors import listed, subscripted
 from rheo_assets.model.compute.targets import Batch, Inlined, NoOp, Target
 from rheo_assets.model.datasets import SUCCESS_FILE
@@ -18,19 +19,18 @@ from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.platforms.data.readiness import Readiness
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
 
-_PLATFORM_RETRIES = 4
-_FIRST_PAUSE = 1.0
+_LOOK = 1.0  # seconds between two looks whether what waits is to end
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One execution to be run, with everything decided.
+    """One execution to run, with all inputs resolved.
 
     Attributes:
         id: The execution's identity.
         partition: The output partition.
         tips: The tip of each input.
-        nearest: For each nearest input the one partition that is read.
+        nearest: The partition that each nearest input reads.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An ended execution and what its targets left behind."""
+    """An ended execution and the results of its targets."""
 
     execution: Execution
     results: tuple[TaskResult, ...] = ()
@@ -52,14 +52,15 @@ class Surroundings:
     """What an execution needs from its driver.
 
     Attributes:
-        platform: Where data lies and code runs.
-        log: Takes one line at a time.
-        cancelled: Whether the execution is to end.
-        callable_path: Returns where a callable's blob lies: a local path, or on AWS its URI.
+        platform: Where data is stored and code runs.
+        log: Logs one line.
+        cancelled: Whether the execution is cancelled.
+        callable_path: Returns the location of a callable's blob: a local path, or the URI on AWS.
         run_id: The Dagster run, for the record.
-        is_superseded: Whether this process has been taken for dead, and the execution from it.
-        pause: Waits between retries, seconds.
-        cancelled_now: Looks for the same as `cancelled`, which may answer from a look a moment ago; None: that is it.
+        is_superseded: Whether another process took over the execution, because this one seemed dead.
+        pause: Waits, seconds.
+        backoff: How long to wait for a platform that fails.
+        cancelled_now: Like `cancelled`, which may return a cached answer, but always checks. By default, `cancelled`.
     """
 
     platform: Platform
@@ -69,22 +70,23 @@ class Surroundings:
     run_id: str | None = None
     is_superseded: Callable[[], bool] = lambda: False
     pause: Callable[[float], None] = time.sleep
+    backoff: Backoff = field(default_factory=Backoff)
     cancelled_now: Callable[[], bool] | None = None
 
 
-class Superseded(Exception):  # noqa: N818  # it is no error
-    """Another process has taken the execution over: this one must not touch the partition any more."""
+class Superseded(Exception):  # noqa: N818  # not an error
+    """Another process took over the execution: this one must no longer touch the partition."""
 
 
 def run_execution(node: DataNode, request: Request, around: Surroundings) -> Outcome:
     """Runs a node's targets in order; replaces the partition, with its completion file, only when all succeed.
 
-    A target that fails does not stop the later ones. What is cancelled up to the end of the last one is killed. Nothing
-    is raised for a failed target: the outcome says so. The partition then holds what it held before, without its
+    A target that fails does not stop the later ones, and raises nothing: the outcome holds the failure. An execution
+    that is cancelled before its last target ends is killed. Both leave the partition with its previous data, but no
     completion file.
 
     Raises:
-        Superseded: Another process has taken the execution over, while this one was asleep or cut off.
+        Superseded: Another process took over the execution while this one was asleep or disconnected.
     """
     storage = around.platform.storage
     folder = node.layout.uri(node.spec, request.partition)
@@ -92,7 +94,7 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
     _check_ours(around)
     for name in node.protocol.files:
         storage.delete(f"{folder}/{name}")
-    if all(isinstance(target, NoOp) for target in node.targets):  # nothing is written: what people put there stays
+    if all(isinstance(target, NoOp) for target in node.targets):  # nothing is written: data that people put there stays
         outcome = _run_targets(node, request, inputs, folder, around)
         if outcome.execution.status == Status.COMPLETED:
             _check_ours(around)
@@ -101,7 +103,7 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
     with storage.replacement(folder, request.id) as fresh:
         outcome = _unless_cancelled(_run_targets(node, request, inputs, fresh.uri, around), around)
         if outcome.execution.status == Status.COMPLETED:
-            for name in node.protocol.files:  # user code cannot announce itself
+            for name in node.protocol.files:  # only this library marks a partition as complete
                 storage.delete(f"{fresh.uri}/{name}")
             _check_ours(around)
             fresh.publish(completion_file(node), _success(outcome))
@@ -109,15 +111,15 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
 
 
 def _unless_cancelled(outcome: Outcome, around: Surroundings) -> Outcome:
-    """Returns a success as killed where the execution was cancelled after its last target looked for that."""
+    """Returns a success as killed if the execution was cancelled after its last target checked for that."""
     if outcome.execution.status != Status.COMPLETED or not (around.cancelled_now or around.cancelled)():
         return outcome
-    told = "cancelled before its data was published"
-    return Outcome(replace(outcome.execution, status=str(Status.KILLED), error=told))
+    error = "cancelled before its data was published"
+    return Outcome(replace(outcome.execution, status=str(Status.KILLED), error=error))
 
 
 def _check_ours(around: Surroundings) -> None:
-    """Keeps a process that was silent for too long from what another one does in its stead."""
+    """Raises `Superseded` if another process took over the execution."""
     if around.is_superseded():
         raise Superseded
 
@@ -129,7 +131,7 @@ def _success(outcome: Outcome) -> bytes:
 def _run_targets(
     node: DataNode, request: Request, inputs: Sequence[TaskInput], path: str, around: Surroundings
 ) -> Outcome:
-    """Runs the targets in order, all into one folder, and says how it went."""
+    """Runs the targets in order, all into one folder, and returns their outcome."""
     started = datetime.now(UTC)
     records, results = [], []
     for position, target in enumerate(node.targets):
@@ -157,7 +159,7 @@ def _run_targets(
 
 
 def _in_place(result: TaskResult, output: TaskOutput, platform: Platform) -> TaskResult:
-    """Returns the result with the partition's own folder wherever user code spoke of the one that it wrote in."""
+    """Returns the result with the partition's folder in place of the temporary one that user code wrote to."""
     text = result.to_json()
     for spelled in (str, platform.storage.location):
         here, there = (json.dumps(spelled(uri))[1:-1] for uri in (output.path, output.final))
@@ -166,23 +168,27 @@ def _in_place(result: TaskResult, output: TaskOutput, platform: Platform) -> Tas
 
 
 def completion_file(node: DataNode) -> str:
-    """Returns the name of the file that a success writes."""
+    """Returns the name of the completion file that a success writes."""
     return node.protocol.files[0] if node.protocol.files else SUCCESS_FILE
+
+
+def completed(node: DataNode, partition: Partition, platform: Platform) -> Execution | None:
+    """Returns the execution that wrote the partition's completion file; None if it is missing or of other origin."""
+    uri = f"{node.layout.uri(node.spec, partition)}/{completion_file(node)}"
+    try:
+        return Execution.of_fields(json.loads(platform.storage.read(uri)))
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def recorded_success(node: DataNode, partition: Partition, execution_id: str, platform: Platform) -> Execution | None:
     """Returns the execution that wrote the partition's completion file, if it is this one: it needs no second run."""
-    uri = f"{node.layout.uri(node.spec, partition)}/{completion_file(node)}"
-    try:
-        fields = json.loads(platform.storage.read(uri))
-        execution = Execution.of_fields(fields)
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return execution if execution.id == execution_id else None
+    execution = completed(node, partition, platform)
+    return execution if execution is not None and execution.id == execution_id else None
 
 
 def resolve_inputs(node: DataNode, request: Request, readiness: Readiness) -> tuple[TaskInput, ...]:
-    """Returns what each input reads: its partitions, tip first, and which of them are absent."""
+    """Returns what each input reads: its partitions, tip first, and which are absent."""
     return tuple(_input(node, alias, request, readiness) for alias in node.inputs)
 
 
@@ -216,6 +222,7 @@ def _input(node: DataNode, alias: str, request: Request, readiness: Readiness) -
         signal.options,
         partitions=tuple(spec.render(partition) for partition in partitions),
         versions=versions,
+        columns=signal.columns,
     )
 
 
@@ -236,7 +243,8 @@ def _task(
     if isinstance(target, NoOp):
         return None
     dimensions = dict(zip(node.spec.names, node.spec.render(request.partition), strict=True))
-    output = TaskOutput(path, str(node.format), node.options, node.layout.uri(node.spec, request.partition))
+    final = node.layout.uri(node.spec, request.partition)
+    output = TaskOutput(path, str(node.format), node.options, final, node.columns)
     platform = around.platform
     if isinstance(target, Inlined):
         code, lang, args = around.callable_path(node, position), "INLINED", {}
@@ -286,7 +294,10 @@ def _run_target(
     node: DataNode, request: Request, target: Target, position: int, task: Task | None, around: Surroundings
 ) -> tuple[ComputeRecord, TaskResult | None]:
     started = datetime.now(UTC)
-    attempts, ended, failures, platform_failures = 0, 0, 0, 0
+    what = f"target {position} ({target.title}) of '{node.id}'"
+    attempts = Attempts(
+        target.retry_count, around.backoff, lambda line: around.log(f"{what}: {line}"), lambda s: _waited(around, s)
+    )
 
     def record(status: Status, result: TaskResult | None, failure: TaskFailure | None) -> ComputeRecord:
         return ComputeRecord(
@@ -301,30 +312,37 @@ def _run_target(
             failure.detail if failure is not None else "",
             result.engine if result is not None else "",
             result.rows if result is not None else None,
-            attempts,
+            attempts.count,
         )
 
-    while True:
-        attempts += 1
+    def attempt(ended: int) -> TaskResult:
+        if task is None:
+            return TaskResult(engine="no-op")
         try:
             _check_complete(node, target, task)
-            result = TaskResult(engine="no-op")
-            if task is not None:
-                attempt = replace(task, token=f"{task.token}-{ended}")
-                result = around.platform.engine(target).run(attempt, around.log, around.cancelled)
-            return record(Status.COMPLETED, result, None), result
+            one = replace(task, token=f"{task.token}-{ended}")
+            return around.platform.engine(target).run(one, around.log, around.cancelled)
         except TaskFailure as failure:
-            ended += not failure.unresolved
-            around.log(f"target {position} ({target.title}) of '{node.id}' failed: {failure.message}")
+            around.log(f"{what} failed: {failure.message}")
             if failure.detail:
                 around.log(failure.detail)
-            if failure.kind == "cancelled":
-                return record(Status.KILLED, None, failure), None
-            if failure.kind == "platform" and platform_failures < _PLATFORM_RETRIES:
-                around.pause(_FIRST_PAUSE * 2**platform_failures)
-                platform_failures += 1
-                continue
-            if failure.kind != "platform" and failures < target.retry_count:
-                failures += 1
-                continue
-            return record(Status.FAILED, None, failure), None
+            raise
+
+    try:
+        result = attempts.run(attempt)
+    except TaskFailure as failure:
+        return record(Status.KILLED if failure.kind == "cancelled" else Status.FAILED, None, failure), None
+    return record(Status.COMPLETED, result, None), result
+
+
+def _waited(around: Surroundings, seconds: float) -> bool:
+    """Waits; returns early, and False, if the execution is cancelled.
+
+    Raises:
+        Superseded: Another process has taken it over meanwhile.
+    """
+    while seconds > 0 and not around.cancelled():
+        around.pause(min(seconds, _LOOK))
+        seconds -= _LOOK
+    _check_ours(around)
+    return not around.cancelled()

@@ -58,11 +58,16 @@ class Readiness:
 
     def was_written_since(self, signal: Signal, partition: Partition, moment: float) -> bool:
         """Returns whether the partition's completion file is newer than a moment, epoch seconds; of others False."""
+        written = self.written_at(signal, partition)
+        return written is not None and written > moment
+
+    def written_at(self, signal: Signal, partition: Partition) -> float | None:
+        """Returns when the partition's completion file was written, epoch seconds; None without one."""
         if not isinstance(signal, DataNode | ExternalData) or signal.protocol is None:
-            return False
+            return None
         folder = self.folder(signal, partition)
         found = (self._storage.modified(f"{folder}/{name}") for name in signal.protocol.files)
-        return any(at is not None and at > moment for at in found)
+        return max((at for at in found if at is not None), default=None)
 
     def folder(self, signal: DataNode | ExternalData, partition: Partition) -> str:
         """Returns the URI of the folder that is read for a partition."""
