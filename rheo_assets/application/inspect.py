@@ -66,7 +66,7 @@ class InspectVerbs:
         chosen = list(nodes.values()) if asked is None else [recorded_node(session.binding, asked, "stale")]
         return stale(session, chosen)
 
-    def materialize(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
+    def paths(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
         """Returns the paths of a view, tip first, without computing anything.
 
         Args:
@@ -80,7 +80,11 @@ class InspectVerbs:
             FileNotFoundError: Nothing in the range of a `.nearest()` view is ready.
         """
         storage = self._space.platform.storage
-        return [storage.location(uri) for uri in paths_of(storage, self._current(view, "materialize"), values)]
+        return [storage.location(uri) for uri in paths_of(storage, self._current(view, "paths"), values)]
+
+    def materialize(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
+        """Returns `paths(view, values)`, under RheocerOS's name."""
+        return self.paths(view, values)
 
     def load_data(self, view: Any, values: Sequence[Any] | None = None, as_: str = "pandas") -> Any:
         """Returns the data of a view as one table, as the code of a node that reads the view gets it.
