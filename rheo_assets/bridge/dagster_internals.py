@@ -6,6 +6,7 @@ test_dagster_internals.py` has a test for each name, which fails when a release 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from dagster._core.instance import InstanceRef
 from dagster._core.scheduler.instigation import InstigatorStatus, SensorInstigatorData
 from dagster._core.storage.event_log import (
     ConsolidatedSqliteEventLogStorage,
+    EventLogStorage,
     InMemoryEventLogStorage,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
@@ -71,16 +73,21 @@ def replace_run_file_initializer(storage: SqliteEventLogStorage, replace: Callab
 def enable_event_batches(
     instance: dg.DagsterInstance, size: int, store: Callable[[SqliteEventLogStorage, Sequence[dg.EventLogEntry]], None]
 ) -> None:
-    """Lets an instance with a SQLite event log hand over events in batches.
+    """Lets an instance hand over events in batches, if its event log is SQLite or can write batches (PostgreSQL).
 
     Args:
         instance: The instance object; no other one is changed.
-        size: Events per batch.
-        store: Stores a batch of events of one run.
+        size: Events per batch. `DAGSTER_EVENT_BATCH_SIZE` takes precedence for other databases than SQLite.
+        store: Stores a batch of events of one run in SQLite.
     """
     storage = instance.event_log_storage
-    if not isinstance(storage, SqliteEventLogStorage) or not hasattr(storage, "_store_asset_event"):
-        return  # other storages follow their own settings
+    if not isinstance(storage, SqliteEventLogStorage):
+        has_own = type(storage).store_event_batch is not EventLogStorage.store_event_batch
+        if has_own and not os.environ.get("DAGSTER_EVENT_BATCH_SIZE"):
+            instance._get_event_batch_size = lambda: size  # type: ignore[method-assign]
+        return
+    if not hasattr(storage, "_store_asset_event"):
+        return
     private: Any = storage
     private._db_lock = threading.RLock()  # a batch holds the run's file and the index open at once
     private.store_event_batch = lambda events: store(storage, events)

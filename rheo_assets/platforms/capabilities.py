@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from rheo_assets.model.compute.targets import Target
 from rheo_assets.runner.task import Task, TaskResult
@@ -45,7 +45,7 @@ class Storage(Protocol):
         """Returns when the object was written, by the store's clock, epoch seconds; None if it does not exist."""
 
     def has_objects(self, uri: str) -> bool:
-        """Returns whether any object lies below the prefix (hidden files such as `.crc` do not count)."""
+        """Returns whether any data object lies below the prefix: bookkeeping (`_SUCCESS`, `x.tmp`) does not count."""
 
     def children(self, uri: str) -> Iterator[str]:
         """Yields the names one level below the prefix, sorted: folders and objects."""
@@ -110,14 +110,20 @@ class Catalog(Protocol):
         """Returns the table as Glue's `GetTable` describes it; raises a `LookupError` that suggests similar names."""
 
 
+RETRY_FOR: Final = 86_400.0
+"""For how many seconds a platform that fails is waited for unless its options say otherwise: a day."""
+
+
 class Platform(Protocol):
     """Stores an application's data and runs its code.
 
     Attributes:
         name: The value of `runtime_platform` in user code.
+        retry_for: How long an execution waits for a platform that fails (no capacity, throttling), seconds.
     """
 
     name: str
+    retry_for: float
 
     @property
     def storage(self) -> Storage:

@@ -170,3 +170,22 @@ def test_a_declared_value_spells_its_partitions_also_those_made_from_it(
     recorded = new_app(app.name)
     assert str(recorded.poll(recorded["made"]["SE"]["2021-03-08"])[0]).endswith("made/Se/2021-03-08")
     assert str(recorded["other"]["amzl"]) == "other[AMZL]"
+
+
+def test_a_star_in_the_path_swallows_a_suffix_of_the_folder(root: Path, app: Application) -> None:
+    described = S3Dataset("1", "outside", "x", "{}*", dataset_format=DataFormat.JSON)
+    source = app.marshal_external_data(described, "x", spec(day=DAY), None, SUCCESS)
+    made = counted(app, source[:-2].range_check(True))
+    app.activate()
+    for path in ("2021-03-07", "2021-03-08_v2"):
+        land(root, path)
+    cycle(app)
+    assert ran(app, made) == ["2021-03-08"]
+    assert rows(app, made["2021-03-08"]) == {"n": 2, "said": "2021-03-08_v2"}
+    assert app.materialize(source["2021-03-08"])[0].endswith("/x/2021-03-08_v2")
+
+
+def test_a_star_right_after_a_text_is_refused_as_nothing_says_where_the_text_ends(app: Application) -> None:
+    with pytest.raises(ValueError, match=r"where a value of 'org' ends in '{}\*'.*as in '{}_\*'"):
+        app.marshal_external_data(S3Dataset("1", "outside", "x", "{}*"), "x", spec(org=STRING))
+    app.marshal_external_data(S3Dataset("1", "outside", "x", "{}_*"), "x", spec(org=STRING))

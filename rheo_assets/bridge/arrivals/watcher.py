@@ -16,10 +16,9 @@ from rheo_assets.bridge.eventlog.journal import Journal
 from rheo_assets.errors import InvalidValue
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import ExternalData
-from rheo_assets.platforms.data.partition_folder import partition_folder
+from rheo_assets.platforms.data.partition_folder import Found, announcements, partition_folder
 from rheo_assets.routing.trigger_group import Key
 
-Found = tuple[tuple[str, ...], str]  # a path in parts, and a version
 _log = logging.getLogger("rheo_assets")
 _PAGE = 100  # so many arrivals are recorded before they are saved as known, and a scan may stop
 
@@ -91,9 +90,7 @@ class Watcher:
             self._found = None  # other processes recorded something: compare all files
 
     def _find(self) -> list[Found]:
-        layout = self.node.layout
-        names = self.node.protocol.files if self.node.protocol is not None else None
-        return list(self._storage.find(layout.root, layout.depth(self.node.spec), names))
+        return list(announcements(self._storage, self.node))
 
     def _differences(self, found: Sequence[Found], known: Mapping[str, str]) -> dict[str, str]:
         """Returns the new versions by path, and remembers which known files are no longer found."""

@@ -23,7 +23,7 @@ _BATCHED = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_MATER
 
 
 def store_in_batches(instance: dg.DagsterInstance) -> None:
-    """Switches batches on for this instance object, if its event log is Dagster's SQLite with one file per run."""
+    """Switches batches on for this instance object, if its event log can write them."""
     enable_event_batches(instance, _SIZE, _store)
 
 

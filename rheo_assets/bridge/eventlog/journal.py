@@ -14,6 +14,7 @@ from dagster import EventLogRecord
 from rheo_assets.bridge.claims.owners import Owner
 from rheo_assets.bridge.eventlog.entries import execution_entry, execution_of, is_of
 from rheo_assets.bridge.eventlog.instance import EventLog
+from rheo_assets.bridge.eventlog.recordings import Recordings
 from rheo_assets.bridge.names import EVENT_ENTRY, EXECUTION_ENTRY, asset_key, node_of, router_key
 from rheo_assets.bridge.partition_keys import Codec
 from rheo_assets.errors import InvalidValue
@@ -33,6 +34,9 @@ class Journal:
         log: The instance's event log.
         topology: The application's nodes.
         since: See `Codec`.
+
+    Attributes:
+        recordings: The runs that have just recorded something.
     """
 
     def __init__(self, log: EventLog, topology: Topology, since: datetime) -> None:
@@ -43,6 +47,7 @@ class Journal:
         self._warned: set[int] = set()
         self._refused: set[tuple[str, str | None]] = set()
         self.skipped_to = 0
+        self.recordings = Recordings(log.instance)
 
     # reading --------------------------------------------------------------------------------------------------
 
@@ -53,15 +58,17 @@ class Journal:
         """
         records = self.log.after(cursor)
         self.skipped_to = records[-1].storage_id if records else cursor
-        events: list[tuple[Event, EventLogRecord]] = []
+        events: list[Event] = []
         entries: list[Entry] = []
         for record in records:
             entry = self._entry(record)
             if isinstance(entry, Event):
-                events.append((entry, record))
+                events.append(entry)
+                if record.run_id:
+                    self.recordings.note(entry.identity, record.run_id)
             if entry is not None:
                 entries.append(entry)
-        self._learn_identities([event for event, _ in events])
+        self._learn_identities(events)
         return [entry for entry in entries if not isinstance(entry, Event) or self._is_new(entry)]
 
     def _entry(self, record: EventLogRecord) -> Entry | None:

@@ -11,9 +11,11 @@ from typing import Any
 import dagster as dg
 
 from rheo_assets.bridge.binding import Binding
+from rheo_assets.bridge.eventlog.batches import store_in_batches
 from rheo_assets.bridge.eventlog.entries import execution_entry
 from rheo_assets.bridge.eventlog.history import History, owner_of
 from rheo_assets.bridge.eventlog.instance import EventLog
+from rheo_assets.bridge.execution.attempts import Backoff
 from rheo_assets.bridge.execution.execution import (
     Outcome,
     Request,
@@ -59,6 +61,7 @@ class Body:
         self.config: Mapping[str, Any] = context.op_execution_context.op_config or {}
         self.platform = engines.configured(binding.platform, node, context.resources)
         self._checked = time.monotonic()
+        store_in_batches(context.instance)  # a range of partitions is recorded at once, and the router sees all of it
         self._cancelled = False
         self._taken: list[str] = []
         self._lost: list[Request] = []
@@ -114,7 +117,7 @@ class Body:
         history = History(self.binding, log)
         retry = Retry(self.node, self.context.run, history)
         log_info = self.context.log.info
-        manual = ManualRun(self.binding, self.node, self.run_id, log, self.config, log_info, self._is_cancelled)
+        manual = ManualRun(self.binding, self.node, self.context.run, log, self.config, log_info, self._is_cancelled)
         manual.claimed = self._taken
         routed = [self._read(item) for item in self.config.get("executions") or ()]
         if routed:
@@ -253,6 +256,7 @@ class Body:
             self.binding.callable_path,
             self.run_id,
             partial(self._is_superseded, request),
+            backoff=Backoff(retry_for=self.platform.retry_for),
             cancelled_now=self._is_cancelled_now,
         )
         try:

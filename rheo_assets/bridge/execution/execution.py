@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from rheo_assets.bridge.execution.attempts import Attempts, Backoff
+from rheo_assets.errors import listed, subscripted
 from rheo_assets.model.compute.targets import Batch, Inlined, NoOp, Target
 from rheo_assets.model.datasets import SUCCESS_FILE
 from rheo_assets.model.dimensions import Partition
@@ -17,8 +19,7 @@ from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.platforms.data.readiness import Readiness
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
 
-_PLATFORM_RETRIES = 4
-_FIRST_PAUSE = 1.0
+_LOOK = 1.0  # seconds between two looks whether what waits is to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class Surroundings:
         callable_path: Returns the location of a callable's blob: a local path, or the URI on AWS.
         run_id: The Dagster run, for the record.
         is_superseded: Whether another process took over the execution, because this one seemed dead.
-        pause: Waits between retries, seconds.
+        pause: Waits, seconds.
+        backoff: How long to wait for a platform that fails.
         cancelled_now: Like `cancelled`, which may return a cached answer, but always checks. By default, `cancelled`.
     """
 
@@ -68,6 +70,7 @@ class Surroundings:
     run_id: str | None = None
     is_superseded: Callable[[], bool] = lambda: False
     pause: Callable[[float], None] = time.sleep
+    backoff: Backoff = field(default_factory=Backoff)
     cancelled_now: Callable[[], bool] | None = None
 
 
@@ -150,6 +153,7 @@ def _run_targets(
         datetime.now(UTC),
         around.run_id,
         failed.error if failed is not None else None,
+        versions={item.alias: list(item.versions) for item in inputs if item.versions},
     )
     return Outcome(execution, tuple(results))
 
@@ -168,15 +172,19 @@ def completion_file(node: DataNode) -> str:
     return node.protocol.files[0] if node.protocol.files else SUCCESS_FILE
 
 
-def recorded_success(node: DataNode, partition: Partition, execution_id: str, platform: Platform) -> Execution | None:
-    """Returns the execution that wrote the partition's completion file if its id is this one; None otherwise."""
+def completed(node: DataNode, partition: Partition, platform: Platform) -> Execution | None:
+    """Returns the execution that wrote the partition's completion file; None if it is missing or of other origin."""
     uri = f"{node.layout.uri(node.spec, partition)}/{completion_file(node)}"
     try:
-        fields = json.loads(platform.storage.read(uri))
-        execution = Execution.of_fields(fields)
+        return Execution.of_fields(json.loads(platform.storage.read(uri)))
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return execution if execution.id == execution_id else None
+
+
+def recorded_success(node: DataNode, partition: Partition, execution_id: str, platform: Platform) -> Execution | None:
+    """Returns the execution that wrote the partition's completion file, if it is this one: it needs no second run."""
+    execution = completed(node, partition, platform)
+    return execution if execution is not None and execution.id == execution_id else None
 
 
 def resolve_inputs(node: DataNode, request: Request, readiness: Readiness) -> tuple[TaskInput, ...]:
@@ -197,10 +205,12 @@ def _input(node: DataNode, alias: str, request: Request, readiness: Readiness) -
     chosen = request.nearest.get(alias)
     partitions = view.partitions(tip) if chosen is None else (chosen,)
     paths = tuple(readiness.folder(signal, partition) for partition in partitions)
+    versions = tuple(readiness.version(signal, partition) for partition in partitions)
+    alone = None if view.is_covering else tip
     absent = tuple(
         path
-        for path, partition in zip(paths, partitions, strict=True)
-        if not readiness.is_readable(signal, partition, tip)
+        for path, partition, version in zip(paths, partitions, versions, strict=True)
+        if not version and not readiness.is_readable(signal, partition, alone)
     )
     return TaskInput(
         alias,
@@ -211,6 +221,8 @@ def _input(node: DataNode, alias: str, request: Request, readiness: Readiness) -
         str(signal.format),
         signal.options,
         partitions=tuple(spec.render(partition) for partition in partitions),
+        versions=versions,
+        columns=signal.columns,
     )
 
 
@@ -231,7 +243,8 @@ def _task(
     if isinstance(target, NoOp):
         return None
     dimensions = dict(zip(node.spec.names, node.spec.render(request.partition), strict=True))
-    output = TaskOutput(path, str(node.format), node.options, node.layout.uri(node.spec, request.partition))
+    final = node.layout.uri(node.spec, request.partition)
+    output = TaskOutput(path, str(node.format), node.options, final, node.columns)
     platform = around.platform
     if isinstance(target, Inlined):
         code, lang, args = around.callable_path(node, position), "INLINED", {}
@@ -258,11 +271,33 @@ def _task(
     )
 
 
+def _check_complete(node: DataNode, target: Target, task: Task | None) -> None:
+    """Checks that a target that loads its inputs as tables finds every partition of its range-checked ones.
+
+    Raises:
+        TaskFailure: A partition is absent, the tip included.
+    """
+    if task is None or not isinstance(target, Batch):
+        return
+    for item in task.inputs:
+        view = node.inputs[item.alias]
+        if view.checks_range and (absent := _absent(item)):
+            named = listed(subscripted(view.node.id, partition) for partition in absent)
+            raise TaskFailure(
+                "user",
+                f"input '{item.alias}' of '{node.id}' is range-checked, and {named} is absent. Land or build it, then "
+                "run this partition again",
+            )
+
+
 def _run_target(
     node: DataNode, request: Request, target: Target, position: int, task: Task | None, around: Surroundings
 ) -> tuple[ComputeRecord, TaskResult | None]:
     started = datetime.now(UTC)
-    attempts, ended, failures, platform_failures = 0, 0, 0, 0
+    what = f"target {position} ({target.title}) of '{node.id}'"
+    attempts = Attempts(
+        target.retry_count, around.backoff, lambda line: around.log(f"{what}: {line}"), lambda s: _waited(around, s)
+    )
 
     def record(status: Status, result: TaskResult | None, failure: TaskFailure | None) -> ComputeRecord:
         return ComputeRecord(
@@ -277,29 +312,37 @@ def _run_target(
             failure.detail if failure is not None else "",
             result.engine if result is not None else "",
             result.rows if result is not None else None,
-            attempts,
+            attempts.count,
         )
 
-    while True:
-        attempts += 1
+    def attempt(ended: int) -> TaskResult:
+        if task is None:
+            return TaskResult(engine="no-op")
         try:
-            result = TaskResult(engine="no-op")
-            if task is not None:
-                attempt = replace(task, token=f"{task.token}-{ended}")
-                result = around.platform.engine(target).run(attempt, around.log, around.cancelled)
-            return record(Status.COMPLETED, result, None), result
+            _check_complete(node, target, task)
+            one = replace(task, token=f"{task.token}-{ended}")
+            return around.platform.engine(target).run(one, around.log, around.cancelled)
         except TaskFailure as failure:
-            ended += not failure.unresolved
-            around.log(f"target {position} ({target.title}) of '{node.id}' failed: {failure.message}")
+            around.log(f"{what} failed: {failure.message}")
             if failure.detail:
                 around.log(failure.detail)
-            if failure.kind == "cancelled":
-                return record(Status.KILLED, None, failure), None
-            if failure.kind == "platform" and platform_failures < _PLATFORM_RETRIES:
-                around.pause(_FIRST_PAUSE * 2**platform_failures)
-                platform_failures += 1
-                continue
-            if failure.kind != "platform" and failures < target.retry_count:
-                failures += 1
-                continue
-            return record(Status.FAILED, None, failure), None
+            raise
+
+    try:
+        result = attempts.run(attempt)
+    except TaskFailure as failure:
+        return record(Status.KILLED if failure.kind == "cancelled" else Status.FAILED, None, failure), None
+    return record(Status.COMPLETED, result, None), result
+
+
+def _waited(around: Surroundings, seconds: float) -> bool:
+    """Waits; returns early, and False, if the execution is cancelled.
+
+    Raises:
+        Superseded: Another process has taken it over meanwhile.
+    """
+    while seconds > 0 and not around.cancelled():
+        around.pause(min(seconds, _LOOK))
+        seconds -= _LOOK
+    _check_ours(around)
+    return not around.cancelled()

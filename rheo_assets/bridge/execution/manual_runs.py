@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import dagster as dg
+
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.eventlog.history import History, manual_execution_id
 from rheo_assets.bridge.eventlog.instance import EventLog
 from rheo_assets.bridge.eventlog.journal import Journal
+from rheo_assets.bridge.execution.backfills import Backfill
+from rheo_assets.bridge.execution.emitted import Emitted
 from rheo_assets.bridge.execution.execution import Request
 from rheo_assets.errors import Contradiction, RheoError, Undetermined, listed
 from rheo_assets.model.dimensions import Partition
@@ -59,7 +63,7 @@ class ManualRun:
     Args:
         binding: The application.
         node: The node.
-        run_id: The run.
+        run: The run.
         log: The instance's event log.
         config: The run config: `wait`, `wait_timeout_seconds`.
         log_info: Logs one line in the run.
@@ -74,7 +78,7 @@ class ManualRun:
         self,
         binding: Binding,
         node: DataNode,
-        run_id: str,
+        run: dg.DagsterRun,
         log: EventLog,
         config: Mapping[str, Any],
         log_info: Callable[[str], None],
@@ -85,7 +89,9 @@ class ManualRun:
         self._routed: dict[Partition, str] = {}
         self._binding = binding
         self._node = node
-        self._run_id = run_id
+        self._run_id = run.run_id
+        self._backfill = Backfill(binding, node, run, log.instance)
+        self._emitted = Emitted(binding, node, log)
         self._history = History(binding, log)
         self._instance = log.instance
         self._journal = Journal(log, binding.topology, binding.since)
@@ -144,28 +150,47 @@ class ManualRun:
 
     def _split(self, waiting: Sequence[Requested]) -> tuple[list[Request], list[_Unready]]:
         """Returns the executions that can run now, and the partitions that cannot."""
-        others = self._others()
-        ready, unready = [], []
+        others, emitted = self._others(), self._emitted.ids()
+        ready: list[Request] = []
+        unready: list[_Unready] = []
         for wanted in waiting:
-            other = others.get(wanted.partition)
+            other, identity = others.get(wanted.partition), emitted.get(wanted.partition)
             if other is not None and not _is_routed(other):
-                unready.append(_Unready(wanted, f"run {other.run_id}, which is executing it, to end", _OTHER_RUN))
-                continue
-            request, waits_for = self._request(wanted)
-            if other is not None:
-                self._routed[wanted.partition] = other.id
-                request = self._taken_over(request, other)
-                if request is None:
-                    what = f"run {other.run_id}, which the router requested, to end"
-                    unready.append(_Unready(wanted, what, _OTHER_RUN, is_routed=True))
-                    continue
-            elif self._has_been_made(wanted.partition):
-                request = Request(self._routed[wanted.partition], wanted.partition, wanted.tips)
-            if request is not None:
-                ready.append(request)
+                found: Request | _Unready = _Unready(
+                    wanted, f"run {other.run_id}, which is executing it, to end", _OTHER_RUN
+                )
+            elif other is not None:
+                found = self._routed_one(wanted, other.id, f"run {other.run_id}, which the router requested")
+            elif identity is not None:
+                found = self._routed_one(wanted, identity, f"execution {identity}, which the router is about to launch")
             else:
-                unready.append(_Unready(wanted, waits_for, _NOT_THERE))
+                found = self._own_one(wanted)
+            (ready if isinstance(found, Request) else unready).append(found)  # type: ignore[arg-type]
         return ready, unready
+
+    def _routed_one(self, wanted: Requested, identity: str, name: str) -> Request | _Unready:
+        """Returns what the router has emitted as an execution of this run, unless another one has begun it."""
+        request, _ = self._request(wanted)
+        self._routed[wanted.partition] = identity
+        if request is None or not self._binding.claims.take(identity, self._run_id):
+            return _Unready(wanted, f"{name}, to end", _OTHER_RUN, is_routed=True)
+        self.claimed.append(identity)
+        return replace(request, id=identity)
+
+    def _own_one(self, wanted: Requested) -> Request | _Unready:
+        """Returns an execution of this run's own, or one that has made the partition already: it is reported again."""
+        partition = wanted.partition
+        if self._has_been_made(partition):
+            return Request(self._routed[partition], partition, wanted.tips)
+        made = self._backfill.made(partition, wanted.tips)
+        if made is not None:
+            self._log_info(
+                f"{self._node.describe(partition)} was built by run {made.run_id} after this backfill was launched"
+            )
+            self._routed[partition] = made.id
+            return Request(made.id, partition, wanted.tips)
+        request, waits_for = self._request(wanted)
+        return request or _Unready(wanted, waits_for, _NOT_THERE)
 
     def _request(self, wanted: Requested) -> tuple[Request | None, str]:
         """Returns the execution if its inputs are ready, else None and what it waits for."""
@@ -175,13 +200,6 @@ class ManualRun:
         if not found.are_met:
             return None, listed(found.waiting_for(self._node))
         return Request(self._id(wanted.partition), wanted.partition, wanted.tips, found.nearest), ""
-
-    def _taken_over(self, request: Request | None, other: Execution) -> Request | None:
-        """Takes over an execution that another run has not started; None if it has."""
-        if request is None or not self._binding.claims.take(other.id, self._run_id):
-            return None
-        self.claimed.append(other.id)
-        return replace(request, id=other.id)
 
     def _has_been_made(self, partition: Partition) -> bool:
         """Whether the run that this one waited for built the partition."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from rheo_assets.bridge.inspection.staleness import Staleness
 from rheo_assets.bridge.loop.session import Session
 from rheo_assets.errors import Contradiction, LinkFailed, Undetermined, listed, subscripted
 from rheo_assets.model.dimensions import Partition
@@ -100,6 +101,7 @@ class Reason:
         executions: The executions that ended.
         groups: The trigger groups that wait.
         unready: The inputs that are not ready, so that `execute` would raise.
+        newer: The inputs that were written again after the last execution read them, as `x[NA][2021-03-18]`.
     """
 
     partition: str
@@ -108,6 +110,7 @@ class Reason:
     executions: tuple[Execution, ...] = ()
     groups: tuple[PendingGroup, ...] = ()
     unready: tuple[str, ...] = ()
+    newer: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join([f"{self.partition}: {self.status}", *(f"  {sentence}" for sentence in self.sentences)])
@@ -137,6 +140,9 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
     is_done = bool(ended) and ended[-1].status == Status.COMPLETED
     if is_done and not active and not session.binding.is_ready(node.id, partition):
         sentences.append("its completion file was deleted since: the partition counts as missing until it runs again")
+    newer = Staleness(session.binding.readiness).newer(node, ended[-1]) if is_done else ()
+    if newer:
+        sentences.append(f"newer than what it read: {listed(newer)}. app.execute(view) builds it again")
     for group in groups:
         sentences += _waits(group)
     sentences += _held(node, held)
@@ -153,7 +159,7 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
         status = (active or ended)[-1].status
     else:
         status = "NEVER" if impossible is not None and not ended else "WAITING" if waiting else "NOT_TRIGGERED"
-    return Reason(node.describe(partition), status, tuple(sentences), tuple(ended), tuple(waiting), unready)
+    return Reason(node.describe(partition), status, tuple(sentences), tuple(ended), tuple(waiting), unready, newer)
 
 
 def _starts(session: Session, node: DataNode, partition: Partition, is_new: bool) -> list[str]:

@@ -244,6 +244,12 @@ class Driver:
                 watcher.forget_gone()
             return outbox
 
+    def without_unfinished(self, outbox: Iterable[Trigger]) -> list[Trigger]:
+        """Returns what to launch now: what follows from a range that is still being recorded is launched as a whole."""
+        with self.lock:
+            unfinished = self.journal.recordings.of_unfinished_runs()
+        return [trigger for trigger in outbox if unfinished.isdisjoint(trigger.identities)]
+
     def _clean(self) -> None:
         """Removes some old claims and heartbeats, once an hour."""
         if time.monotonic() - self._cleaned >= _CLEANED_EVERY:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rheo_assets.bridge.binding import Binding
@@ -16,9 +17,9 @@ from rheo_assets.bridge.loop.progress import Counts, Progress
 from rheo_assets.bridge.loop.session import Session
 from rheo_assets.errors import NotReady
 from rheo_assets.model.dimensions import Partition
-from rheo_assets.model.nodes import DataNode
+from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.model.signals import as_view
-from rheo_assets.planning.dependency_tree import Readers, plan_tree
+from rheo_assets.planning.dependency_tree import Readers, plan_readers, plan_tree
 from rheo_assets.planning.one_execution import infer_execution, injected_tips, never_ready, unmet
 from rheo_assets.planning.partition_sets import PartitionSet
 from rheo_assets.planning.plan import Plan, Stage, Tips
@@ -70,6 +71,37 @@ def execute(
         if run.owner is not None or not _is_done_by_daemon(session, run, waits, shown):
             _carry_out(session, run, waits, shown)
     return path
+
+
+def execute_readers(
+    session: Session,
+    source: ExternalData,
+    partition: Partition,
+    waits: bool,
+    recursive: bool,
+    progress: bool | None = None,
+) -> str:
+    """Plans and runs what is made of a partition of external data; returns its path. See `execute`."""
+    binding = session.binding
+    exists = partial(_existing, binding) if recursive else None
+    plan = plan_readers(binding.topology, source, partition, session.history.readers(), exists=exists)
+    path = binding.platform.storage.location(binding.readiness.folder(source, partition))
+    if not len(plan):
+        _log.warning("nothing has been made of %s: there is nothing to execute", source.describe(partition))
+        return path
+    session.resume()
+    run = PlanRecord.of(binding.topology, plan, _owner(session, plan))
+    with Progress(f"what is made of {source.describe(partition)}", progress) as shown:
+        session.plans.start(run)
+        if run.owner is not None or not _is_done_by_daemon(session, run, waits, shown):
+            _carry_out(session, run, waits, shown)
+    return path
+
+
+def _existing(binding: Binding, node_id: str, partitions: PartitionSet) -> PartitionSet:
+    """Returns those partitions that are complete."""
+    signal = binding.topology[node_id]
+    return PartitionSet.of(signal.spec, binding.readiness.ready_of(signal, partitions))
 
 
 def _owner(session: Session, plan: Plan) -> Owner | None:
@@ -193,10 +225,7 @@ def plan_of(
         raise NotReady(node.id, node.spec.render(partition), (), never)
     topology, given = binding.topology, tips if inputs is not None else None
 
-    def exists(node_id: str, partitions: PartitionSet) -> PartitionSet:
-        signal = topology[node_id]
-        return PartitionSet.of(signal.spec, binding.readiness.ready_of(signal, partitions))
-
+    exists = partial(_existing, binding)
     if readers is not None:
         looking = exists if recursive else None
         return plan_tree(topology, node, partition, readers, exists=looking, tips=given), partition

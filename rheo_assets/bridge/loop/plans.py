@@ -223,6 +223,8 @@ class Plans:
         self.check_target(run)
         for stage in run.stages:
             raise_failed(self.ended(run, stage))
+        if run.starts_outside:
+            return
         stage = run.stages[run.position]
         if not self.ended(run, stage):
             self._requests(run, stage, _Walk())

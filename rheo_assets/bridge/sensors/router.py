@@ -39,7 +39,7 @@ def router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinition
         is_paused = driver.is_paused()
         wanted = planned(shared.plans(driver))  # users requested these: run them also while the application is paused
         if not is_paused:
-            wanted = chain(wanted, emitted(driver.binding, outbox))
+            wanted = chain(wanted, emitted(driver.binding, driver.without_unfinished(outbox)))
         others: dict[str, None] = {}
         wanted = _own(wanted, shared, others)
         requests = list(_until(is_enough, run_requests(driver.binding, driver, wanted, is_enough)))

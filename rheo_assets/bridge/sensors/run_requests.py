@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain, islice
+from typing import TypeVar
 
 import dagster as dg
 
@@ -18,6 +21,7 @@ from rheo_assets.bridge.loop.driver import Driver
 from rheo_assets.bridge.loop.local_runs import run_config, run_tags
 from rheo_assets.bridge.loop.plans import Plans
 from rheo_assets.bridge.names import TRIGGER_TAG, asset_key
+from rheo_assets.bridge.partition_keys import Codec
 from rheo_assets.errors import RheoError
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import DataNode
@@ -25,8 +29,10 @@ from rheo_assets.model.nodes import DataNode
 _log = logging.getLogger("rheo_assets")
 LOOK_EVERY = 30.0  # how often requested executions are checked for a run
 _NEVER = (0, 0, -math.inf)
-_PAGE = 500
+MOST_RUNS = 50  # of one tick: Dagster creates them one by one, and the router ticks again only after the last one
+_PAGE = 500  # executions that are looked at between two looks at the clock
 _REMEMBERED, _RECENT = 10_000, 3600.0
+T = TypeVar("T")
 
 
 def planned(plans: Plans) -> Iterator[tuple[DataNode, list[Request]]]:
@@ -49,38 +55,63 @@ def run_requests(
     wanted: Iterable[tuple[DataNode, list[Request]]],
     is_enough: Callable[[], bool],
 ) -> Iterator[dg.RunRequest]:
-    """Yields a run for everything that is wanted and not under way, until it is enough."""
-    for node, requests in wanted:
-        attempts = Attempts(driver, node)
-        due = attempts.due(requests)
-        for start in range(0, len(due), _PAGE):
-            yield from _page_requests(binding, driver, node, attempts, due[start : start + _PAGE])
-            if is_enough():
-                return
+    """Yields a run per contiguous range of what is wanted and not under way, until it is enough.
+
+    The nodes take turns, so that one with many ranges does not hold up the others.
+    """
+    sources = (_ranges(binding, driver, node, requests, is_enough) for node, requests in wanted)
+    for request in islice(_in_turns(sources), MOST_RUNS):
+        yield request
+        if is_enough():
+            return
 
 
-def _page_requests(
-    binding: Binding, driver: Driver, node: DataNode, attempts: Attempts, wanted: Sequence[Request]
+def _in_turns(sources: Iterable[Iterator[T]]) -> Iterator[T]:
+    """Yields the first item of each source, then the second one of each, and so on."""
+    left: deque[Iterator[T]] = deque()
+    for source in chain(sources, _popped(left)):
+        for item in islice(source, 1):
+            yield item
+            left.append(source)
+
+
+def _popped(left: deque[T]) -> Iterator[T]:
+    while left:
+        yield left.popleft()
+
+
+def _ranges(
+    binding: Binding, driver: Driver, node: DataNode, wanted: Sequence[Request], is_enough: Callable[[], bool]
 ) -> Iterator[dg.RunRequest]:
-    codec = binding.codecs[node.id]
-    startable: dict[Partition, tuple[Request, str]] = {}
-    for request in wanted:
-        mark = attempts.next(request)
-        if mark is not None:
-            startable[request.partition] = (request, mark)
-    codec.register(driver.instance, list(startable))
-    for partitions in codec.runs_of(list(startable)):
-        batch = [startable[partition] for partition in partitions]
-        requests = [request for request, _ in batch]
-        marks = [mark for _, mark in batch]
-        attempts.asked(requests)
-        yield dg.RunRequest(
-            run_key=marks[0] if len(marks) == 1 else f"{marks[0]}+{len(marks)}:{marks[-1]}",
-            partition_key=codec.encode(partitions[0]) if len(partitions) == 1 and codec.is_partitioned else None,
-            asset_selection=[asset_key(node.application, node.id)],
-            run_config=run_config(node, requests),
-            tags={**run_tags(codec, partitions), TRIGGER_TAG: requests[0].id},
-        )
+    """Yields a run per range of one node; a range is cut only where there is no time to look at all of it."""
+    codec, attempts = binding.codecs[node.id], Attempts(driver, node)
+    due = {request.partition: request for request in attempts.due(wanted)}
+    position = {partition: number for number, partition in enumerate(due)}
+    ranges = codec.runs_of(list(due))
+    for members in sorted(ranges, key=lambda partitions: min(position[p] for p in partitions)):
+        startable: dict[Partition, tuple[Request, str]] = {}
+        for number, partition in enumerate(members, start=1):
+            if (mark := attempts.next(due[partition])) is not None:
+                startable[partition] = (due[partition], mark)
+            if number % _PAGE == 0 and is_enough():
+                break
+        codec.register(driver.instance, list(startable))
+        for partitions in codec.runs_of(list(startable)):
+            yield _run(codec, node, attempts, [startable[partition] for partition in partitions])
+
+
+def _run(codec: Codec, node: DataNode, attempts: Attempts, batch: Sequence[tuple[Request, str]]) -> dg.RunRequest:
+    """Returns the request for one run, and takes note that it is asked for."""
+    requests, marks = [request for request, _ in batch], [mark for _, mark in batch]
+    partitions = [request.partition for request in requests]
+    attempts.asked(requests)
+    return dg.RunRequest(
+        run_key=marks[0] if len(marks) == 1 else f"{marks[0]}+{len(marks)}:{marks[-1]}",
+        partition_key=codec.encode(partitions[0]) if len(partitions) == 1 and codec.is_partitioned else None,
+        asset_selection=[asset_key(node.application, node.id)],
+        run_config=run_config(node, requests),
+        tags={**run_tags(codec, partitions), TRIGGER_TAG: requests[0].id},
+    )
 
 
 class Attempts:

@@ -1,5 +1,5 @@
 """Keeps `s3://` objects as plain files: `s3://bucket/key` is `<root>/s3/bucket/key`."""
-# ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH116  # sensors stat every watched key: `os` is far faster than `pathlib`
+# ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH116, PTH119  # sensors stat every watched key: `os` is far faster than `pathlib`
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from rheo_assets.model.uris import bucket_and_key, object_path
 from rheo_assets.platforms.local.finding import Finder, Found, identity
 from rheo_assets.platforms.local.replacement import LocalReplacement
+from rheo_assets.runner.data_files import is_bookkeeping, is_hidden_folder
 
 _KNOWN_FOLDERS = 4096
 _log = logging.getLogger("rheo_assets")
@@ -24,8 +25,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 class LocalStorage:
     """Serves an object store from a directory tree that people and other programs may also read and write.
 
-    Names that start with `.` (temporary files, `.crc` check sums) are not objects. Names that start with `_`
-    (`_SUCCESS`, `_temporary`) are objects but not data: `has_objects` does not count them.
+    Names that start with `.` (temporary files, `.crc` check sums) are not objects. Other bookkeeping (`_SUCCESS`,
+    `x.tmp`) is objects but not data: `has_objects` does not count it.
 
     Example:
         >>> import tempfile
@@ -88,10 +89,12 @@ class LocalStorage:
     def has_objects(self, uri: str) -> bool:
         """Returns whether any data object exists below the prefix; stops at the first one.
 
-        Hidden files (`.crc`, …) and markers that start with `_` (`_SUCCESS`) do not count.
+        Bookkeeping (`_SUCCESS`, `x.tmp`, `.crc`) does not count.
         """
         path = self._seen(uri)
-        return _any_data(path) if os.path.isdir(path) else os.path.isfile(path)
+        if os.path.isdir(path):
+            return _any_data(path)
+        return os.path.isfile(path) and not is_bookkeeping(os.path.basename(path))
 
     def children(self, uri: str) -> Iterator[str]:
         """Yields the names one level below the prefix, sorted: folders and objects."""
@@ -268,11 +271,10 @@ def _any_data(folder: str) -> bool:
     try:
         with os.scandir(folder) as listing:
             for entry in listing:
-                if entry.name.startswith(".") or (entry.name.startswith("_") and "=" not in entry.name):
-                    continue
-                if not entry.is_dir(follow_symlinks=False):
+                if entry.is_dir(follow_symlinks=False):
+                    below += [] if is_hidden_folder(entry.name) else [entry.path]
+                elif not is_bookkeeping(entry.name):
                     return True
-                below.append(entry.path)
     except FileNotFoundError:
         return False
     return any(_any_data(path) for path in below)

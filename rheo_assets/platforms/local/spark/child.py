@@ -18,7 +18,7 @@ from typing import Any
 
 from rheo_assets.runner.scala_task import OtherLibraries, StoppedSession, snippet_thread
 from rheo_assets.runner.spark import run_spark_task
-from rheo_assets.runner.task import Task, TaskFailure
+from rheo_assets.runner.task import Task, TaskFailure, lasting_failure
 
 UNUSABLE = 75  # exit code: the JVM's session cannot be used, start another JVM
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
@@ -96,7 +96,7 @@ def run(gateway: Gateway, job: Job, answer: int) -> int:
         code = UNUSABLE if lost else 0
     except BaseException as error:
         text = f"{task.node!r} could not be run: {type(error).__name__}: {error}"
-        message = {"failure": TaskFailure("platform", text).to_json()}
+        message = {"failure": lasting_failure(text).to_json()}
         code = UNUSABLE if _lost() else 0
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,0 +1,50 @@
+"""What the router has decided to execute, as a run sees it that the router did not launch."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from rheo_assets.bridge.binding import Binding
+from rheo_assets.bridge.eventlog.instance import EventLog
+from rheo_assets.bridge.eventlog.journal import Journal
+from rheo_assets.errors import StateError
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.nodes import DataNode
+from rheo_assets.routing.event_loop import EventLoop
+from rheo_assets.routing.snapshot import Snapshot
+
+
+class Emitted:
+    """The executions of one node that the router has emitted and that have not ended, whether or not they have a run.
+
+    It folds the log as every driver does, from what the furthest one has saved, and saves nothing.
+
+    Args:
+        binding: The application.
+        node: The node.
+        log: The instance's event log.
+    """
+
+    def __init__(self, binding: Binding, node: DataNode, log: EventLog) -> None:
+        self._binding = binding
+        self._node = node
+        self._log = log
+
+    def ids(self) -> dict[Partition, str]:
+        """Returns the ids of the executions by partition, as the log is now."""
+        loop = self._loop
+        if loop is None or loop.is_new:
+            return {}  # nothing was routed yet, or the drivers say themselves that they cannot read what was
+        loop.fold()
+        in_flight = loop.router.groups(self._node.id).in_flight
+        return {partition: trigger.execution_id(self._binding.application) for partition, trigger in in_flight.items()}
+
+    @cached_property
+    def _loop(self) -> EventLoop | None:
+        binding = self._binding
+        journal = Journal(self._log, binding.topology, binding.since)
+        snapshot = Snapshot(binding.topology, self._log, None)
+        try:
+            return EventLoop(binding.topology, journal, snapshot, lambda _key: False)
+        except StateError:
+            return None
