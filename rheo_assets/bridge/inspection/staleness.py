@@ -1,4 +1,4 @@
-"""Staleness: which partitions were written again after the last execution that read them."""
+"""Staleness: partitions whose inputs were written again after the last execution read them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rheo_assets.platforms.data.readiness import Readiness
 
 @dataclass(frozen=True, slots=True)
 class StalePartition:
-    """A partition whose inputs are newer than what its last execution read; `str()` is for people.
+    """A partition with inputs that are newer than those that its last execution read; `str()` is for people.
 
     Attributes:
         node: The node's id.
@@ -33,17 +33,17 @@ class StalePartition:
 
 @dataclass(frozen=True)
 class Staleness:
-    """Compares what executions read with what there is now; each partition is looked at once.
+    """Compares the inputs that executions read with the current ones; checks each partition once.
 
     Attributes:
-        readiness: What the storage shows.
+        readiness: The readiness of partitions.
     """
 
     readiness: Readiness
     _now: dict[tuple[str, Partition], str] = field(default_factory=dict, repr=False)
 
     def newer(self, node: DataNode, execution: Execution) -> tuple[str, ...]:
-        """Returns the inputs that are newer than what an execution read; what was absent is newer once it is there."""
+        """Returns the inputs that are newer than those that an execution read, or were absent then."""
         found = dict.fromkeys(name for alias in execution.versions for name in self._newer(node, execution, alias))
         return tuple(found)
 
@@ -55,7 +55,7 @@ class Staleness:
         for values, version in zip(read, execution.versions[alias], strict=True):
             try:
                 partition = view.node.spec.read(values)
-            except InvalidValue:  # recorded under another declaration
+            except InvalidValue:  # recorded by an earlier version of the node
                 continue
             key = (view.node.id, partition)
             if key not in self._now:
@@ -65,7 +65,7 @@ class Staleness:
 
 
 def stale(session: Session, nodes: Sequence[DataNode]) -> list[StalePartition]:
-    """Returns the partitions of nodes whose inputs are newer than what their last execution read, node by node."""
+    """Returns the stale partitions of some nodes, node by node."""
     staleness = Staleness(session.binding.readiness)
     found: list[StalePartition] = []
     for node in nodes:
