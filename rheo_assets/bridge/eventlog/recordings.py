@@ -1,7 +1,7 @@
 """Recordings: runs that are still recording their partitions.
 
 A run over a range records its partitions at its end, which takes a while if there are many. What follows from the
-first ones are launched a moment later, together with those that follow from the rest.
+first ones is launched a moment later, together with what follows from the rest.
 """
 
 from __future__ import annotations
