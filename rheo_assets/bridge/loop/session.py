@@ -117,10 +117,10 @@ class Session:
         if not self.binding.claims.is_over(request.id, claim):
             return True
         if claim.owner != self.binding.heartbeats.owner:
-            self.driver.mark_failed(str(claim.fields["run_id"]))
+            self.driver.recovery.mark_failed(str(claim.fields["run_id"]))
         if claim.attempt + 1 < MAX_ATTEMPTS:
             return False
-        self.driver.give_up(node, request)
+        self.driver.recovery.give_up(node, request)
         return True
 
     def _after_run(self) -> None:
@@ -133,7 +133,7 @@ class Session:
             claim = self.binding.claims.newest(request.id)
             is_ours = claim is None or claim.owner == self.binding.heartbeats.owner
             if is_ours and request.partition not in ended:
-                self.driver.end(node, request.partition, request.id, Status.FAILED, error)
+                self.driver.recovery.end(node, request.partition, request.id, Status.FAILED, error)
 
     # abandoned work -------------------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class Session:
         if not self._resumed:
             self._resumed = True
             for run in self.history.orphans():
-                self.driver.mark_failed(run.run_id)
+                self.driver.recovery.mark_failed(run.run_id)
         if self.is_passive():
             return
         with self.driver.lock:  # one thread of this process takes them over

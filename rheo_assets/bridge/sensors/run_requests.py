@@ -145,7 +145,7 @@ class Attempts:
         before, requested, _ = self._driver.requested.get(request.id, _NEVER)
         requested = requested if before == attempt else 0
         if attempt + requested >= MAX_ATTEMPTS:
-            self._driver.give_up(self._node, request)
+            self._driver.recovery.give_up(self._node, request)
             return None
         self._remember(request, attempt, requested)
         return f"{request.id}.{attempt}.{requested}" if requested else f"{request.id}.{attempt}"
@@ -155,7 +155,7 @@ class Attempts:
         if claim is not None:
             if not self._claims.is_over(request.id, claim):
                 return None
-            self._driver.mark_failed(str(claim.fields["run_id"]))
+            self._driver.recovery.mark_failed(str(claim.fields["run_id"]))
         if request.id in self._with_a_run:
             return None
         return 0 if claim is None else claim.attempt + 1
