@@ -142,7 +142,7 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
         sentences.append("its completion file was deleted since: the partition counts as missing until it runs again")
     newer = Staleness(session.binding.readiness).newer(node, ended[-1]) if is_done else ()
     if newer:
-        sentences.append(f"newer than what it read: {listed(newer)}. app.execute(view) builds it again")
+        sentences.append(f"these inputs are newer than it: {listed(newer)}. app.execute(view) rebuilds it")
     for group in groups:
         sentences += _waits(group)
     sentences += _held(node, held)

@@ -59,7 +59,7 @@ class Driver:
         self.state = ApplicationState(binding.platform.storage, binding.home)
         self.lock = RLock()
         self.recovery = Recovery(self)
-        self.asked: dict[str, tuple[int, int, float]] = {}
+        self.requested: dict[str, tuple[int, int, float]] = {}
         self._unfinished: set[str] = set()
         self._cleaned = -math.inf
         self._is_torn = False
@@ -221,7 +221,7 @@ class Driver:
             return outbox
 
     def without_unfinished(self, outbox: Iterable[Trigger]) -> list[Trigger]:
-        """Returns what to launch now: what follows from a range that is still being recorded is launched as a whole."""
+        """Returns the triggers to launch now, without those that follow from a range that is still being recorded."""
         with self.lock:
             unfinished = self.journal.recordings.of_unfinished_runs()
         return [trigger for trigger in outbox if unfinished.isdisjoint(trigger.identities)]
