@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from rheo_assets.model.compute.targets import Target
 from rheo_assets.runner.task import Task, TaskResult
@@ -110,14 +110,20 @@ class Catalog(Protocol):
         """Returns the table as Glue's `GetTable` describes it; raises `LookupError` naming near misses."""
 
 
+RETRY_FOR: Final = 86_400.0
+"""For how many seconds a platform that fails is waited for unless its options say otherwise: a day."""
+
+
 class Platform(Protocol):
     """Where an application's data lies and its code runs.
 
     Attributes:
         name: What user code sees as `runtime_platform`.
+        retry_for: For how many seconds an execution waits for a platform that fails: no room, throttling.
     """
 
     name: str
+    retry_for: float
 
     @property
     def storage(self) -> Storage:

@@ -20,7 +20,7 @@ from rheo_assets.runner.blobs import load_callable
 from rheo_assets.runner.full_disk import full_disk, says_full_disk
 from rheo_assets.runner.metadata import metadata_entries
 from rheo_assets.runner.mirror import Mirror
-from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskResult
+from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskResult, lasting_failure
 
 _RUNNER = f"{Path(__file__).parent}/"
 _NEVER_RAN = (CoroutineType, GeneratorType, AsyncGeneratorType)
@@ -149,7 +149,7 @@ def _open(task: Task) -> Callable[..., Any]:
     except UnusableCallable as error:
         raise TaskFailure("user", f"node '{task.node}': {error}", _own_frames(error.__cause__)) from None
     except OSError as error:
-        raise TaskFailure("platform", f"node '{task.node}': its recorded callable cannot be read: {error}") from None
+        raise lasting_failure(f"node '{task.node}': its recorded callable cannot be read: {error}") from None
 
 
 def _input(item: TaskInput, locate: Callable[[str], str] | None) -> InlinedSignal:

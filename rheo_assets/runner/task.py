@@ -187,20 +187,31 @@ class TaskFailure(Exception):  # noqa: N818  # the record is called FAILED; "Tas
         message: One paragraph that names the user's node and what to do.
         detail: The user's traceback or the engine's own text, without our frames.
         unresolved: Whether the job may still run somewhere: a further attempt must look for it first.
+        lasting: `platform`: whether waiting does not help, as with a full disk. It is tried again a few times at once;
+            any other failure of the platform is waited for.
     """
 
-    def __init__(self, kind: str, message: str, detail: str = "", *, unresolved: bool = False) -> None:
+    def __init__(
+        self, kind: str, message: str, detail: str = "", *, unresolved: bool = False, lasting: bool = False
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.detail = detail
         self.unresolved = unresolved
+        self.lasting = lasting
 
     def to_json(self) -> str:
         """Returns the failure as JSON."""
-        return json.dumps({"kind": self.kind, "message": self.message, "detail": self.detail})
+        fields = {"kind": self.kind, "message": self.message, "detail": self.detail}
+        return json.dumps({**fields, "lasting": True} if self.lasting else fields)
 
     @classmethod
     def from_json(cls, text: str) -> TaskFailure:
         """Reads what `to_json` wrote."""
         return cls(**json.loads(text))
+
+
+def lasting_failure(message: str, detail: str = "") -> TaskFailure:
+    """Returns a failure of the platform that waiting does not lift."""
+    return TaskFailure("platform", message, detail, lasting=True)

@@ -14,6 +14,7 @@ from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.eventlog.entries import execution_entry
 from rheo_assets.bridge.eventlog.history import History, owner_of
 from rheo_assets.bridge.eventlog.instance import EventLog
+from rheo_assets.bridge.execution.attempts import Backoff
 from rheo_assets.bridge.execution.execution import (
     Outcome,
     Request,
@@ -253,6 +254,7 @@ class Body:
             self.binding.callable_path,
             self.run_id,
             partial(self._is_superseded, request),
+            backoff=Backoff(retry_for=self.platform.retry_for),
             cancelled_now=self._is_cancelled_now,
         )
         try:

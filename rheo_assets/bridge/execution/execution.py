@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from rheo_assets.bridge.execution.attempts import Attempts, Backoff
 from rheo_assets.model.compute.targets import Batch, Inlined, NoOp, Target
 from rheo_assets.model.datasets import SUCCESS_FILE
 from rheo_assets.model.dimensions import Partition
@@ -17,8 +18,7 @@ from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.platforms.data.readiness import Readiness
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
 
-_PLATFORM_RETRIES = 4
-_FIRST_PAUSE = 1.0
+_LOOK = 1.0  # seconds between two looks whether what waits is to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class Surroundings:
         callable_path: Returns where a callable's blob lies: a local path, or on AWS its URI.
         run_id: The Dagster run, for the record.
         is_superseded: Whether this process has been taken for dead, and the execution from it.
-        pause: Waits between retries, seconds.
+        pause: Waits, seconds.
+        backoff: How a platform that fails is waited for.
         cancelled_now: Looks for the same as `cancelled`, which may answer from a look a moment ago; None: that is it.
     """
 
@@ -68,6 +69,7 @@ class Surroundings:
     run_id: str | None = None
     is_superseded: Callable[[], bool] = lambda: False
     pause: Callable[[float], None] = time.sleep
+    backoff: Backoff = field(default_factory=Backoff)
     cancelled_now: Callable[[], bool] | None = None
 
 
@@ -262,7 +264,10 @@ def _run_target(
     node: DataNode, request: Request, target: Target, position: int, task: Task | None, around: Surroundings
 ) -> tuple[ComputeRecord, TaskResult | None]:
     started = datetime.now(UTC)
-    attempts, ended, failures, platform_failures = 0, 0, 0, 0
+    what = f"target {position} ({target.title}) of '{node.id}'"
+    attempts = Attempts(
+        target.retry_count, around.backoff, lambda line: around.log(f"{what}: {line}"), lambda s: _waited(around, s)
+    )
 
     def record(status: Status, result: TaskResult | None, failure: TaskFailure | None) -> ComputeRecord:
         return ComputeRecord(
@@ -277,29 +282,36 @@ def _run_target(
             failure.detail if failure is not None else "",
             result.engine if result is not None else "",
             result.rows if result is not None else None,
-            attempts,
+            attempts.count,
         )
 
-    while True:
-        attempts += 1
+    def attempt(ended: int) -> TaskResult:
+        if task is None:
+            return TaskResult(engine="no-op")
         try:
-            result = TaskResult(engine="no-op")
-            if task is not None:
-                attempt = replace(task, token=f"{task.token}-{ended}")
-                result = around.platform.engine(target).run(attempt, around.log, around.cancelled)
-            return record(Status.COMPLETED, result, None), result
+            one = replace(task, token=f"{task.token}-{ended}")
+            return around.platform.engine(target).run(one, around.log, around.cancelled)
         except TaskFailure as failure:
-            ended += not failure.unresolved
-            around.log(f"target {position} ({target.title}) of '{node.id}' failed: {failure.message}")
+            around.log(f"{what} failed: {failure.message}")
             if failure.detail:
                 around.log(failure.detail)
-            if failure.kind == "cancelled":
-                return record(Status.KILLED, None, failure), None
-            if failure.kind == "platform" and platform_failures < _PLATFORM_RETRIES:
-                around.pause(_FIRST_PAUSE * 2**platform_failures)
-                platform_failures += 1
-                continue
-            if failure.kind != "platform" and failures < target.retry_count:
-                failures += 1
-                continue
-            return record(Status.FAILED, None, failure), None
+            raise
+
+    try:
+        result = attempts.run(attempt)
+    except TaskFailure as failure:
+        return record(Status.KILLED if failure.kind == "cancelled" else Status.FAILED, None, failure), None
+    return record(Status.COMPLETED, result, None), result
+
+
+def _waited(around: Surroundings, seconds: float) -> bool:
+    """Waits; returns early, and False, if the execution is cancelled.
+
+    Raises:
+        Superseded: Another process has taken it over meanwhile.
+    """
+    while seconds > 0 and not around.cancelled():
+        around.pause(min(seconds, _LOOK))
+        seconds -= _LOOK
+    _check_ours(around)
+    return not around.cancelled()

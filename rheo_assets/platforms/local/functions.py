@@ -30,7 +30,7 @@ from rheo_assets.platforms.local.functions_child import ANSWER, CALL, CANNOT_ANS
 from rheo_assets.platforms.local.requirements import refusal, unmet
 from rheo_assets.platforms.local.storage import LocalStorage
 from rheo_assets.runner.full_disk import full_disk, says_full_disk
-from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult, lasting_failure
 
 COMPLETION_FILE = "_SUCCESS"
 
@@ -81,7 +81,7 @@ class FunctionEngine:
         What the callable prints goes to `log` line by line. When it ends, whatever it started ends too.
         """
         if task.lang not in self.langs:
-            raise TaskFailure("platform", f"node '{task.node}': inlined Python cannot run {task.lang} code")
+            raise lasting_failure(f"node '{task.node}': inlined Python cannot run {task.lang} code")
         warnings = () if self._in_s3 else _other_versions(task)  # whoever fills a mirror sees to it
         try:
             output, *_ = [self._storage.path(uri) for uri in _uris(task)]
@@ -231,7 +231,7 @@ def _other_versions(task: Task) -> tuple[str, ...]:
 def _not_started(task: Task, error: Exception) -> TaskFailure:
     if says_full_disk(error):
         return full_disk(task.node, detail=str(error))
-    return TaskFailure("platform", f"node '{task.node}': its callable cannot be started: {error}")
+    return lasting_failure(f"node '{task.node}': its callable cannot be started: {error}")
 
 
 def _answer(task: Task, folder: Path, child: _Child) -> TaskResult:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rheo_assets.errors import CapabilityMissing
 from rheo_assets.model.compute.targets import Target
-from rheo_assets.platforms.capabilities import Engine
+from rheo_assets.platforms.capabilities import RETRY_FOR, Engine
 from rheo_assets.platforms.engines import Engines
 from rheo_assets.platforms.home import rheo_home
 from rheo_assets.platforms.local.catalog import LocalCatalog
@@ -23,13 +23,15 @@ class LocalPlatform:
 
     Args:
         root: The folder that holds everything; `RHEO_HOME`, else `~/.rheo`.
+        retry_for: For how many seconds an execution waits for an engine that is out of reach or has no room; a day.
     """
 
     name = "local"
     concurrency = 2
 
-    def __init__(self, root: str | Path | None = None) -> None:
+    def __init__(self, root: str | Path | None = None, *, retry_for: float = RETRY_FOR) -> None:
         self.root = rheo_home(root)
+        self.retry_for = retry_for
         self.storage = LocalStorage(self.root)
         makers = {
             **dict.fromkeys(("glue", "emr", "emr_serverless"), self._spark),

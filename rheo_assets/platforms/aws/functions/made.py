@@ -17,7 +17,7 @@ from rheo_assets.model.compute.targets import LAMBDA_SECONDS
 from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.functions.job import PROBE_FILE
 from rheo_assets.platforms.aws.functions.package import PYTHON, Code, NoIndex, function_code
-from rheo_assets.runner.task import Task, TaskFailure
+from rheo_assets.runner.task import Task, TaskFailure, lasting_failure
 
 _HANDLER: Final = "rheo_assets.platforms.aws.functions.job.handler"
 _MADE_WITHIN: Final = 120.0
@@ -145,7 +145,7 @@ class MadeFunctions:
                 "s3:GetObject, s3:PutObject and s3:ListBucket there and, where the bucket has a KMS key, kms:Decrypt "
                 "and kms:GenerateDataKey",
             )
-        return TaskFailure("platform", f"{function} does not start: {said}")
+        return lasting_failure(f"{function} does not start: {said}")
 
 
 def _said(payload: bytes) -> str:

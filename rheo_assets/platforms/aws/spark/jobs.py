@@ -20,7 +20,7 @@ from rheo_assets.platforms.aws.jobs.service import JobState, Messages
 from rheo_assets.platforms.aws.package import runner_package
 from rheo_assets.platforms.aws.spark.script import job_script
 from rheo_assets.runner.remote import MESSAGES_FOLDER, RESULT_FILE, TASK_FILE
-from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult, lasting_failure
 
 CLAIM_FILE: Final = "claim.json"
 RUN_FILE: Final = "run.json"
@@ -165,7 +165,7 @@ class SparkJobs(ABC):
         left = self._read(f"{self.folder(task)}/{RESULT_FILE}")
         if left is None or "result" not in left:
             told = f"its {self.title} job {job} ended well but left no result; its log is {self.log_link(job)}"
-            raise TaskFailure("platform", f"{task.node!r}: {told}")
+            raise lasting_failure(f"{task.node!r}: {told}")
         result = TaskResult.from_json(json.dumps(left["result"]))
         return replace(result, engine=f"{result.engine} on {self.title}")
 
@@ -175,10 +175,11 @@ class SparkJobs(ABC):
         log = f"its log is {self.log_link(job)}"
         if "failure" in left:
             failure = TaskFailure.from_json(json.dumps(left["failure"]))
-            return TaskFailure(failure.kind, failure.message, "\n".join(filter(None, [failure.detail, log])))
+            detail = "\n".join(filter(None, [failure.detail, log]))
+            return TaskFailure(failure.kind, failure.message, detail, lasting=failure.lasting)
         if "result" in left:
             told = f"its {self.title} job {job} wrote its output and failed then: {state.reason}; {log}"
-            return TaskFailure("platform", f"{task.node!r}: {told}")
+            return lasting_failure(f"{task.node!r}: {told}")
         told = f"its {self.title} job {job} failed ({state.name}): {state.reason or 'no reason was given'}; {log}"
         return TaskFailure("user", f"{task.node!r}: {told}")
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from rheo_assets.runner.scala_task import OtherLibraries, StoppedSession, snippet_thread
 from rheo_assets.runner.spark import run_spark_task
-from rheo_assets.runner.task import Task, TaskFailure
+from rheo_assets.runner.task import Task, TaskFailure, lasting_failure
 
 UNUSABLE = 75  # the exit code that says: the JVM's session is gone, start another
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
@@ -92,11 +92,12 @@ def run(gateway: Gateway, job: Job, answer: int) -> int:
     except TaskFailure as failure:
         lost = _lost()  # then whatever user code was doing failed for that
         kind = "platform" if lost else failure.kind
-        message = {"failure": TaskFailure(kind, failure.message, failure.detail).to_json()}
+        told = TaskFailure(kind, failure.message, failure.detail, lasting=lost or failure.lasting)
+        message = {"failure": told.to_json()}
         code = UNUSABLE if lost else 0
     except BaseException as error:
         text = f"{task.node!r} could not be run: {type(error).__name__}: {error}"
-        message = {"failure": TaskFailure("platform", text).to_json()}
+        message = {"failure": lasting_failure(text).to_json()}
         code = UNUSABLE if _lost() else 0
     sys.stdout.flush()
     sys.stderr.flush()

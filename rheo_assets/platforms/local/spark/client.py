@@ -16,7 +16,7 @@ from typing import Any
 
 from rheo_assets.platforms.local.spark.java import find_java
 from rheo_assets.platforms.local.spark.protocol import Home, encode
-from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult, lasting_failure
 
 _ASK = 0.2  # seconds between two looks at `cancelled`
 _START_PATIENCE = 60.0
@@ -44,7 +44,7 @@ def run_on_worker(
             return _run(home, {"task": task.to_json(), "root": str(root)}, log, cancelled)
         except WorkerLost as error:
             lost = str(error)
-    raise TaskFailure("platform", f"{task.node!r}: {lost}, twice; its log is {home.log_file}", _tail(home.log_file))
+    raise lasting_failure(f"{task.node!r}: {lost}, twice; its log is {home.log_file}", _tail(home.log_file))
 
 
 def stop_worker(home: Home) -> bool:
@@ -115,7 +115,7 @@ def _reached(home: Home, request: Mapping[str, Any], log: Callable[[str], None])
         if connection is not None:
             return connection
         _started(home, log)
-    raise TaskFailure("platform", f"the Spark worker does not answer; its log is {home.log_file}", _tail(home.log_file))
+    raise lasting_failure(f"the Spark worker does not answer; its log is {home.log_file}", _tail(home.log_file))
 
 
 def _connected(home: Home, request: Mapping[str, Any]) -> socket.socket | None:

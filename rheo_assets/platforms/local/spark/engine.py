@@ -12,7 +12,7 @@ from rheo_assets.platforms.local.spark.java import NoJava, find_java
 from rheo_assets.platforms.local.spark.protocol import Home
 from rheo_assets.platforms.local.storage import LocalStorage
 from rheo_assets.runner.spark import LANGUAGES
-from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult, lasting_failure
 
 # https://docs.aws.amazon.com/glue/latest/dg/release-notes.html
 _SPARK_OF_GLUE = {"2.0": "2.4", "3.0": "3.1", "4.0": "3.3", "5.0": "3.5", "5.1": "3.5", "6.0": "4.1"}
@@ -51,7 +51,7 @@ class SparkEngine:
             self._say_version(task, log)
             return run_on_worker(Home.of(self.root), self.root, task, log, cancelled)
         except (ModuleNotFoundError, NoJava) as error:
-            raise TaskFailure("platform", f"{task.node!r}: {error}") from error
+            raise lasting_failure(f"{task.node!r}: {error}") from error
         except ValueError as error:
             raise TaskFailure("user", f"{task.node!r}: {error}") from error
 

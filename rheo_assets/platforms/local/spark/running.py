@@ -15,7 +15,7 @@ from typing import Any
 
 from rheo_assets.platforms.local.spark import child
 from rheo_assets.platforms.local.spark.protocol import Home, encode
-from rheo_assets.runner.task import Task, TaskFailure
+from rheo_assets.runner.task import Task, TaskFailure, lasting_failure
 
 _LOG_CHUNK = 64 * 1024
 
@@ -81,7 +81,7 @@ class Running:
     ) -> dict[str, Any]:
         node = self._task.node
         if broken.done() and not cancelled.done():
-            return failed(TaskFailure("platform", f"{node!r}: the Spark worker ended: {retire()}"), again=True)
+            return failed(lasting_failure(f"{node!r}: the Spark worker ended: {retire()}"), again=True)
         self._chore(self._cancel_jobs(retire))
         if cancelled.done():
             return failed(TaskFailure("cancelled", f"{node!r} was cancelled"))

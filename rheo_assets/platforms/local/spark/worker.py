@@ -29,7 +29,7 @@ from rheo_assets.platforms.local.spark.java import find_java
 from rheo_assets.platforms.local.spark.protocol import Address, Home, encode
 from rheo_assets.platforms.local.spark.running import Running, exit_code, failed
 from rheo_assets.platforms.local.spark.session import jvm_command
-from rheo_assets.runner.task import Task, TaskFailure
+from rheo_assets.runner.task import Task, TaskFailure, lasting_failure
 
 IDLE = "RHEO_SPARK_IDLE_SECONDS"
 AT_ONCE = 2
@@ -211,7 +211,7 @@ class Worker:
     def _gone(self, task: Task, cancelled: asyncio.Future[None]) -> dict[str, Any]:
         if cancelled.done():
             return failed(TaskFailure("cancelled", f"{task.node!r} was cancelled before it started"))
-        return failed(TaskFailure("platform", f"{task.node!r}: the Spark worker ended: {self._ended}"), again=True)
+        return failed(lasting_failure(f"{task.node!r}: the Spark worker ended: {self._ended}"), again=True)
 
     def _retire(self, why: str = "the session was stopped") -> str:
         """Ends the worker if its JVM can no longer be used, and returns why."""
