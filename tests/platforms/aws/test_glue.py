@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rheo_assets.platforms.aws.jobs.service import JobState, Phase
 from rheo_assets.platforms.aws.jobs.watching import Watcher
 from rheo_assets.platforms.aws.retries import Patience
 from rheo_assets.platforms.aws.spark.glue import GlueJobs, GlueSettings, glue_state, glue_version, glue_workers
+from rheo_assets.platforms.aws.spark.gone_jobs import delete_gone_jobs
 from rheo_assets.platforms.aws.spark.jobs import StillStarting, job_name
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput
 from tests.platforms.aws.doubles.engines import BUCKET, home
@@ -326,3 +328,32 @@ def test_a_limit_of_runs_at_the_same_time_is_waited_for(double, jobs):
     with pytest.raises(TaskFailure, match="it ran"):
         engine.run(task(), lambda _: None, lambda: False)
     assert double.calls["start_job_run"] == 9
+
+
+def names(world: World) -> set[str]:
+    return set(world.clients.client("glue").list_jobs()["JobNames"])
+
+
+def test_jobs_of_targets_that_are_gone_are_deleted_unless_they_run(double, jobs, world):
+    glue = jobs()
+    double.outcome = ("SUCCEEDED", "")
+    for node, position in (("kept", 0), ("kept", 1), ("gone", 0)):
+        glue.submit(replace(task(f"{node}-{position}"), node=node, position=position))
+    other = replace(task("other"), application="other", node="gone")
+    world.clients.client("s3").create_bucket(Bucket="rheo-other")
+    glue.submit(other)
+    double.outcome = ("RUNNING", "")
+    glue.submit(replace(task("running"), node="busy"))
+    assert delete_gone_jobs(world.clients, "shop", {("kept", 0)}) == ["rheo-shop-gone-0", "rheo-shop-kept-1"]
+    assert names(world) == {"rheo-shop-kept-0", "rheo-shop-busy-0", "rheo-other-gone-0"}
+    double.started[-1].status = "SUCCEEDED"
+    assert delete_gone_jobs(world.clients, "shop", {("kept", 0)}) == ["rheo-shop-busy-0"]
+
+
+@pytest.mark.parametrize("operation", ["list_jobs", "get_job_runs", "delete_job"])
+def test_who_may_not_delete_jobs_leaves_them(double, jobs, world, operation):
+    double.outcome = ("SUCCEEDED", "")
+    jobs().submit(task("a"))
+    double.refuse(operation, "AccessDeniedException")
+    assert delete_gone_jobs(world.clients, "shop", set()) == []
+    assert names(world) == {"rheo-shop-node-0"}

@@ -32,6 +32,8 @@ _PAGE: Final = 200
 _PAGES: Final = 25
 _FEW: Final = 4  # runs of one job that are cheaper to ask for one by one
 _TRIES: Final = 5
+TAG_APPLICATION: Final = "rheo:application"
+TAG_NODE: Final = "rheo:node"
 _REFUSED: Final = frozenset({"InvalidInputException", "ValidationException"})
 _LEAST_WORKERS: Final = 2  # one is the driver
 # Glue has the first up to version 2.0, and the second for streaming jobs only; ours are of type glueetl: WorkerType of
@@ -122,7 +124,8 @@ class GlueJobs(SparkJobs):
     def start(self, job: SparkJob) -> str:
         """Starts a run, after the job's definition has been brought up to date."""
         definition = self._definition(job)
-        self._define(job.name, definition)
+        own = {TAG_APPLICATION: job.task.application, TAG_NODE: job.task.node}
+        self._define(job.name, definition, {**self._settings.tags, **own})
         mine = {"--scriptLocation": job.script, JOB: job.folder, TOKEN: job.task.token}
         run = {name: definition[name] for name in ("WorkerType", "NumberOfWorkers", "Timeout")}
         run["Arguments"] = {**definition["DefaultArguments"], **mine}
@@ -215,13 +218,13 @@ class GlueJobs(SparkJobs):
             definition["SecurityConfiguration"] = settings.security_configuration
         return definition
 
-    def _define(self, name: str, definition: Mapping[str, Any]) -> None:
+    def _define(self, name: str, definition: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         """Makes the job what it is to be, by as few calls as that takes."""
         for attempt in range(_TRIES):
             if self._defined.get(name) == definition:
                 return
             try:
-                self._create_or_update(name, definition)
+                self._create_or_update(name, definition, tags)
                 self._defined[name] = definition
             except Exception as error:
                 others = {"AlreadyExistsException", "IdempotentParameterMismatchException"}
@@ -229,14 +232,13 @@ class GlueJobs(SparkJobs):
                 if error_code(error) not in others | busy or attempt == _TRIES - 1:
                     raise
 
-    def _create_or_update(self, name: str, definition: Mapping[str, Any]) -> None:
+    def _create_or_update(self, name: str, definition: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         try:
             current = self._client.get_job(JobName=name)["Job"]
         except Exception as error:
             if error_code(error) != "EntityNotFoundException":
                 raise
-            tags = {**self._settings.tags, "rheo:job": name[:256]}
-            self._client.create_job(Name=name, Tags=tags, **definition)
+            self._client.create_job(Name=name, Tags=dict(tags), **definition)
             return
         fields = {*definition, "Connections", "SecurityConfiguration"}
         if any((current.get(field) or None) != (definition.get(field) or None) for field in fields):

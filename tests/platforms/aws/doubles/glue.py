@@ -16,6 +16,7 @@ from tests.platforms.aws.doubles.host import HostedJob, SparkHost
 
 _OPERATIONS = (
     "create_job", "get_job", "update_job", "start_job_run", "get_job_run", "get_job_runs", "batch_stop_job_run",
+    "list_jobs", "delete_job",
 )  # fmt: skip
 
 
