@@ -114,6 +114,10 @@ RETRY_FOR: Final = 86_400.0
 """For how many seconds a platform that fails is waited for unless its options say otherwise: a day."""
 
 
+RETRY_FOR: Final = 86_400.0
+"""For how many seconds a platform that fails is waited for unless its options say otherwise: a day."""
+
+
 class Platform(Protocol):
     """Stores an application's data and runs its code.
 
