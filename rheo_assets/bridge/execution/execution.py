@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from rheo_assets.bridge.execution.unchecked import Checks, announcement, announcements, completion_file
 from rheo_assets.model.compute.targets import Batch, Inlined, NoOp, Target
-from rheo_assets.model.datasets import SUCCESS_FILE
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.executions import ComputeRecord, Execution, Status
 from rheo_assets.model.nodes import DataNode, ExternalData
@@ -58,6 +58,7 @@ class Surroundings:
         run_id: The Dagster run, for the record.
         is_superseded: Whether this process has been taken for dead, and the execution from it.
         pause: Waits between retries, seconds.
+        checks: The blocking asset checks that decide whether the execution succeeds; None without any.
         cancelled_now: Looks for the same as `cancelled`, which may answer from a look a moment ago; None: that is it.
     """
 
@@ -69,6 +70,7 @@ class Surroundings:
     is_superseded: Callable[[], bool] = lambda: False
     pause: Callable[[float], None] = time.sleep
     cancelled_now: Callable[[], bool] | None = None
+    checks: Checks | None = None
 
 
 class Superseded(Exception):  # noqa: N818  # it is no error
@@ -82,6 +84,9 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
     is raised for a failed target: the outcome says so. The partition then holds what it held before, without its
     completion file.
 
+    Where blocking asset checks follow, the partition is replaced without its completion file, which is written when
+    they have passed.
+
     Raises:
         Superseded: Another process has taken the execution over, while this one was asleep or cut off.
     """
@@ -89,21 +94,22 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
     folder = node.layout.uri(node.spec, request.partition)
     inputs = resolve_inputs(node, request, Readiness(storage))
     _check_ours(around)
-    for name in node.protocol.files:
+    for name in announcements(node):
         storage.delete(f"{folder}/{name}")
     if all(isinstance(target, NoOp) for target in node.targets):  # nothing is written: what people put there stays
         outcome = _run_targets(node, request, inputs, folder, around)
         if outcome.execution.status == Status.COMPLETED:
             _check_ours(around)
-            storage.write(f"{folder}/{completion_file(node)}", _success(outcome))
+            name, content = announcement(node, outcome.execution, around.checks)
+            storage.write(f"{folder}/{name}", content)
         return outcome
     with storage.replacement(folder, request.id) as fresh:
         outcome = _unless_cancelled(_run_targets(node, request, inputs, fresh.uri, around), around)
         if outcome.execution.status == Status.COMPLETED:
-            for name in node.protocol.files:  # user code cannot announce itself
+            for name in announcements(node):  # user code cannot announce itself
                 storage.delete(f"{fresh.uri}/{name}")
             _check_ours(around)
-            fresh.publish(completion_file(node), _success(outcome))
+            fresh.publish(*announcement(node, outcome.execution, around.checks))
     return outcome
 
 
@@ -119,10 +125,6 @@ def _check_ours(around: Surroundings) -> None:
     """Keeps a process that was silent for too long from what another one does in its stead."""
     if around.is_superseded():
         raise Superseded
-
-
-def _success(outcome: Outcome) -> bytes:
-    return json.dumps(outcome.execution.to_fields()).encode()
 
 
 def _run_targets(
@@ -161,11 +163,6 @@ def _in_place(result: TaskResult, output: TaskOutput, platform: Platform) -> Tas
         here, there = (json.dumps(spelled(uri))[1:-1] for uri in (output.path, output.final))
         text = text.replace(here, there)
     return TaskResult.from_json(text)
-
-
-def completion_file(node: DataNode) -> str:
-    """Returns the name of the file that a success writes."""
-    return node.protocol.files[0] if node.protocol.files else SUCCESS_FILE
 
 
 def completed(node: DataNode, partition: Partition, platform: Platform) -> Execution | None:

@@ -20,12 +20,12 @@ from rheo_assets.bridge.arrivals.timers import record_ticks
 from rheo_assets.bridge.arrivals.watcher import Watcher
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS
-from rheo_assets.bridge.claims.owners import Owner
 from rheo_assets.bridge.claims.snapshot_slots import SLOT_CHECKED_EVERY, SnapshotSlots
 from rheo_assets.bridge.eventlog.instance import EventLog
 from rheo_assets.bridge.eventlog.journal import Journal
 from rheo_assets.bridge.execution.execution import Outcome, Request, recorded_success
 from rheo_assets.bridge.execution.metadata import describe
+from rheo_assets.bridge.loop.unresolved import Unresolved
 from rheo_assets.bridge.state.application_state import ApplicationState
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.executions import Execution, Status
@@ -52,6 +52,7 @@ class Driver:
 
     Attributes:
         binding: The application as this driver knows it now.
+        unresolved: What the router cannot decide by itself.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Driver:
         self._left: set[str] = set()
         self._cleaned = -math.inf
         self._is_torn = False
+        self.unresolved = Unresolved(self)
         self._watch()
         self._slots = SnapshotSlots(binding.platform.storage, f"{binding.home}/snapshot_slots", binding.heartbeats)
         self._take_slot()
@@ -87,7 +89,9 @@ class Driver:
         number = self.slot.number if self.slot is not None else None
         self.journal = Journal(self.log, topology, self.binding.since)
         snapshot = Snapshot(topology, self.log, number)
-        self.loop = EventLoop(topology, self.journal, snapshot, self._is_ready, self._end_lost, self.binding.is_current)
+        self.loop = EventLoop(
+            topology, self.journal, snapshot, self._is_ready, self.unresolved.resolve, self.binding.is_current
+        )
 
     def _has_slot(self) -> bool:
         """Whether the driver keeps its slot; one without a slot looks for one now and then."""
@@ -222,6 +226,8 @@ class Driver:
     def turn(self, now: datetime | None = None, is_enough: Callable[[], bool] = lambda: False) -> list[Trigger]:
         """Folds what is recorded, looks for what is waited for, closes the turn, and returns the outbox.
 
+        An execution of which only the blocking checks are left is not in it.
+
         Args:
             now: The driver's clock.
             is_enough: Asked now and then whether to end; the next turn goes on.
@@ -237,7 +243,7 @@ class Driver:
                 gone = [key for watcher in self._watchers.values() for key in watcher.gone()]
                 return loop.turn(moment, gone, is_enough)
 
-            outbox = self._on_whole(turned)
+            outbox = [t for t in self._on_whole(turned) if not self.unresolved.awaits_checks(t)]
             if self.loop.is_behind:
                 return outbox
             for watcher in self._watchers.values():
@@ -247,7 +253,8 @@ class Driver:
     def without_unfinished(self, outbox: Iterable[Trigger]) -> list[Trigger]:
         """Returns what to launch now: what follows from a range that is still being recorded is launched as a whole."""
         with self.lock:
-            unfinished = self.journal.recordings.of_unfinished_runs()
+            checked = {entry.run for entry in self.router.checked_executions()}
+            unfinished = self.journal.recordings.of_unfinished_runs(checked)
         return [trigger for trigger in outbox if unfinished.isdisjoint(trigger.identities)]
 
     def _clean(self) -> None:
@@ -258,28 +265,6 @@ class Driver:
                 self.binding.claims.clean(self.binding.heartbeats.clean())
             except OSError as error:
                 _log.warning("old claims are not removed: %s", error)
-
-    def _end_lost(self) -> bool:
-        """Ends the executions that nobody routed and whose run is over without saying so."""
-        runs = {other.run: other.owner for _, _, other in self.router.manual_executions()}
-        lost = {run for run, owner in runs.items() if self._is_over(run, owner)}
-        if not lost:
-            return False
-        self.loop.fold()  # a run records its ends before it is over
-        said = "its run is over, and did not say how this execution ended: see the run's log"
-        for node_id, partition, other in self.router.manual_executions():
-            if other.run in lost:
-                node = self.binding.topology.data_nodes[node_id]
-                # From here on it publishes nothing, should it only have been asleep.
-                self.binding.claims.take(other.execution, "lost")
-                self.end(node, partition, other.execution, Status.FAILED, said, other.run)
-                self.binding.claims.release(other.execution)
-                self.mark_failed(other.run)
-        return True
-
-    def _is_over(self, run_id: str, owner: str) -> bool:
-        run = self.instance.get_run_by_id(run_id)
-        return run is None or run.is_finished or self.binding.heartbeats.is_dead(Owner.of_text(owner))
 
     def mark_failed(self, run_id: str) -> None:
         """Ends the run of a dead process, which Dagster takes for running."""
