@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rheo_assets import Application, DimensionType, InlinedCompute, NOOPCompute
+from rheo_assets import Application, DimensionType, InlinedCompute, NOOPCompute, PrestoSQL
 from tests.cases.topologies import DAY, LONG, S3, cycle, event, file, node, pending, ran, read
 
 FREE_DAY = {"day": {"type": DimensionType.DATETIME}}
@@ -94,6 +94,26 @@ def test_execute_does_not_verify_external_data_but_checked_ranges(app: Applicati
     file(app, x["2021-12-30"])
     app.execute(j["2022-01-01"])
     assert ran(app, j) == ["2022-01-01"]
+
+
+def test_the_tip_of_an_own_range_that_is_checked_has_to_be_ready_like_the_rest(app: Application) -> None:
+    own = node(app, "own", [S3(app, "x", "day")])
+    j = node(app, "j", [own[:-3].range_check(True)])
+    for day in ("2021-12-30", "2021-12-31"):
+        app.execute(own[day], update_dependency_tree=False)
+    with pytest.raises(RuntimeError, match=r"j\[2022-01-01\] could not be started: not ready: own\[2022-01-01\]"):
+        app.execute(j["2022-01-01"])
+    app.execute(own["2022-01-01"])
+    app.settle(60)
+    assert ran(app, j) == ["2022-01-01"]
+
+
+def test_a_table_over_a_checked_range_fails_if_the_injected_tip_is_absent(app: Application) -> None:
+    x = S3(app, "x", "day")
+    j = node(app, "j", [x[:-2].range_check(True)], compute_targets=[PrestoSQL("select 1 as n")])
+    file(app, x["2021-12-31"])
+    with pytest.raises(RuntimeError, match=r"input 'x' of 'j' is range-checked, and x\[2022-01-01\] is absent. Land"):
+        app.execute(j["2022-01-01"])
 
 
 def test_a_recursive_execution_refuses_missing_external_data_before_it_runs_anything(app: Application) -> None:

@@ -30,5 +30,5 @@ def test_a_patch_with_none_puts_the_default_back():
 
 @pytest.mark.parametrize("name", ["execution_hook", "pending_node_hook"])
 def test_a_hook_is_refused_until_it_is_served(name):
-    with pytest.raises(DeclarationError, match=f"{name} is not served yet"):
+    with pytest.raises(DeclarationError, match=f"has no argument '{name}'. Hooks come with a later release"):
         Application("app").create_data("n", compute_targets=[NOOPCompute], **{name: object()})

@@ -1,4 +1,4 @@
-"""The journal: asset events of one application as the entries that the router folds, and the way back."""
+"""The journal: reads the asset events of one application as entries for the router, and writes them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Journal(Recorder):
     def read(self, cursor: int) -> list[Entry]:
         """Returns the next page of entries after a position, without repeats. Empty at the end of the log.
 
-        A page may hold fewer entries than events: `skipped_to` tells how far it went.
+        A page may hold fewer entries than events: `skipped_to` is the position of its last event.
         """
         records = self.log.after(cursor)
         self.skipped_to = records[-1].storage_id if records else cursor
@@ -87,13 +87,13 @@ class Journal(Recorder):
     def _entry(self, record: EventLogRecord) -> Entry | None:
         try:
             return self._readable(record)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:  # one entry must not stop all others
+        except (LookupError, TypeError, ValueError, AttributeError) as error:  # one entry must not stop the others
             if record.storage_id not in self._warned:
                 self._warned.add(record.storage_id)
                 name = record.asset_key.to_user_string() if record.asset_key is not None else "?"
                 _log.warning(
-                    "application '%s': event %d of asset %s is passed over, for it is not what rheo-assets writes (%s: "
-                    "%s). app.process(view) reports an arrival again",
+                    "application '%s': skipped event %d of asset %s, as rheo-assets does not write such events (%s: "
+                    "%s). If it was an arrival, app.process(view) reports it again",
                     self.topology.application,
                     record.storage_id,
                     name,
@@ -140,7 +140,7 @@ class Journal(Recorder):
         return None
 
     def _is_of_before(self, record: EventLogRecord, node_id: str, partition: Partition) -> bool:
-        """Whether an execution ended that was asked for while its node had other dimensions."""
+        """Whether the event is the end of an execution from a time when its node had other dimensions."""
         execution = execution_of(record)
         return execution is not None and not is_of(execution, self.topology[node_id].spec, partition)
 

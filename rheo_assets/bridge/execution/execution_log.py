@@ -11,11 +11,11 @@ from rheo_assets.model.nodes import DataNode
 _LOGGED_LINES = 2000
 
 
-class ExecutionLog:
-    """What one execution says in the run's log: each line is an event there, so that a flood of them is cut off.
+class CappedLog:
+    """The lines that one execution logs in the run: each line is an event there, so their number is limited.
 
     Args:
-        log: Takes one line at a time.
+        log: Logs one line.
     """
 
     def __init__(self, log: Callable[[str], None]) -> None:
@@ -29,9 +29,9 @@ class ExecutionLog:
             self._log(line)
 
     def end(self, name: str) -> None:
-        """Says how much was left out."""
+        """Logs how many lines were dropped."""
         if self._lines > _LOGGED_LINES:
-            self._log(f"{name} said {self._lines - _LOGGED_LINES} more lines, which are left out here")
+            self._log(f"{name} logged {self._lines - _LOGGED_LINES} more lines, which are not shown")
 
 
 def failure_text(node: DataNode, failed: Sequence[Outcome]) -> str:

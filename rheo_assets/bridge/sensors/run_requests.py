@@ -1,4 +1,4 @@
-"""Run requests: what the daemon's router sensor asks Dagster to run, of what the router and the plans want."""
+"""Run requests: the runs that the router sensor requests from Dagster for the router and the plans."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import DataNode
 
 _log = logging.getLogger("rheo_assets")
-LOOK_EVERY = 30.0  # how often it is looked whether what was asked for is under way
+LOOK_EVERY = 30.0  # how often requested executions are checked for a run
 _NEVER = (0, 0, -math.inf)
 MOST_RUNS = 50  # of one tick: Dagster creates them one by one, and the router ticks again only after the last one
 _PAGE = 500  # executions that are looked at between two looks at the clock
@@ -36,11 +36,11 @@ T = TypeVar("T")
 
 
 def planned(plans: Plans) -> Iterator[tuple[DataNode, list[Request]]]:
-    """Yields what the plans ask for that nobody else carries out, and closes those that are over."""
-    for run in plans.left():
+    """Yields the executions of the plans that no other process carries out, and closes finished plans."""
+    for run in plans.abandoned():
         try:
             step = plans.step(run)
-        except RheoError as error:  # its caller, if it still waits, is told the same
+        except RheoError as error:  # a caller that still waits gets the same error
             _log.warning("%s", error)
             step = None
         if step is None:
@@ -115,10 +115,10 @@ def _run(codec: Codec, node: DataNode, attempts: Attempts, batch: Sequence[tuple
 
 
 class Attempts:
-    """Which executions need a run now: those without one, and those whose run is dead.
+    """Decides which executions need a run now: those without a run, and those whose run is dead.
 
-    Of each the driver remembers the number of its attempt, how often a run was asked for since, and when that was or
-    when it was found under way.
+    For each, the driver remembers the number of the attempt, how many runs were requested for it, and when it last
+    requested or saw a run.
     """
 
     def __init__(self, driver: Driver, node: DataNode) -> None:
@@ -127,16 +127,16 @@ class Attempts:
         self._claims = driver.binding.claims
 
     def due(self, requests: Sequence[Request]) -> list[Request]:
-        """Returns those to look at in this tick: the others were asked for or found under way a moment ago."""
+        """Returns the executions to check in this tick: the others were requested or seen running a moment ago."""
         at = {request.id: self._driver.asked.get(request.id, _NEVER)[2] for request in requests}
         now = time.monotonic()
         return sorted((r for r in requests if now - at[r.id] >= LOOK_EVERY), key=lambda request: at[request.id])
 
     def next(self, request: Request) -> str | None:
-        """Returns the name of the run that is due, None when one is under way.
+        """Returns the run key of the run to request; None if one is under way.
 
-        Dagster starts no two runs of one name. So it has the number of the attempt, which the claims tell, and how
-        often a run was asked for since: one may end before it claims anything.
+        Dagster never starts two runs with one key. The key holds the number of the attempt, from the claims, and how
+        often a run was requested for it, as a run may end before it claims anything.
         """
         attempt = self._due_attempt(request)
         if attempt is None:
@@ -165,13 +165,13 @@ class Attempts:
         return History(self._driver.binding, self._driver.log).about_to_begin(self._node)
 
     def asked(self, requests: Iterable[Request]) -> None:
-        """Takes note of what has been asked for."""
+        """Remembers that runs were requested."""
         for request in requests:
             attempt, asked, _ = self._driver.asked[request.id]
             self._remember(request, attempt, asked + 1)
         if len(self._driver.asked) > _REMEMBERED:
             recent = time.monotonic() - _RECENT
-            self._driver.asked = {i: said for i, said in self._driver.asked.items() if said[2] > recent}
+            self._driver.asked = {i: seen for i, seen in self._driver.asked.items() if seen[2] > recent}
 
     def _remember(self, request: Request, attempt: int, asked: int) -> None:
         self._driver.asked[request.id] = (attempt, asked, time.monotonic())

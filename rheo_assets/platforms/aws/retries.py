@@ -1,4 +1,4 @@
-"""Calls of AWS that are tried again, and errors of AWS in words that say what to do."""
+"""Calls of AWS that are tried again."""
 
 from __future__ import annotations
 
@@ -6,117 +6,13 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
+from rheo_assets.platforms.aws.errors import error_code, in_words, is_about_credentials, is_busy, may_have_arrived, told
 from rheo_assets.runner.task import TaskFailure
 
 T = TypeVar("T")
 _CHANCE: Final = random.Random()  # that of the module is the user's, who may have seeded it
-
-_FULL: Final = frozenset(
-    {
-        "ConcurrentRunsExceededException",  # Glue
-        "ResourceNumberLimitExceededException",
-        "TooManyRequestsException",  # Athena, Lambda
-        "ServiceQuotaExceededException",
-        "Throttling",
-        "ThrottlingException",
-        "RequestLimitExceeded",
-        "SlowDown",
-    }
-)
-_FORBIDDEN: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden"})
-_BROKEN: Final = frozenset(
-    {
-        "InternalServiceException",
-        "InternalServerException",
-        "InternalServerError",
-        "InternalFailure",
-        "OperationTimeoutException",
-        "ServiceException",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-    }
-)
-
-_REFUSED: Final = (PermissionError, FileNotFoundError)  # the storage's, in its own words
-
-BAD_CREDENTIALS: Final = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "TokenRefreshRequired",
-        "UnrecognizedClientException",
-    }
-)
-"""The codes with which AWS turns credentials down. Its text may quote the signed request, session token and all."""
-
-
-def error_code(error: BaseException) -> str:
-    """Returns AWS's own code of an error; empty for anything else."""
-    if type(error).__name__ == "S3UploadFailedError" and error.__context__ is not None:
-        return error_code(error.__context__)  # boto3 makes another error of it, with the same text
-    response: dict[str, Any] = getattr(error, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
-
-
-def told(error: BaseException) -> str:
-    """Returns an error as it may be shown: of one about credentials only its code."""
-    code = error_code(error)
-    if code in BAD_CREDENTIALS:
-        return f"AWS refused the credentials with {code}"
-    return f"{type(error).__name__}: {error}"
-
-
-def is_busy(error: BaseException) -> bool:
-    """Returns whether the service has no room now."""
-    return error_code(error) in _FULL
-
-
-def may_have_arrived(error: BaseException) -> bool:
-    """Returns whether the call may have had its effect although there was no good answer."""
-    from botocore.exceptions import ClientError, HTTPClientError
-    from botocore.exceptions import ConnectionError as NoConnection
-
-    if isinstance(error, ClientError):
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return error_code(error) in _BROKEN or status >= 500
-    return isinstance(error, NoConnection | HTTPClientError | OSError) and not isinstance(error, _REFUSED)
-
-
-def is_worth_another_try(error: BaseException) -> bool:
-    """Returns whether a call that may be repeated should be."""
-    return is_busy(error) or may_have_arrived(error)
-
-
-def in_words(error: BaseException, doing: str) -> TaskFailure:
-    """Returns the failure of a call that is not worth another try."""
-    from botocore.exceptions import ClientError
-
-    if isinstance(error, TaskFailure):
-        return error
-    if error_code(error) in BAD_CREDENTIALS:
-        return TaskFailure("user", f"{doing}: {told(error)}. Log in again, or set AWS_PROFILE")
-    if isinstance(error, _REFUSED):
-        return TaskFailure("user", f"{doing}: {error}")
-    if not isinstance(error, ClientError):
-        return TaskFailure("platform", f"{doing}: {told(error)}")
-    kind = "platform" if is_worth_another_try(error) else "user"
-    text = str(error.response.get("Error", {}).get("Message", error))
-    if error_code(error) in _FORBIDDEN:
-        call = error.operation_name
-        return TaskFailure("user", f"{doing}: the role that runs this may not call {call}: {text}. Allow it in IAM")
-    return TaskFailure(kind, f"{doing}: {error_code(error)}: {text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +45,7 @@ class Patience:
             except Exception as error:
                 lost = may_have_arrived(error)
                 if not lost and not is_busy(error):
-                    raise in_words(error, doing) from (None if error_code(error) in BAD_CREDENTIALS else error)
+                    raise in_words(error, doing) from (None if is_about_credentials(error) else error)
                 if lost and time.monotonic() >= deadline:
                     text = f"{doing}: no answer for {self.seconds:.0f} s: {told(error)}"
                     raise TaskFailure("platform", text, unresolved=True) from error

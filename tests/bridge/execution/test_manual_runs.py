@@ -75,7 +75,7 @@ def says_that_it_waits(root: Path) -> bool:
     """Whether the newest run has looked, and waits for another one."""
     with open_instance(root) as instance:
         said = [entry.user_message for entry in instance.all_logs(instance.get_runs(limit=1)[0].run_id)]
-    return any("waits for the end of run" in text for text in said)
+    return any("waits for run " in text for text in said)
 
 
 def slow(root: Path) -> Any:
@@ -198,8 +198,8 @@ def test_of_two_runs_from_the_ui_the_later_one_fails_at_once_or_waits(root: Path
     assert not from_the_ui(root, app, made, [FIRST])
     (refused,) = [e for e in app.history(made) if e.status == "FAILED"]
     assert refused.error is not None
-    assert "made[2024-03-01] is not ready to run: waiting for the end of run" in refused.error
-    assert "Terminate that run if it is dead, or launch with run config `wait: true`" in refused.error
+    assert "made[2024-03-01] is not ready to run: waiting for run " in refused.error
+    assert "Terminate that run if it is dead, or set `wait: true` in the run config" in refused.error
     waiting = started(lambda: from_the_ui(root, app, made, [FIRST], wait=True))
     until(lambda: says_that_it_waits(root))
     (root / "go").touch()
@@ -250,8 +250,11 @@ def test_a_waiting_run_runs_each_partition_when_it_is_ready(root: Path, app: App
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({}, r"waiting for x\[2024-03-01\]\. Land .* `wait: true`"),
-        ({"wait": True, "wait_timeout_seconds": 0}, r"waiting for x\[2024-03-01\] still after 0 s\. .*`wait_timeout_s"),
+        ({}, r"waiting for x\[2024-03-01\]\. Write or .* `wait: true`"),
+        (
+            {"wait": True, "wait_timeout_seconds": 0},
+            r"waiting for x\[2024-03-01\]; gave up after 0 s\. .*`wait_timeout_s",
+        ),
     ],
 )
 def test_what_is_not_ready_fails_with_what_to_do(
@@ -318,7 +321,7 @@ def test_a_backfill_takes_over_what_the_router_made_since_it_was_asked_for(root:
         (run,) = instance.get_runs(limit=1)
         (reported,) = instance.fetch_materializations(dg.AssetKey(["app", "last"]), limit=1).records
         assert reported.run_id == run.run_id, "the backfill counts the partition as its own"
-        assert "was made by run" in "".join(entry.user_message for entry in instance.all_logs(run.run_id))
+        assert "was built by run" in "".join(entry.user_message for entry in instance.all_logs(run.run_id))
 
 
 def test_a_backfill_makes_again_what_was_made_before_it_or_from_older_inputs(root: Path, app: Application) -> None:

@@ -77,7 +77,7 @@ def test_runs_that_die_before_and_after_their_claim_never_have_one_name_twice(ro
         assert daemon.driver.router.outbox() == []
     (given_up,) = app.history("made")
     assert given_up.status == "FAILED"
-    assert "given up" in str(given_up.error)
+    assert "gave up" in str(given_up.error)
 
 
 def test_the_run_of_a_dead_process_does_not_stay_started(root: Path, app: Application) -> None:

@@ -11,10 +11,11 @@ from botocore.exceptions import ClientError
 
 from rheo_assets.model.compute.vocabulary import GlueVersion, GlueWorkerType
 from rheo_assets.model.compute.wrappers import BatchCompute
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.costs import dpus, glue_dollars
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase
 from rheo_assets.platforms.aws.spark.glue import GlueJobs, GlueSettings, glue_state, glue_version, glue_workers
-from rheo_assets.platforms.aws.spark.jobs import StillStarting
+from rheo_assets.platforms.aws.spark.jobs import StillStarting, job_name
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput
 from tests.platforms.aws.doubles.engines import BUCKET, home
 from tests.platforms.aws.doubles.glue import GlueDouble
@@ -34,7 +35,7 @@ def double(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Glu
 @pytest.fixture
 def jobs(world: World, double: GlueDouble) -> Callable[..., GlueJobs]:
     def opened(storage: Any = None, **settings: Any) -> GlueJobs:
-        return GlueJobs(world.clients, storage or world.storage, home, GlueSettings("rheo-jobs", **settings))
+        return GlueJobs(Account(world.clients, storage or world.storage, home), GlueSettings("rheo-jobs", **settings))
 
     return opened
 
@@ -276,3 +277,9 @@ def test_the_cost_is_that_of_dpu_hours_and_of_a_minute_at_least():
     run = {"JobRunState": "SUCCEEDED", "ExecutionTime": 600, "WorkerType": "G.2X", "NumberOfWorkers": 5}
     facts = glue_state(run).facts
     assert (facts["DPU-seconds"], facts["workers"]) == (6000.0, "5 x G.2X")
+
+
+def test_nodes_with_long_names_have_jobs_of_their_own():
+    names = {job_name("a" * 127, "n" * 126 + last, 0) for last in "xy"}
+    assert len(names) == 2
+    assert all(len(name) <= 255 for name in names)

@@ -14,9 +14,11 @@ import pytest
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine, Silence
+from rheo_assets.platforms.aws.errors import BAD_CREDENTIALS, in_words, told
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase, Silence
 from rheo_assets.platforms.aws.jobs.watching import Watcher
-from rheo_assets.platforms.aws.retries import BAD_CREDENTIALS, Patience, in_words, told
+from rheo_assets.platforms.aws.retries import Patience
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
 
 NOW: Callable[[], bool] = lambda: True  # noqa: E731

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rheo_assets.errors import CapabilityMissing
 from rheo_assets.model.compute.targets import Target
-from rheo_assets.platforms.aws.retries import in_words
+from rheo_assets.platforms.aws.errors import in_words
 from rheo_assets.platforms.local.functions import FunctionEngine
 from rheo_assets.platforms.local.requirements import refusal, unmet
 from rheo_assets.runner.mirror import Mirror

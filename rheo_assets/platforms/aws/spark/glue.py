@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from rheo_assets.platforms.aws.clients import Clients
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.costs import REGION, dpus, glue_dollars
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine
+from rheo_assets.platforms.aws.errors import error_code
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
-from rheo_assets.platforms.aws.retries import error_code
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase
 from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs
-from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import JOB, TOKEN
 from rheo_assets.runner.task import Task, TaskResult
 
@@ -104,8 +104,8 @@ class GlueJobs(SparkJobs):
     service: str = "glue"
     _settings: GlueSettings
 
-    def __init__(self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: GlueSettings) -> None:
-        super().__init__(clients, storage, home, settings)
+    def __init__(self, account: Account, settings: GlueSettings) -> None:
+        super().__init__(account, settings)
         self._defined: dict[str, Mapping[str, Any]] = {}
 
     def find(self, job: SparkJob) -> str | None:
