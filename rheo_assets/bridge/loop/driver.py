@@ -19,16 +19,12 @@ import dagster as dg
 from rheo_assets.bridge.arrivals.timers import record_ticks
 from rheo_assets.bridge.arrivals.watcher import Watcher
 from rheo_assets.bridge.binding import Binding
-from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS
-from rheo_assets.bridge.claims.owners import Owner
 from rheo_assets.bridge.claims.snapshot_slots import SLOT_CHECKED_EVERY, SnapshotSlots
 from rheo_assets.bridge.eventlog.instance import EventLog
 from rheo_assets.bridge.eventlog.journal import Journal
-from rheo_assets.bridge.execution.execution import Outcome, Request, recorded_success
-from rheo_assets.bridge.execution.metadata import describe
+from rheo_assets.bridge.loop.recovery import Recovery
+from rheo_assets.bridge.loop.unresolved import Unresolved
 from rheo_assets.bridge.state.application_state import ApplicationState
-from rheo_assets.model.dimensions import Partition
-from rheo_assets.model.executions import Execution, Status
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.routing.entries import Trigger
 from rheo_assets.routing.event_loop import EventLoop, Superseded
@@ -52,6 +48,7 @@ class Driver:
 
     Attributes:
         binding: The application, with the declaration that this driver uses.
+        unresolved: What the router cannot decide by itself.
     """
 
     def __init__(
@@ -63,10 +60,12 @@ class Driver:
         self.log = EventLog(instance)
         self.state = ApplicationState(binding.platform.storage, binding.home)
         self.lock = RLock()
-        self.asked: dict[str, tuple[int, int, float]] = {}
+        self.recovery = Recovery(self)
+        self.requested: dict[str, tuple[int, int, float]] = {}
         self._unfinished: set[str] = set()
         self._cleaned = -math.inf
         self._is_torn = False
+        self.unresolved = Unresolved(self)
         self._watch()
         self._slots = SnapshotSlots(binding.platform.storage, f"{binding.home}/snapshot_slots", binding.heartbeats)
         self._take_slot()
@@ -87,7 +86,9 @@ class Driver:
         number = self.slot.number if self.slot is not None else None
         self.journal = Journal(self.log, topology, self.binding.since)
         snapshot = Snapshot(topology, self.log, number)
-        self.loop = EventLoop(topology, self.journal, snapshot, self._is_ready, self._end_lost, self.binding.is_current)
+        self.loop = EventLoop(
+            topology, self.journal, snapshot, self._is_ready, self.unresolved.resolve, self.binding.is_current
+        )
 
     def _has_slot(self) -> bool:
         """Whether the driver still owns its slot. Without a slot: whether it is too early to try again."""
@@ -139,28 +140,6 @@ class Driver:
     def is_paused(self) -> bool:
         """Whether the application is paused."""
         return self.state.is_paused()
-
-    def end(
-        self, node: DataNode, partition: Partition, identity: str, status: Status, error: str, run_id: str | None = None
-    ) -> None:
-        """Records the end of an execution whose run could not record it.
-
-        If the execution has written its completion file, it is recorded as a success, however its run ended.
-        """
-        done = recorded_success(node, partition, identity, self.binding.platform)
-        if done is not None:
-            self.journal.succeeded(done, partition, describe(node, Outcome(done), self.binding.platform))
-            return
-        if self.groups_of(node) is None:
-            return  # it is no longer declared: nothing waits for it
-        rendered, now = node.spec.render(partition), datetime.now(UTC)
-        execution = Execution(identity, node.id, rendered, str(status), run_id=run_id, error=error, ended=now)
-        self.journal.failed(execution, partition)
-
-    def give_up(self, node: DataNode, request: Request) -> None:
-        """Fails an execution after the processes of all attempts died."""
-        error = f"gave up after {MAX_ATTEMPTS} attempts: each time, the process died before the execution ended"
-        self.end(node, request.partition, request.id, Status.FAILED, error)
 
     def activate(self, now: datetime) -> None:
         """Marks every node as activated. Files that exist now are known, and are no events."""
@@ -222,6 +201,8 @@ class Driver:
     def turn(self, now: datetime | None = None, is_enough: Callable[[], bool] = lambda: False) -> list[Trigger]:
         """Reads new entries, checks the readiness of awaited partitions, closes the turn, and returns the outbox.
 
+        An execution of which only the blocking checks are left is not in it.
+
         Args:
             now: The driver's clock.
             is_enough: Called now and then. If it returns true, the turn stops; the next one continues.
@@ -237,7 +218,7 @@ class Driver:
                 gone = [key for watcher in self._watchers.values() for key in watcher.gone()]
                 return loop.turn(moment, gone, is_enough)
 
-            outbox = self._on_whole(turned)
+            outbox = [t for t in self._on_whole(turned) if not self.unresolved.awaits_checks(t)]
             if self.loop.is_behind:
                 return outbox
             for watcher in self._watchers.values():
@@ -245,9 +226,10 @@ class Driver:
             return outbox
 
     def without_unfinished(self, outbox: Iterable[Trigger]) -> list[Trigger]:
-        """Returns what to launch now: what follows from a range that is still being recorded is launched as a whole."""
+        """Returns the triggers to launch now, without those that follow from a range that is still being recorded."""
         with self.lock:
-            unfinished = self.journal.recordings.of_unfinished_runs()
+            checked = {entry.run for entry in self.router.checked_executions()}
+            unfinished = self.journal.recordings.of_unfinished_runs(checked)
         return [trigger for trigger in outbox if unfinished.isdisjoint(trigger.identities)]
 
     def _clean(self) -> None:
@@ -258,34 +240,6 @@ class Driver:
                 self.binding.claims.clean(self.binding.heartbeats.clean())
             except OSError as error:
                 _log.warning("could not remove old claims: %s", error)
-
-    def _end_lost(self) -> bool:
-        """Fails the executions of manual runs that are over without a recorded end."""
-        runs = {other.run: other.owner for _, _, other in self.router.manual_executions()}
-        lost = {run for run, owner in runs.items() if self._is_over(run, owner)}
-        if not lost:
-            return False
-        self.loop.fold()  # read the ends that a run recorded before it was over
-        error = "its run is over, but recorded no end of this execution: see the run's log"
-        for node_id, partition, other in self.router.manual_executions():
-            if other.run in lost:
-                node = self.binding.topology.data_nodes[node_id]
-                # If its process is only asleep, it can publish nothing from here on.
-                self.binding.claims.take(other.execution, "lost")
-                self.end(node, partition, other.execution, Status.FAILED, error, other.run)
-                self.binding.claims.release(other.execution)
-                self.mark_failed(other.run)
-        return True
-
-    def _is_over(self, run_id: str, owner: str) -> bool:
-        run = self.instance.get_run_by_id(run_id)
-        return run is None or run.is_finished or self.binding.heartbeats.is_dead(Owner.of_text(owner))
-
-    def mark_failed(self, run_id: str) -> None:
-        """Fails the run of a dead process, which Dagster still shows as running."""
-        run = self.instance.get_run_by_id(run_id)
-        if run is not None and not run.is_finished:
-            self.instance.report_run_failed(run, "Its process died. Executions that it had not finished run again.")
 
     def fold(self) -> None:
         """Reads all entries that were recorded since."""
