@@ -152,6 +152,8 @@ class RunVerbs:
         from rheo_assets.bridge.loop.execute import plan_of
 
         space = self._space
+        if inputs is None:
+            as_view(target).tip("validate")
         binding = Binding(space.topology, space.platform, space.since)
         plan_of(binding, space.own(target, "validate"), target, inputs, checks_readiness=readiness)
 

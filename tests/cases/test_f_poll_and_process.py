@@ -652,12 +652,21 @@ def test_every_verb_refuses_a_view_that_is_not_concrete_before_activation_as_aft
     """signals.md §6: a verb refuses a view that is not concrete."""
     x = S3(app, "x", "region", "day")
     n = node(app, "n", [x])
-    verbs = [app.poll, app.kill, app.has_active_record, app.why, app.execute, app.validate]
+    verbs = {
+        "poll": app.poll,
+        "kill": app.kill,
+        "has_active_record": app.has_active_record,
+        "why": app.why,
+        "execute": app.execute,
+        "validate": app.validate,
+    }
     for is_active in (False, True):
         if is_active:
             app.activate()
-        for verb in verbs:
-            with pytest.raises(ValueError, match=r"needs one concrete partition, but n\[NA\]\[\*\] leaves 'day' open"):
+        for name, verb in verbs.items():
+            with pytest.raises(
+                ValueError, match=rf"^{name} needs one concrete partition, but n\[NA\]\[\*\] leaves 'day' open"
+            ):
                 verb(n["NA"]["*"])
         with pytest.raises(ValueError, match=r"process needs one concrete partition, but x\[NA\] leaves 'day' open"):
             app.process(x["NA"])
