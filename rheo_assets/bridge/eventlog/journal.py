@@ -109,7 +109,8 @@ class Journal:
             return Event(record.storage_id, node_id, partition, identity, record.timestamp, False, route)
         if fields.get("kind") == "ended":
             metadata = record.asset_observation.metadata if record.asset_observation else {}
-            return Ended(record.storage_id, node_id, partition, _json_entry(metadata, EXECUTION_ENTRY).get("id"))
+            execution = fields.get("execution") or _json_entry(metadata, EXECUTION_ENTRY).get("id")
+            return Ended(record.storage_id, node_id, partition, execution)
         return None
 
     def _is_of_before(self, record: EventLogRecord, node_id: str, partition: Partition) -> bool:
@@ -231,6 +232,24 @@ class Journal:
                     EVENT_ENTRY: dg.MetadataValue.json({"kind": "ended"}),
                     **execution_entry(self.topology[execution.node].spec, execution),
                 },
+            )
+        )
+
+    def skipped(self, node_id: str, partition: Partition, execution: str, reader: str) -> None:
+        """Records that an execution did not run, as an earlier one has read the same data.
+
+        Args:
+            node_id: The node.
+            partition: Its partition.
+            execution: The id of the execution that did not run.
+            reader: The id of the one that has read the data.
+        """
+        self.log.report(
+            dg.AssetObservation(
+                asset_key(self.topology.application, node_id),
+                partition=self._key(node_id, partition),
+                description="An arrival started no run: the last execution has read this data already.",
+                metadata={EVENT_ENTRY: dg.MetadataValue.json({"kind": "ended", "execution": execution, "by": reader})},
             )
         )
 

@@ -31,12 +31,14 @@ class Request:
         partition: The output partition.
         tips: The tip of each input.
         nearest: The partition that each nearest input reads.
+        is_arrival: Whether files that arrived triggered it, and nothing that was injected or scheduled.
     """
 
     id: str
     partition: Partition
     tips: Mapping[str, Partition]
     nearest: Mapping[str, Partition] = field(default_factory=dict)
+    is_arrival: bool = False
 
 
 @dataclass(frozen=True, slots=True)

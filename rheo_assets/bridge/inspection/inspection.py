@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from rheo_assets.bridge.inspection.staleness import Staleness
 from rheo_assets.bridge.loop.session import Session
 from rheo_assets.errors import Contradiction, LinkFailed, Undetermined, listed, subscripted
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.executions import Execution, Status
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.planning.one_execution import injected_tips, never_ready, unmet
+from rheo_assets.platforms.data.staleness import Staleness
 from rheo_assets.routing.failed_links import CORRECT
 from rheo_assets.routing.node_groups import NodeGroups
 from rheo_assets.routing.trigger_group import TriggerGroup

@@ -1,16 +1,15 @@
-"""Staleness: partitions whose inputs were written again after the last execution read them."""
+"""Stale partitions: those whose inputs are newer than what their last execution read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rheo_assets.bridge.loop.session import Session
-from rheo_assets.errors import InvalidValue, listed, subscripted
-from rheo_assets.model.dimensions import Partition
-from rheo_assets.model.executions import Execution, Status
+from rheo_assets.errors import listed, subscripted
+from rheo_assets.model.executions import Status
 from rheo_assets.model.nodes import DataNode
-from rheo_assets.platforms.data.readiness import Readiness
+from rheo_assets.platforms.data.staleness import Staleness
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +28,6 @@ class StalePartition:
 
     def __str__(self) -> str:
         return f"{subscripted(self.node, self.partition)} was built before {listed(self.newer)}"
-
-
-@dataclass(frozen=True)
-class Staleness:
-    """Compares the inputs that executions read with the current ones; checks each partition once.
-
-    Attributes:
-        readiness: The readiness of partitions.
-    """
-
-    readiness: Readiness
-    _now: dict[tuple[str, Partition], str] = field(default_factory=dict, repr=False)
-
-    def newer(self, node: DataNode, execution: Execution) -> tuple[str, ...]:
-        """Returns the inputs that are newer than those that an execution read, or were absent then."""
-        found = dict.fromkeys(name for alias in execution.versions for name in self._newer(node, execution, alias))
-        return tuple(found)
-
-    def _newer(self, node: DataNode, execution: Execution, alias: str) -> Iterator[str]:
-        view = node.inputs.get(alias)
-        read = execution.inputs.get(alias, [])
-        if view is None or len(read) != len(execution.versions[alias]):
-            return
-        for values, version in zip(read, execution.versions[alias], strict=True):
-            try:
-                partition = view.node.spec.read(values)
-            except InvalidValue:  # recorded by an earlier version of the node
-                continue
-            key = (view.node.id, partition)
-            if key not in self._now:
-                self._now[key] = self.readiness.version(view.node, partition)
-            if self._now[key] not in {"", version}:
-                yield view.node.describe(partition)
 
 
 def stale(session: Session, nodes: Sequence[DataNode]) -> list[StalePartition]:

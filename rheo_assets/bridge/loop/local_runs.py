@@ -17,6 +17,7 @@ import dagster as dg
 from rheo_assets.bridge.assets.assets import node_asset
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.execution.execution import Request
+from rheo_assets.bridge.loop.already_read import is_arrival
 from rheo_assets.bridge.names import (
     APPLICATION_TAG,
     NODE_TAG,
@@ -47,7 +48,7 @@ def emitted(binding: Binding, outbox: Iterable[Trigger]) -> Iterator[tuple[DataN
         if node is None or node.inputs.keys() != trigger.tips.keys():
             continue
         identity = trigger.execution_id(binding.application)
-        request = Request(identity, trigger.partition, trigger.tips, trigger.nearest)
+        request = Request(identity, trigger.partition, trigger.tips, trigger.nearest, is_arrival(trigger.identities))
         by_node.setdefault(trigger.node, []).append(request)
     for node_id, requests in by_node.items():
         yield binding.topology.data_nodes[node_id], requests

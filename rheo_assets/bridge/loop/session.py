@@ -15,6 +15,7 @@ from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS
 from rheo_assets.bridge.eventlog.history import History
 from rheo_assets.bridge.execution.execution import Request
+from rheo_assets.bridge.loop.already_read import skip_if_read
 from rheo_assets.bridge.loop.daemon import daemon_drives, not_served
 from rheo_assets.bridge.loop.driver import Driver
 from rheo_assets.bridge.loop.local_runs import LocalRuns, emitted
@@ -104,6 +105,7 @@ class Session:
             if self.binding.topology.data_nodes.get(node.id) is not node:
                 return  # declared again meanwhile: the next turn, or the plan's next step, starts the new version
             free = [r for r in requests if self.runs.future(r.id) is None and not self._is_claimed(node, r)]
+            free = [r for r in free if not skip_if_read(self.driver, node, r)]
             if free:
                 self.runs.submit(node, free, logs_failures=logs_failures)
 

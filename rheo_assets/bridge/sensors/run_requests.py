@@ -17,6 +17,7 @@ from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS
 from rheo_assets.bridge.eventlog.history import History
 from rheo_assets.bridge.execution.execution import Request
+from rheo_assets.bridge.loop.already_read import skip_if_read
 from rheo_assets.bridge.loop.driver import Driver
 from rheo_assets.bridge.loop.local_runs import run_config, run_tags
 from rheo_assets.bridge.loop.plans import Plans
@@ -146,6 +147,8 @@ class Attempts:
         requested = requested if before == attempt else 0
         if attempt + requested >= MAX_ATTEMPTS:
             self._driver.recovery.give_up(self._node, request)
+            return None
+        if attempt == requested == 0 and skip_if_read(self._driver, self._node, request):
             return None
         self._remember(request, attempt, requested)
         return f"{request.id}.{attempt}.{requested}" if requested else f"{request.id}.{attempt}"
