@@ -11,7 +11,6 @@ from rheo_assets.platforms.capabilities import RETRY_FOR
 from rheo_assets.runner.task import TaskFailure, TaskResult
 
 _LASTING_TRIES: Final = 4
-_LASTING_SECONDS: Final = 60.0
 _LOGGED_FROM: Final = 60.0
 
 
@@ -94,9 +93,7 @@ class Attempts:
             self._retries_left -= 1
             return self._retries_left >= 0
         pause = self._backoff.pause(self._pauses)
-        if failure.lasting and (self._pauses >= _LASTING_TRIES or self._spent + pause > _LASTING_SECONDS):
-            return False
-        if self._spent + pause > self._backoff.retry_for:
+        if self._spent + pause > self._backoff.retry_for or (failure.lasting and self._pauses >= _LASTING_TRIES):
             return False
         self._log_pause(failure, pause)
         self._pauses += 1

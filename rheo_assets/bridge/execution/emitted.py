@@ -36,8 +36,9 @@ class Emitted:
         if loop is None or loop.is_new:
             return {}  # nothing was routed yet, or the state is damaged, which the drivers report
         loop.fold()
-        in_flight = loop.router.groups(self._node.id).in_flight
-        return {partition: trigger.execution_id(self._binding.application) for partition, trigger in in_flight.items()}
+        state, application = loop.router.groups(self._node.id), self._binding.application
+        ids = {partition: trigger.execution_id(application) for partition, trigger in state.in_flight.items()}
+        return {partition: identity for partition, identity in ids.items() if identity not in state.checked}
 
     @cached_property
     def _loop(self) -> EventLoop | None:

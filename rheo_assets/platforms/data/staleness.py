@@ -14,17 +14,17 @@ from rheo_assets.platforms.data.readiness import Readiness
 
 @dataclass(frozen=True)
 class Staleness:
-    """Compares what executions read with what there is now; each partition is looked at once.
+    """Compares the inputs that executions read with the current ones; checks each partition once.
 
     Attributes:
-        readiness: What the storage shows.
+        readiness: The readiness of partitions.
     """
 
     readiness: Readiness
     _now: dict[tuple[str, Partition], str] = field(default_factory=dict, repr=False)
 
     def newer(self, node: DataNode, execution: Execution) -> tuple[str, ...]:
-        """Returns the inputs that are newer than what an execution read; what was absent is newer once it is there."""
+        """Returns the inputs that are newer than those that an execution read, or were absent then."""
         found = dict.fromkeys(name for alias in execution.versions for name in self._newer(node, execution, alias))
         return tuple(found)
 
@@ -36,7 +36,7 @@ class Staleness:
         for values, version in zip(read, execution.versions[alias], strict=True):
             try:
                 partition = view.node.spec.read(values)
-            except InvalidValue:  # recorded under another declaration
+            except InvalidValue:  # recorded by an earlier version of the node
                 continue
             key = (view.node.id, partition)
             if key not in self._now:
