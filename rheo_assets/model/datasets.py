@@ -85,7 +85,7 @@ class Layout:
     segments: tuple[str, ...]
 
     def depth(self, spec: DimensionSpec) -> int:
-        """Returns how many folders below the root a partition lies."""
+        """Returns how many folders below the root a partition is."""
         return len(self.segments) + sum(dimension.segments - 1 for dimension in spec)
 
     def folder(self, rendered: tuple[str, ...]) -> str:

@@ -65,7 +65,7 @@ def check_source(text: object, lang: str, where: str) -> None:
 
 
 def _other_language(text: str) -> str:
-    """Returns what to do with code that is no Python."""
+    """Returns what to do with code that is not Python."""
     if _SQL.match(text):
         return "It looks like SQL: use SparkSQL(…) or PrestoSQL(…)"
     if _SCALA.search(text):
@@ -143,7 +143,7 @@ def python_module(module_path: str, external_library_paths: Sequence[str] | None
 
 
 def sql_module(module_root: str, file_name: str) -> Code:
-    """Returns the text of an SQL file that lies in a Python package.
+    """Returns the text of an SQL file in a Python package.
 
     Args:
         module_root: The package's dotted name.
@@ -167,7 +167,7 @@ def sql_module(module_root: str, file_name: str) -> Code:
 
 
 def _found(module: str, where: str) -> ModuleSpec | None:
-    """Returns where a module lies, without importing it; packages around it are imported."""
+    """Returns the path of a module without importing it; its parent packages are imported."""
     try:
         return importlib.util.find_spec(module)
     except (ImportError, ValueError, TypeError, AttributeError) as error:
