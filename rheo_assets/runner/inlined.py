@@ -55,7 +55,7 @@ class InlinedSignal:
 
     @property
     def local_paths(self) -> list[str] | None:
-        """The folders behind `paths`; None where there are none."""
+        """The folders behind `paths`; None if there are none."""
         return None if self._locate is None else [self._locate(uri) for uri in self.paths]
 
     def get_materialized_resource_paths(self) -> list[str]:
