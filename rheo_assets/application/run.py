@@ -18,7 +18,7 @@ class RunVerbs:
     _sessions: Sessions
 
     def activate(self, allow_concurrent_executions: bool = True) -> None:
-        """Validates, records the declaration that other sessions find, and begins to take events.
+        """Validates, records the declaration that other sessions find, and starts to take events.
 
         Args:
             allow_concurrent_executions: False waits until executions of the earlier declaration have ended.
@@ -62,11 +62,11 @@ class RunVerbs:
         Beside a daemon, the daemon runs it, and this process waits.
 
         Args:
-            target: A concrete view of a data node; the node itself where the inputs determine the output.
+            target: A concrete view of a data node; the node itself if the inputs determine the output.
             inputs: Concrete inputs; the others are inferred from the output.
-            wait: Whether to return only when it has ended.
+            wait: Whether to wait until it has finished.
             recursive: Execute every missing partition that it reads first.
-            update_dependency_tree: Execute what is made from it, too.
+            update_dependency_tree: Also execute everything that is built from it.
             progress: Whether to show on standard error how far it is: a bar on a terminal, a line in a notebook, a log
                 line a minute elsewhere. None does so unless `RHEO_PROGRESS` is `0`.
 
@@ -84,7 +84,7 @@ class RunVerbs:
         return execute(session, binding, node, target, inputs, wait, recursive, update_dependency_tree, progress)
 
     def validate(self, target: Any, inputs: Any = None) -> None:
-        """Makes the checks of `execute` without any effect."""
+        """Runs the checks of `execute` and changes nothing."""
         from rheo_assets.bridge.binding import Binding
         from rheo_assets.bridge.loop.execute import plan_of
 
@@ -93,7 +93,7 @@ class RunVerbs:
         plan_of(binding, space.own(target, "validate"), target, inputs, recursive=False)
 
     def poll(self, view: Any, wait: bool = True) -> tuple[str | None, list[ComputeRecord] | None]:
-        """Returns `(path, records)` of the last execution; `(None, None)` where there was none.
+        """Returns `(path, records)` of the last execution; `(None, None)` if there was none.
 
         Raises:
             ValueError: Not a data node of this application, or not concrete.
@@ -122,7 +122,7 @@ class RunVerbs:
             now: The time up to which timers are due; a naive one is UTC.
 
         Raises:
-            ValueError: It is no datetime.
+            ValueError: `now` is not a datetime.
         """
         if now is not None and not isinstance(now, datetime):
             raise DeclarationError(f"tick(now={now!r})", "is not a datetime", "Give a datetime; a naive one means UTC")

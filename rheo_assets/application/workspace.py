@@ -155,7 +155,7 @@ class Workspace:
         if not isinstance(node, DataNode):
             raise DeclarationError(
                 f"{verb}({node.id})",
-                f"'{node.id}' is {node.noun}: nothing of '{self.name}' makes it",
+                f"'{node.id}' is {node.noun}: '{self.name}' does not build it",
                 "Name a node that create_data returned",
             )
         return node

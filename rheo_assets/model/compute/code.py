@@ -88,7 +88,7 @@ def scala_script(
         external_library_paths: Jars: `s3://…`, or paths of this machine.
 
     Raises:
-        DeclarationError: A name that is none in Scala, or a library that is no path.
+        DeclarationError: A name that Scala does not allow, or a library that is not a path.
     """
     where = "scala_script"
     if method is not None and entity is None:
@@ -115,7 +115,7 @@ def scala_module(
         method: `main` unless said otherwise.
 
     Raises:
-        DeclarationError: A name that is none in Scala, or a library that is no path.
+        DeclarationError: A name that Scala does not allow, or a library that is not a path.
     """
     where = "scala_module"
     target = class_path if entity is None else f"{class_path}.{entity}"
