@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from rheo_assets.application import Application, AWSApplication
     from rheo_assets.application.logs import init_basic_logging

@@ -52,7 +52,7 @@ def test_a_verb_names_what_nothing_makes_and_nodes_of_others():
 @pytest.mark.parametrize(
     ("noun", "declare"),
     [
-        ("node", lambda app, daily: app.create_data("n", [daily], compute_targets="select 1 as one")),
+        ("node", lambda app, daily: app.create_data("n", [daily], compute_targets=PrestoSQL("select 1 as one"))),
         ("projection", lambda app, daily: app.project("n", daily, {"time": {"type": "DATETIME"}}, {"*": {}})),
     ],
 )

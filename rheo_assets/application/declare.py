@@ -36,7 +36,7 @@ class DeclareVerbs:
     ) -> Timer:
         """Declares a timer: `rate(1 day)` or EventBridge's six-field `cron(0 0 1 * ? *)`.
 
-        `description`, `owners`, `tags`, `group` and anything else is shown on the asset.
+        The catalog shows `description`, `owners`, `tags`, `group` and `metadata={…}`.
 
         Raises:
             ValueError: The expression is neither; the message names the field.
@@ -99,7 +99,8 @@ class DeclareVerbs:
             **declaration: `input_dim_links`, `output_dimension_spec`, `output_dim_links`, `compute_targets`,
                 `pending_node_expiration_ttl_in_secs`, `auto_input_dim_linking_enabled`,
                 `auto_output_dim_linking_enabled`, `protocol`; `dataset_format`, `header`, `delimiter` say how the
-                output is written; `description`, `owners`, `tags`, `group` and anything else is shown on the asset.
+                output is written, `columns` which columns of which types it has; the catalog shows `description`,
+                `owners`, `tags`, `group` and `metadata={…}`.
 
         Raises:
             ValueError: A declaration that could never work, naming the node and what to change.
@@ -128,7 +129,7 @@ class DeclareVerbs:
     ) -> Projection:
         """Declares a projection: one event of the input fans out over the values of the filter.
 
-        `description`, `owners`, `tags`, `group` and anything else is shown on the asset.
+        The catalog shows `description`, `owners`, `tags`, `group` and `metadata={…}`.
         """
         said = {**metadata, "_source": caller()}
         node = projection_node(self.name, id, input, output_dimension_spec, output_dimension_filter, said)

@@ -9,6 +9,8 @@ from rheo_assets.application.sessions import Sessions, check_dimensions, concret
 from rheo_assets.application.workspace import Workspace
 from rheo_assets.errors import DeclarationError
 from rheo_assets.model.executions import ComputeRecord
+from rheo_assets.model.nodes import ExternalData, Timer
+from rheo_assets.model.signals import as_view
 
 
 class RunVerbs:
@@ -29,7 +31,8 @@ class RunVerbs:
         """Injects the event of a concrete partition and waits for the executions that it completes.
 
         Args:
-            event: A concrete view; a range means its tip.
+            event: A concrete view; a range means its tip. Of a timer with a shift, the scheduled time: the value is
+                shifted, as that of a tick is.
             target_route_id: The only node it is offered to: a node or its id.
             event_id: The identity of a known event; each call is a new one otherwise.
 
@@ -39,12 +42,16 @@ class RunVerbs:
         """
         if event_id is not None and not (isinstance(event_id, str) and event_id.strip()):
             raise DeclarationError("process", f"`event_id` is {event_id!r}", "Give non-empty text, or leave it out")
+        as_view(event).tip("process")
         session = self._sessions.active("process")
         known, target = self._space.known_of(event, "process"), self._space.id_of(target_route_id, "process")
         with session.driver.lock:
             session.follow()
             signal = recorded_node(session.binding, known, "process")
-            identity = session.inject(signal, concrete_partition(event, signal, "process"), target, event_id)
+            partition = concrete_partition(event, signal, "process")
+            if isinstance(signal, Timer):
+                partition = signal.tick(partition[0])
+            identity = session.inject(signal, partition, target, event_id)
         session.await_caused(identity)
 
     def execute(
@@ -62,7 +69,8 @@ class RunVerbs:
         Beside a daemon, the daemon runs it, and this process waits.
 
         Args:
-            target: A concrete view of a data node; the node itself if the inputs determine the output.
+            target: A concrete view of a data node; the node itself where the inputs determine the output. With
+                `update_dependency_tree` also of external data: what is made from it is executed.
             inputs: Concrete inputs; the others are inferred from the output.
             wait: Whether to wait until it has finished.
             recursive: Execute every missing partition that it reads first.
@@ -76,21 +84,50 @@ class RunVerbs:
         """
         from rheo_assets.bridge.loop.execute import execute
 
+        if update_dependency_tree and (source := self._space.external(target, "execute")) is not None:
+            return self._execute_readers(source, target, inputs, wait, recursive, progress)
         declared = self._space.own(target, "execute")
+        if inputs is None:
+            as_view(target).tip("execute")
         session = self._sessions.executing(declared)
         binding = session.binding
         node = recorded_node(binding, declared, "execute")
         check_dimensions(target, node, "execute")
         return execute(session, binding, node, target, inputs, wait, recursive, update_dependency_tree, progress)
 
-    def validate(self, target: Any, inputs: Any = None) -> None:
-        """Runs the checks of `execute` and changes nothing."""
+    def _execute_readers(
+        self, source: ExternalData, target: Any, inputs: Any, wait: bool, recursive: bool, progress: bool | None
+    ) -> str:
+        """Executes what is made of a partition of external data."""
+        from rheo_assets.bridge.loop.execute import execute_readers
+
+        as_view(target).tip("execute")
+        if inputs is not None:
+            problem = f"'{source.id}' is external data, which is not executed and has no inputs"
+            raise DeclarationError(f"execute({target}, inputs=…)", problem, "Leave the inputs out")
+        session = self._sessions.executing(source)
+        recorded = recorded_node(session.binding, source, "execute")
+        partition = concrete_partition(target, recorded, "execute")
+        return execute_readers(session, recorded, partition, wait, recursive, progress)
+
+    def validate(self, target: Any, inputs: Any = None, readiness: bool = False) -> None:
+        """Makes the checks of `execute` without any effect: that the partition and its inputs fit the links.
+
+        Args:
+            target: As `execute` takes it.
+            inputs: As `execute` takes them.
+            readiness: Whether to check, too, that what `range_check` and `nearest` wait for is ready.
+
+        Raises:
+            ValueError: The partition or the inputs are wrong.
+            RuntimeError: With `readiness`: something is not ready.
+        """
         from rheo_assets.bridge.binding import Binding
         from rheo_assets.bridge.loop.execute import plan_of
 
         space = self._space
         binding = Binding(space.topology, space.platform, space.since)
-        plan_of(binding, space.own(target, "validate"), target, inputs, recursive=False)
+        plan_of(binding, space.own(target, "validate"), target, inputs, checks_readiness=readiness)
 
     def poll(self, view: Any, wait: bool = True) -> tuple[str | None, list[ComputeRecord] | None]:
         """Returns `(path, records)` of the last execution; `(None, None)` if there was none.
@@ -140,7 +177,7 @@ class RunVerbs:
             TimeoutError: After `timeout` seconds; it names what still runs.
         """
         if timeout is not None and (not isinstance(timeout, int | float) or isinstance(timeout, bool)):
-            raise DeclarationError(f"settle(timeout={timeout!r})", "is not a number", "Give seconds: timeout=60")
+            raise DeclarationError(f"settle(timeout={timeout!r})", "is not a number of seconds", "E.g. timeout=60")
         self._sessions.active("settle").settle(timeout, progress)
 
     def pause(self) -> None:

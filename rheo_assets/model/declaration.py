@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from math import inf
 from typing import Any
 
 from rheo_assets.errors import DeclarationError, InvalidValue
+from rheo_assets.model.arguments import check_extras
 from rheo_assets.model.compute.engines import EngineKind
-from rheo_assets.model.compute.targets import Batch, Target
 from rheo_assets.model.compute.vocabulary import Lang
 from rheo_assets.model.compute.wrappers import as_targets
-from rheo_assets.model.datasets import SUCCESS, DataFormat, Layout, S3Dataset, SignalIntegrityProtocol, check_options
+from rheo_assets.model.datasets import (
+    SUCCESS,
+    DataFormat,
+    Layout,
+    S3Dataset,
+    SignalIntegrityProtocol,
+    check_columns,
+    check_options,
+)
 from rheo_assets.model.dimensions import DatetimeGranularity, DimensionSpec, DimensionType
 from rheo_assets.model.filters import Filter
+from rheo_assets.model.key_lengths import WHILE_WRITTEN, check_key_lengths
 from rheo_assets.model.links import Linkage
+from rheo_assets.model.links.covers import settle_covers
+from rheo_assets.model.links.pinned import check_pinned_apart
 from rheo_assets.model.nodes import (
     DataNode,
     ExternalData,
@@ -27,9 +36,11 @@ from rheo_assets.model.nodes import (
     input_links_of,
     read_inputs,
 )
+from rheo_assets.model.query_checks import check_arguments, options_of_presto
+from rheo_assets.model.range_warnings import warn_of_ranges
 from rheo_assets.model.signals import View, as_view, check_own
 
-_LATER = frozenset({"execution_hook", "pending_node_hook"})
+_HOOKS = frozenset({"execution_hook", "pending_node_hook"})
 _ARGUMENTS = (
     "inputs",
     "input_dim_links",
@@ -40,6 +51,11 @@ _ARGUMENTS = (
     "auto_input_dim_linking_enabled",
     "auto_output_dim_linking_enabled",
     "protocol",
+    "columns",
+    "dataset_format",
+    "delimiter",
+    "header",
+    "compression",
 )
 _FARTHEST_SHIFT = 1_000_000  # granules
 _TIMER_ARGUMENTS = (
@@ -65,7 +81,7 @@ def timer_node(
 ) -> Timer:
     """Returns a timer: one DATETIME dimension whose values are the scheduled times."""
     check_id("timer", node_id)
-    _check_names(f"timer '{node_id}'", metadata or {}, _TIMER_ARGUMENTS)
+    check_extras(f"timer '{node_id}'", metadata or {}, _TIMER_ARGUMENTS)
     from rheo_assets.model.schedules import parse_schedule
 
     try:
@@ -94,12 +110,14 @@ def external_node(
 ) -> ExternalData:
     """Returns an external dataset."""
     where = f"external data '{check_id('external data', node_id)}'"
-    _check_names(where, metadata or {}, _EXTERNAL_ARGUMENTS)
+    check_extras(where, metadata or {}, _EXTERNAL_ARGUMENTS)
     if not isinstance(dataset, S3Dataset):
         raise DeclarationError(where, f"the description is {dataset!r}", "Give an S3Dataset(...)")
     spec, among = _declared(_spec_of(dimension_spec, where), dimension_filter, where)
     dataset.check_spec(spec, where)
     _check_protocol(protocol, where)
+    named = max((len(name.encode()) for name in protocol.files), default=1) if protocol is not None else 1
+    check_key_lengths(where, dataset.layout, spec, among, added=named + 1)
     return ExternalData(
         node_id,
         application,
@@ -110,6 +128,7 @@ def external_node(
         dataset.options,
         protocol,
         dict(metadata or {}),
+        dataset.columns,
     )
 
 
@@ -123,7 +142,7 @@ def projection_node(
 ) -> Projection:
     """Returns a projection of one signal over known values."""
     where = f"projection '{check_id('projection', node_id)}'"
-    _check_names(where, metadata or {}, _PROJECTION_ARGUMENTS)
+    check_extras(where, metadata or {}, _PROJECTION_ARGUMENTS)
     view = as_view(source)
     _check_own_input(view, application, where)
     spec, fanned = _declared(_spec_of(output_dimension_spec, where), output_dimension_filter, where)
@@ -135,6 +154,7 @@ def data_node(
     application: str,
     bucket: str,
     node_id: str,
+    /,
     inputs: object = None,
     input_dim_links: object = None,
     output_dimension_spec: DimensionSpec | Mapping[str, Any] | None = None,
@@ -143,23 +163,26 @@ def data_node(
     pending_node_expiration_ttl_in_secs: float | None = None,
     auto_input_dim_linking_enabled: bool = True,
     auto_output_dim_linking_enabled: bool = True,
-    protocol: SignalIntegrityProtocol | None = SUCCESS,
-    kinds: Sequence[EngineKind] | None = None,
+    protocol: SignalIntegrityProtocol | None = None,
+    columns: Mapping[str, str] | None = None,
+    engine_kinds: Sequence[EngineKind] | None = None,
     **metadata: Any,
 ) -> DataNode:
     """Returns a data node; see `Application.create_data` for the arguments.
 
-    `kinds` are the engines that its targets may have, in order of preference; all that there are otherwise.
+    `engine_kinds` are the engines that its targets may have, in order of preference; the default is all of them.
 
     Raises:
         DeclarationError: A declaration that could never work.
     """
     where = f"node '{check_id('node', node_id)}'"
-    ours = {"application", "bucket", "node_id", "where", "kinds"}
+    ours = {"application", "bucket", "node_id", "where", "engine_kinds"}
     declaration = {name: value for name, value in locals().items() if name not in {*ours, "ours"}}
     declaration.update(declaration.pop("metadata"))
-    _check_names(where, metadata, _ARGUMENTS)
+    metadata = {name: value for name, value in metadata.items() if name not in _HOOKS or value is not None}
+    check_extras(where, metadata, _ARGUMENTS)
     views = read_inputs(where, inputs)
+    warn_of_ranges(where, views)
     for view in views.values():
         _check_own_input(view, application, where)
         if view.node.id == node_id:
@@ -167,32 +190,31 @@ def data_node(
     for name in ("auto_input_dim_linking_enabled", "auto_output_dim_linking_enabled"):
         if not isinstance(declaration[name], bool):
             raise DeclarationError(where, f"{name} is {declaration[name]!r}", "True or False")
-    links = (
-        input_links_of(where, input_dim_links),
-        input_links_of(where, output_dim_links),
-        auto_input_dim_linking_enabled,
-        auto_output_dim_linking_enabled,
-    )
+    written = input_links_of(where, input_dim_links), input_links_of(where, output_dim_links)
     unspelled = _output_spec(output_dimension_spec, views, where)
+    if output_dimension_spec is None:
+        check_pinned_apart(where, views, unspelled, written[1])
+    views, covers = settle_covers(where, views, unspelled, (*written[0], *written[1]))
+    links = (*written, auto_input_dim_linking_enabled, auto_output_dim_linking_enabled, covers)
     linkage = Linkage(node_id, views, unspelled, *links)
     if views:
         linkage.check_determined()
     spec, _ = linkage.output_filter().settled(unspelled)
     if spec is not unspelled:
         linkage = Linkage(node_id, views, spec, *links)
-    if protocol is None:
-        raise DeclarationError(where, "has no protocol", "A data node always writes a completion file: leave it out")
+    protocol = SUCCESS if protocol is None else protocol
     _check_protocol(protocol, where)
     ttl = pending_node_expiration_ttl_in_secs
     if ttl is not None and (not isinstance(ttl, int | float) or isinstance(ttl, bool) or not 0 < ttl < inf):
         raise DeclarationError(where, f"pending_node_expiration_ttl_in_secs is {ttl!r}", "A number of seconds above 0")
     data_format = DataFormat.of(metadata.pop("dataset_format", DataFormat.PARQUET), where)
     options = {name: metadata.pop(name) for name in _WRITER_OPTIONS if name in metadata}
-    targets = as_targets(compute_targets, where, kinds)
+    targets = as_targets(compute_targets, where, engine_kinds)
     if any(getattr(target, "lang", "") == Lang.PRESTO_SQL for target in targets):
-        options = _options_of_presto(data_format, options, where)
-    _check_arguments(targets, spec, views, where)
+        options = options_of_presto(data_format, options, where)
+    check_arguments(targets, spec, views, where)
     layout = Layout(f"s3://{bucket}/internal_data/{node_id}", ("{}",) * len(spec))
+    check_key_lengths(where, layout, spec, linkage.output_filter(), added=WHILE_WRITTEN)
     return DataNode(
         node_id,
         application,
@@ -208,55 +230,13 @@ def data_node(
         ttl,
         metadata,
         declaration,
+        check_columns(data_format, columns, where),
     )
 
 
 def _check_own_input(view: View, application: str, where: str) -> None:
     remedy = f"Declare it in '{application}', too: what the other one makes as external data, completed by '_SUCCESS'"
     check_own(view.node, application, f"{where}: input '{view.node.id}'", remedy)
-
-
-def _options_of_presto(data_format: DataFormat, options: dict[str, Any], where: str) -> dict[str, Any]:
-    """Returns the options of a format that Presto SQL writes: of a csv without a header, as UNLOAD cannot write one.
-
-    It writes no orc: Athena could, what runs it on a laptop cannot.
-    """
-    if data_format is DataFormat.ORC:
-        raise DeclarationError(
-            where, "asks Presto SQL for orc, which Spark alone writes", "Use parquet, or SparkSQL(…)"
-        )
-    if data_format is not DataFormat.CSV:
-        return options
-    if options.get("header"):
-        raise DeclarationError(
-            where, "asks Presto SQL for csv with a header, which Athena cannot write", "Leave out header=, or use Spark"
-        )
-    return {**options, "header": False}
-
-
-def _check_arguments(targets: Sequence[Target], spec: DimensionSpec, views: Mapping[str, Any], where: str) -> None:
-    """Refuses arguments of SQL whose `{name}` would show something else."""
-    for target in targets:
-        if isinstance(target, Batch) and target.lang in {Lang.SPARK_SQL, Lang.PRESTO_SQL}:
-            for kind, names in (("dimension", spec.names), ("input", views)):
-                if taken := sorted(set(target.args) & set(names)):
-                    raise DeclarationError(
-                        where, f"has both an argument and {kind} {taken[0]!r}", "Give the argument another name"
-                    )
-
-
-def _check_names(where: str, metadata: Mapping[str, Any], arguments: tuple[str, ...]) -> None:
-    """Refuses what looks like an argument and would vanish among the metadata."""
-    for name in metadata:
-        if name in _LATER:
-            raise DeclarationError(where, f"{name} is not served yet", "Leave it out: hooks come with a later version")
-        if (near := _near_argument(name, arguments)) is not None:
-            raise DeclarationError(where, f"has no argument {name!r}", f"Did you mean {near!r}?")
-
-
-@lru_cache(maxsize=1024)  # thousands of nodes have the same few names
-def _near_argument(name: str, arguments: tuple[str, ...]) -> str | None:
-    return next(iter(difflib.get_close_matches(name, arguments, n=1, cutoff=0.85)), None)
 
 
 def _output_spec(declared: object, views: Mapping[str, Any], where: str) -> DimensionSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rheo_assets.errors import DeclarationError, InvalidValue
@@ -34,11 +34,15 @@ class Window:
 
     >>> list(Window(shift=-1, length=3, step=-1).offsets())
     [-1, -2, -3]
+
+    Attributes:
+        is_open: Whether it was written without an end, as `[-7:]`: one value, and perhaps not what was meant.
     """
 
     shift: int = 0
     length: int = 1
     step: int = -1
+    is_open: bool = field(default=False, compare=False, repr=False)
 
     def offsets(self) -> range:
         """Returns the distances from the tip in reading order."""
@@ -106,7 +110,8 @@ def _window(dimension: Dimension, spelling: slice, where: str) -> Window:
     stop = -1 if spelling.stop is None else spelling.stop
     if abs(stop) > _LONGEST:
         raise DeclarationError(subject, f"{stop:,} are too many to read at once", f"Up to {_LONGEST:,} can be")
-    return Window(spelling.start or 0, abs(stop), -1 if stop < 0 or abs(stop) == 1 else 1)
+    step = -1 if stop < 0 or abs(stop) == 1 else 1
+    return Window(spelling.start or 0, abs(stop), step, is_open=spelling.stop is None)
 
 
 def spelled(dimension: Dimension, constraint: Constraint) -> Constraint:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rheo_assets.errors import DeclarationError
 from rheo_assets.model.compute.targets import Target
 from rheo_assets.model.datasets import DataFormat, Layout, SignalIntegrityProtocol
-from rheo_assets.model.dimensions import Dimension, DimensionSpec, DimensionType, Partition
+from rheo_assets.model.dimensions import Dimension, DimensionSpec, DimensionType, Partition, Value
 from rheo_assets.model.filters import Branch, Exactly
 from rheo_assets.model.links import Linkage
 from rheo_assets.model.signals import Signal, View, as_view
@@ -47,6 +47,7 @@ class ExternalData(Signal):
         options: Reader options.
         protocol: What announces a partition; None: any object does.
         metadata: What the user said about it.
+        columns: The declared columns, names and types in Hive's spelling; empty where the files say what they have.
     """
 
     layout: Layout
@@ -54,8 +55,10 @@ class ExternalData(Signal):
     options: Mapping[str, Any]
     protocol: SignalIntegrityProtocol | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[tuple[str, str], ...] = ()
 
     noun = "external data"
+    exists_beside_filter = True
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,6 +79,11 @@ class Timer(Signal):
 
     noun = "a timer"
     holds_data = False
+
+    def tick(self, moment: Value) -> Partition:
+        """Returns the partition of a scheduled time, or of a value that stands for one: shifted."""
+        (dimension,) = self.spec
+        return (dimension.shift(dimension.read(moment), self.shift),)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -122,6 +130,7 @@ class DataNode(Signal):
         ttl: Seconds after which a waiting trigger group is dropped; None: never.
         metadata: What the user said about it: `description`, `owners`, `tags`, `group`, …
         declaration: The arguments it was made of, for `patch_data`.
+        columns: The declared columns of its output, as those of `ExternalData`.
     """
 
     inputs: Mapping[str, View]
@@ -134,6 +143,7 @@ class DataNode(Signal):
     ttl: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     declaration: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[tuple[str, str], ...] = ()
 
     noun = "a data node"
 

@@ -79,6 +79,14 @@ def test_after_downtime_a_timer_catches_up_each_tick_once_in_another_session(
     assert len(days) == len(set(days)) == 6
 
 
+def test_the_injected_tick_of_a_shifted_timer_is_shifted(app: Application) -> None:
+    t = app.add_timer("t", "rate(1 day)", "day", time_dimension_shift=-1)
+    n = node(app, "n", [t])
+    app.activate()
+    event(app, t["2021-03-05"])
+    assert ran(app, n) == ["2021-03-04"]
+
+
 def test_a_shifted_timer_tells_another_day(app: Application) -> None:
     t = app.add_timer("t", "rate(1 day)", "day", time_dimension_shift=-1)
     n = node(app, "n", [t])

@@ -611,7 +611,7 @@ def test_why_tells_what_ran_what_waits_and_what_never_came(app: Application) -> 
     assert "completion file" not in str(app.why(n["2022-01-03"]))
     (path,) = app.materialize(n["2022-01-03"])
     (Path(path) / "_SUCCESS").unlink()
-    assert "its completion file has gone since" in str(app.why(n["2022-01-03"]))
+    assert "its completion file was deleted since" in str(app.why(n["2022-01-03"]))
 
 
 def test_pending_names_what_came_and_what_is_missing(app: Application) -> None:
@@ -646,3 +646,19 @@ def test_an_event_id_that_is_no_text_is_refused(app: Application, event_id: Any)
     app.activate()
     with pytest.raises(ValueError, match=r"`event_id` is .*Give non-empty text, or leave it out"):
         app.process(x["2021-03-01"], event_id=event_id)
+
+
+def test_every_verb_refuses_a_view_that_is_not_concrete_before_activation_as_after(app: Application) -> None:
+    """signals.md §6: a verb refuses a view that is not concrete."""
+    x = S3(app, "x", "region", "day")
+    n = node(app, "n", [x])
+    verbs = [app.poll, app.kill, app.has_active_record, app.why, app.execute, app.validate]
+    for is_active in (False, True):
+        if is_active:
+            app.activate()
+        for verb in verbs:
+            with pytest.raises(ValueError, match=r"needs one concrete partition, but n\[NA\]\[\*\] leaves 'day' open"):
+                verb(n["NA"]["*"])
+        with pytest.raises(ValueError, match=r"process needs one concrete partition, but x\[NA\] leaves 'day' open"):
+            app.process(x["NA"])
+    assert app.history() == []

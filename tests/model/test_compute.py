@@ -442,3 +442,25 @@ def test_an_sql_module_is_a_file_of_a_package(package: str) -> None:
         flow.sql_module(package, None)  # type: ignore[arg-type]  # what is tested
     with pytest.raises(ValueError, match="there is no package"):
         flow.sql_module("no_such_package", "daily.sql")
+
+
+def test_text_as_a_target_is_pyspark_code() -> None:
+    (target,) = as_targets("output = x.limit(100)", "node 'n'")
+    assert (target.lang, target.code) == ("PYTHON", "output = x.limit(100)")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select * from x",
+        "  SELECT\n 1",
+        "-- all\nselect a from x",
+        "/* all */ (select a from x)",
+        "with y as (select 1) select * from y",
+        "select -1",
+        "insert into x select 1",
+    ],
+)
+def test_text_that_reads_as_a_query_is_refused_with_what_to_say(text: str) -> None:
+    with pytest.raises(ValueError, match=r"node 'n': .*reads as a query\. Say SparkSQL\(…\) or PrestoSQL\(…\)"):
+        as_targets([text], "node 'n'")

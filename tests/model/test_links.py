@@ -98,8 +98,35 @@ def test_automatic_links_can_be_switched_off():
     x, y = ext("x", day=DAY), ext("y", day=DAY)
     linkage = node([x, y], auto_input_dim_linking_enabled=False).linkage
     linkage.solve({"x": (day("2021-03-01"),), "y": (day("1999-01-01"),)})
-    with pytest.raises(DeclarationError, match="nothing determines dimension 'day' of input 'y'"):
-        node([x, y.ref], auto_input_dim_linking_enabled=False)
+
+
+@pytest.mark.parametrize("silent", [lambda y: y.ref, lambda y: y[:-3].nearest()])
+def test_inputs_without_events_are_linked_by_name_where_automatic_links_are_off(silent):
+    x, y = ext("x", day=DAY), ext("y", day=DAY)
+    linkage = node([x, silent(y)], auto_input_dim_linking_enabled=False).linkage
+    assert linkage.solve({"x": (day("2021-03-01"),)}).tips["y"] == (day("2021-03-01"),)
+
+
+def test_two_plain_inputs_are_not_linked_through_a_reference_of_both_names():
+    x, y, z = ext("x", day=DAY), ext("y", day=DAY), ext("z", day=DAY)
+    linkage = node([x, y, z.ref], auto_input_dim_linking_enabled=False).linkage
+    tips = linkage.solve({"x": (day("2021-03-01"),), "y": (day("1999-01-01"),)}).tips
+    assert tips["z"] == (day("2021-03-01"),)
+
+
+def test_an_explicit_link_of_a_reference_stands_alone_where_automatic_links_are_off():
+    x, y = ext("x", day=DAY, since=DAY), ext("y", day=DAY)
+    linkage = node([x, y.ref], [(y("day"), EQUALS, x("since"))], auto_input_dim_linking_enabled=False).linkage
+    assert linkage.solve({"x": (day("2021-03-01"), day("2020-01-01"))}).tips["y"] == (day("2020-01-01"),)
+
+
+def test_a_reference_is_inferred_from_an_output_dimension_that_an_output_link_determines():
+    e1, e2 = ext("e1", at=DAY), ext("e2", ts=DAY)
+    linkage = node([e2.ref, e1], out={"ts": DAY}, out_links=[("ts", lambda at: at - WEEK_AGO, e1("at"))]).linkage
+    solution = linkage.solve({"e1": (day("2021-03-08"),)})
+    assert solution.tips["e2"] == solution.output == (day("2021-03-01"),)
+    with pytest.raises(DeclarationError, match="nothing determines dimension 'ts' of input 'e2'"):
+        node([e2.ref, e1], out={"at": DAY})
 
 
 def leaves(_):
@@ -141,7 +168,8 @@ def test_inference_runs_to_a_fixpoint_over_all_links():
 
 def test_a_link_holds_for_every_alias_of_its_node():
     x, y = ext("x", region=STRING, day=DAY), ext("y", other=DAY)
-    linkage = node({"na": x["NA"], "eu": x["EU"], "y": y.ref}, [(y("other"), EQUALS, x("day"))]).linkage
+    inputs = {"na": x["NA"], "eu": x["EU"], "y": y.ref}
+    linkage = node(inputs, [(y("other"), EQUALS, x("day"))], out={"day": DAY}).linkage
     assert linkage.solve({"eu": ("EU", day("2021-03-01"))}).tips["y"] == (day("2021-03-01"),)
     with pytest.raises(Contradiction, match="breaks its link"):
         linkage.solve({"na": ("NA", day("2021-03-01")), "eu": ("EU", day("2021-03-02"))})
@@ -149,10 +177,23 @@ def test_a_link_holds_for_every_alias_of_its_node():
 
 def test_inputs_that_are_pinned_apart_are_not_linked_on_that_dimension():
     x = ext("x", region=STRING, day=DAY)
-    linkage = node({"na": x["NA"], "eu": x["EU"]}).linkage
+    linkage = node({"na": x["NA"], "eu": x["EU"]}, out={"day": DAY}).linkage
     solved = linkage.solve({"na": ("NA", day("2021-03-01"))})
     assert solved.tips["eu"] == ("EU", day("2021-03-01"))
-    assert solved.output == ("NA", day("2021-03-01"))
+    assert solved.output == (day("2021-03-01"),)
+
+
+def test_inputs_that_are_pinned_apart_need_an_output_that_says_which():
+    x = ext("x", region=STRING, day=DAY)
+    told = "'na' pins region to 'NA' and 'eu' pins region to 'EU', and nothing says which one the output has"
+    with pytest.raises(DeclarationError, match=told) as refused:
+        node({"na": x["NA"], "eu": x["EU"]})
+    assert refused.value.remedy.startswith("Write output_dimension_spec with ['day'], or output_dim_links=[(")
+    chosen = node({"na": x["NA"], "eu": x["EU"]}, out_links=[("region", EQUALS, "EU")]).linkage
+    assert chosen.solve({"na": ("NA", day("2021-03-01"))}).output == ("EU", day("2021-03-01"))
+    for other in (x["EU"].ref, x["EU"][:-3].nearest(), x["NA"][:-7]):
+        linkage = node({"na": x["NA"], "other": other}).linkage
+        assert linkage.solve({"na": ("NA", day("2021-03-01"))}).output == ("NA", day("2021-03-01"))
 
 
 @pytest.mark.parametrize("hour", [0, 5, 23])

@@ -10,6 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rheo_assets.errors import DeclarationError, UnknownPartition
+from rheo_assets.model.compute.targets import NOOPCompute
+from rheo_assets.model.datasets import S3Dataset
+from rheo_assets.model.declaration import data_node, external_node
 from rheo_assets.model.dimensions import DimensionSpec
 from rheo_assets.model.filters import ANY, Exactly, Filter, Window
 from rheo_assets.model.signals import Signal, View
@@ -135,3 +138,29 @@ def test_the_direction_of_a_branch_that_is_not_asked_for_is_no_matter():
     for against in (lambda: x["*"][:-7], lambda: x["NA"][:7]):
         with pytest.raises(DeclarationError, match="direction of the filter"):
             against()
+
+
+def pinned(tree):
+    levels = {"region": {"type": "STRING", "index": {"type": "LONG"}}}
+    return external_node("app", "x", S3Dataset("1", "bucket", "x", "{}", "{}"), levels, tree)
+
+
+def test_the_one_literal_of_external_data_anchors_a_range_that_reads_on_from_there():
+    x = pinned({"*": {7: {}}})
+    assert x["NA"][:-8].partitions(("NA", 7)) == tuple(("NA", n) for n in range(7, -1, -1))
+    assert x["NA"][-1:-2].partitions(("NA", 7)) == (("NA", 6), ("NA", 5))
+    assert x["NA"][:-8].tip_reading(("NA", 7)) == ("NA", 7)
+    assert not x["NA"][:-8].admits(("NA", 6))
+    many = PartitionSet.of(x.spec, [("NA", 7), ("EU", 7)])
+    assert len(read_by(x["*"][:-8], many)) == 16
+
+
+def test_each_region_may_have_an_anchor_of_its_own():
+    x = pinned({"NA": {7: {}}, "EU": {2: {}}})
+    assert x["*"][:-3].partitions(("NA", 7)) == (("NA", 7), ("NA", 6), ("NA", 5))
+    assert x["*"][:-3].partitions(("EU", 2)) == (("EU", 2), ("EU", 1), ("EU", 0))
+
+
+def test_a_data_node_has_no_partitions_beside_its_literal():
+    n = data_node("app", "bucket", "n", [pinned({"*": {7: {}}})], compute_targets=NOOPCompute)
+    assert n["NA"][:-8].partitions(("NA", 7)) == (("NA", 7),)

@@ -559,7 +559,12 @@ def levels(draw: st.DrawFn) -> tuple[dict[str, Any], list[st.SearchStrategy[Any]
 
 
 @examples(150)
-@given(st.data(), levels(), st.dictionaries(st.sampled_from("abc"), plain_values), st.booleans())
+@given(
+    st.data(),
+    levels(),
+    st.fixed_dictionaries({"metadata": st.dictionaries(st.sampled_from("abc"), plain_values)}),
+    st.booleans(),
+)
 def test_what_is_recorded_loads_and_records_the_same(
     data: st.DataObject, shape: Any, metadata: dict[str, Any], checked: bool
 ):

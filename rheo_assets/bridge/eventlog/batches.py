@@ -1,49 +1,37 @@
-"""Batches: events that Dagster hands to the storage together go to SQLite in one transaction, not two an event.
+"""Batches: SQLite stores events that Dagster hands over together in one transaction, not in two per event.
 
-Dagster hands over the planned events of a run, and the materialisations of an output, as batches where that is switched
-on. Its SQLite storage then takes a batch apart again. What is stored is the same, row by row, and in the same order.
+If batches are switched on, Dagster hands over the planned events of a run, and the materialisations of an output, as
+batches. Its SQLite storage then stores them one by one. Here they are stored at once: the same rows in the same order.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType, EventLogEntry
-from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 
-_SIZE = 500  # a transaction of these takes a few tenths of a second, for which other writers wait
-_TOGETHER = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_MATERIALIZATION_PLANNED}
+from rheo_assets.bridge.dagster_internals import (
+    SqliteEventLogStorage,
+    enable_event_batches,
+    index_events,
+    run_transaction,
+)
+
+_SIZE = 500  # a transaction of these takes some tenths of a second, and other writers wait for it
+_BATCHED = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_MATERIALIZATION_PLANNED}
 
 
 def store_in_batches(instance: dg.DagsterInstance) -> None:
-    """Switches batches on for this instance object, where its event log is Dagster's SQLite of one file a run."""
-    storage = instance.event_log_storage
-    if not isinstance(storage, SqliteEventLogStorage) or not hasattr(storage, "_store_asset_event"):
-        return  # another storage does as its own settings say, and an older Dagster cannot do it in one transaction
-    sqlite: Any = storage
-    sqlite._db_lock = threading.RLock()  # a batch has the run's file and the index open at once
-    sqlite.store_event_batch = partial(_store, sqlite)
-    instance._get_event_batch_size = lambda: _SIZE  # type: ignore[method-assign]
+    """Switches batches on for this instance object, if its event log can write them."""
+    enable_event_batches(instance, _SIZE, _store)
 
 
-def _store(storage: Any, events: Sequence[EventLogEntry]) -> None:
-    """Stores events of one run: all of them or, where that fails, none, and Dagster stores them one by one."""
-    if any(event.dagster_event_type not in _TOGETHER for event in events):
+def _store(storage: SqliteEventLogStorage, events: Sequence[EventLogEntry]) -> None:
+    """Stores events of one run: all, or none if it fails; Dagster then stores them one by one."""
+    if any(event.dagster_event_type not in _BATCHED for event in events):
         for event in events:
             storage.store_event(event)
         return
-    insert = SqlEventLogStorageTable.insert()
-    rows = [storage._event_to_row(event) for event in events]
-    with storage.index_transaction() as index:
-        ids = [index.execute(insert, row).inserted_primary_key[0] for row in rows]
-        storage._store_asset_event_tags(index, events, ids)
-        # An asset's own row keeps the last event of each kind: the ones before it would be written over.
-        last = {(e.dagster_event_type, row["asset_key"]): (e, i) for e, row, i in zip(events, rows, ids, strict=True)}
-        for event, event_id in last.values():
-            storage._store_asset_event(index, event, event_id)
-        with storage.run_connection(events[0].run_id) as run:
-            run.execute(insert, rows)
+    with index_events(storage, events) as rows:
+        run_transaction(storage, events[0].run_id, rows)

@@ -1,6 +1,6 @@
 """Run files: the SQLite file of a run's events starts as a copy of an empty one, not with Dagster's migrations.
 
-Dagster keeps the events of each run in a file of its own. To make one it creates the tables and reads all of its
+Dagster keeps the events of each run in a separate file. To create one, it creates the tables and reads all of its
 migration scripts, twice, which takes as long as the rest of a short run.
 """
 
@@ -14,45 +14,51 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.sql import create_engine
+
+from rheo_assets.bridge.dagster_internals import (
+    Initializer,
+    SqliteEventLogStorage,
+    create_engine,
+    replace_run_file_initializer,
+)
 
 _lock = threading.Lock()
-_kept: list[bytes] = []  # the empty file, once this process has needed one: it depends on Dagster's version alone
+_kept: list[bytes] = []  # the empty file, once this process has needed it: it depends on Dagster's version alone
 
 
 def copy_empty_run_files(instance: dg.DagsterInstance) -> None:
-    """Lets this instance object copy an empty file for each new run, where its event log is one SQLite file a run."""
+    """Lets this instance object copy an empty file for each new run, if its event log is one SQLite file per run."""
     storage = instance.event_log_storage
-    if not isinstance(storage, SqliteEventLogStorage) or not hasattr(storage, "_initdb"):
-        return  # another storage has no file a run, and another Dagster makes it in another way
-    made_by_dagster: Any = storage._initdb
+    if isinstance(storage, SqliteEventLogStorage):
+        replace_run_file_initializer(storage, _copying)
 
-    def initialise(engine: Any, for_index_shard: bool = False) -> None:
+
+def _copying(by_dagster: Initializer) -> Initializer:
+    def initialize(engine: Any, for_index_shard: bool = False) -> None:
         path = Path(engine.url.database)
         if for_index_shard or path.exists():
-            made_by_dagster(engine, for_index_shard)
+            by_dagster(engine, for_index_shard)
         else:
-            _create(path, _empty(made_by_dagster))
+            _create(path, _empty(by_dagster))
 
-    storage._initdb = initialise  # type: ignore[method-assign]
+    return initialize
 
 
-def _empty(made_by_dagster: Any) -> bytes:
+def _empty(by_dagster: Initializer) -> bytes:
     """Returns the content of a run's file without events."""
     with _lock:
         if not _kept:
             with tempfile.TemporaryDirectory(prefix="rheo-run-") as folder:
                 path = Path(folder, "empty.db")
                 engine = create_engine(f"sqlite:///{path}")
-                made_by_dagster(engine)
+                by_dagster(engine, False)
                 engine.dispose()  # the last connection to close moves the write-ahead log into the file
                 _kept.append(path.read_bytes())
         return _kept[0]
 
 
 def _create(path: Path, content: bytes) -> None:
-    """Makes a file, whole at once; one that another process made in the meantime stays."""
+    """Creates a file in one step; keeps one that another process created in the meantime."""
     whole = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     whole.write_bytes(content)
     try:

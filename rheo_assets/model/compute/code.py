@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
@@ -24,7 +25,7 @@ _SCALA: Final = re.compile(
     re.MULTILINE,
 )
 _SQL: Final = re.compile(
-    r"(?:\s|--.*\n)*(?:(?:select|create|insert)\s+[^\s=.]|with\s+(?:recursive\s+)?\w+\s*(?:\(.*\))?\s*as\s*\()",
+    r"(?:\s|\(|--.*\n|/\*(?s:.*?)\*/)*(?:(?:select|create|insert)\s+[^\s=.]|with\s+(?:recursive\s+)?\w+\s*(?:\(.*\))?\s*as\s*\()",
     re.IGNORECASE,
 )
 _URI = re.compile(r"(s3|s3a|hdfs|file)://[^\s]*[^/\s]")
@@ -62,6 +63,17 @@ def check_source(text: object, lang: str, where: str) -> None:
             raise DeclarationError(where, told, _other_language(text)) from None
     elif lang in {Lang.SPARK_SQL, Lang.PRESTO_SQL} and not split_statements(text):
         raise DeclarationError(where, f"its SQL {text!r} has no statement", "Give the SELECT that is to be written")
+
+
+def reads_as_query(text: str) -> bool:
+    """Returns whether a text that is to be Python was meant as SQL: it begins as a query and assigns no `output`."""
+    if _SQL.match(text) is None:
+        return False
+    try:
+        compile(textwrap.dedent(text), "code", "exec", ast.PyCF_ONLY_AST)
+    except (SyntaxError, ValueError):
+        return True
+    return "output" not in text  # `select -1` is both
 
 
 def _other_language(text: str) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rheo_assets.errors import DeclarationError, did_you_mean
-from rheo_assets.model.compute.code import Code, check_source
+from rheo_assets.errors import DeclarationError, brief, did_you_mean
+from rheo_assets.model.compute.code import Code, check_source, reads_as_query
 from rheo_assets.model.compute.engines import INLINED, EngineKind, known_kinds, served
 from rheo_assets.model.compute.hints import read_hints
 from rheo_assets.model.compute.permissions import Permission, read_permissions
@@ -154,7 +154,7 @@ def as_targets(declared: object, where: str, kinds: Iterable[EngineKind] | None 
     """Returns the targets of a declaration, each with its engine.
 
     Args:
-        declared: A target, text (Spark SQL), or a list of these.
+        declared: A target, text (PySpark code), or a list of these.
         where: Whose they are, for messages.
         kinds: The engines to choose from, in order of preference; all that there are otherwise.
 
@@ -168,7 +168,7 @@ def as_targets(declared: object, where: str, kinds: Iterable[EngineKind] | None 
     listed = [declared] if isinstance(declared, str | Target) else declared
     if not isinstance(listed, list | tuple) or not listed:
         raise DeclarationError(where, f"compute_targets is {declared!r}", "Give a list of compute targets")
-    targets = tuple(SparkSQL(target) if isinstance(target, str) else target for target in listed)
+    targets = tuple(_code(target, where) if isinstance(target, str) else target for target in listed)
     for target in targets:
         if not isinstance(target, Target):
             raise DeclarationError(
@@ -178,6 +178,14 @@ def as_targets(declared: object, where: str, kinds: Iterable[EngineKind] | None 
             )
     choice = known_kinds() if kinds is None else tuple(kinds)
     return tuple(served(_plain(target, where), choice, where) for target in targets)
+
+
+def _code(text: str, where: str) -> Batch:
+    """Returns text as PySpark code, as RheocerOS takes it."""
+    if reads_as_query(text):
+        problem = f"compute target {brief(repr(text))} is text, so PySpark code, and reads as a query"
+        raise DeclarationError(where, problem, "Say SparkSQL(…) or PrestoSQL(…)")
+    return BatchCompute(text)
 
 
 def _plain(target: Target, where: str) -> Target:

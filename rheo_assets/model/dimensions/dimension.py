@@ -47,6 +47,7 @@ class Dimension:
         insensitive: STRING: whether values that differ in case only are one value.
         spellings: How such values are spelled, by their casefolded text; any other is spelled casefolded. None before
             a signal has told them from its filter: values are then spelled as they come.
+        is_granularity_implied: DATETIME: whether the format gave the granularity, and nobody wrote it.
 
     Raises:
         DeclarationError: The attributes contradict each other.
@@ -61,6 +62,7 @@ class Dimension:
     digits: int | None = None
     insensitive: bool = False
     spellings: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
+    is_granularity_implied: bool = field(default=False, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name):
@@ -89,6 +91,7 @@ class Dimension:
 
     def _settle_datetime(self) -> None:
         form, granularity = formats.settled(self.name, self.format, self.granularity)
+        object.__setattr__(self, "is_granularity_implied", self.granularity is None)
         object.__setattr__(self, "granularity", granularity)
         object.__setattr__(self, "format", form)
         if self.min is not None:
@@ -192,6 +195,21 @@ class Dimension:
     def segments(self) -> int:
         """How many path segments a rendered value is: 3 with the format `%Y/%m/%d`."""
         return formats.segments(self.format) if self.format is not None else 1
+
+    @property
+    def shape(self) -> str:
+        """A regular expression of what a rendered value looks like, as strict as paths need it."""
+        if self.format is not None:
+            return formats.shape(self.format)
+        return r"[+-]?[0-9]+" if self.type is DimensionType.LONG else "[^/]+?"
+
+    def spelled_remedy(self, text: str, value: Value) -> str:
+        """Returns what to declare so that a value is rendered as a text that was read as it."""
+        if self.type is DimensionType.LONG:
+            return f"Declare 'digits': {len(text)}" if text.isdigit() else "Name the folders by the number alone"
+        assert isinstance(value, datetime)
+        form = formats.showing(value, text)
+        return f"Declare 'format': {form!r}" if form else "Declare its 'format', and a 'granularity' that shows it"
 
     @property
     def folds(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -64,6 +64,15 @@ class Rule:
     function: Callable[..., Any] | None
     checks: bool = True
     guesses: bool = False
+
+
+def closure(known: Iterable[int], rules: Sequence[Rule]) -> set[int]:
+    """Returns the variables that are known, and all that the rules determine from them."""
+    found, before = set(known), -1
+    while before != len(found):
+        before = len(found)
+        found |= {rule.target for rule in rules if found.issuperset(rule.sources)}
+    return found
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,13 @@ def asset(app: Application, signal: Signal) -> Any:
 
 
 def test_an_asset_carries_what_its_user_said_and_a_link_to_the_code(app: Application):
-    said = {"description": "All orders.", "owners": ["team:a"], "tags": {"tier": "gold"}, "group": "sales", "sla": 3}
+    said = {
+        "description": "All orders.",
+        "owners": ["team:a"],
+        "tags": {"tier": "gold"},
+        "group": "sales",
+        "metadata": {"sla": 3},
+    }
     made = app.create_data("orders", [S3(app, "x", "day")], compute_targets=[SparkSQL("select 1")], **said)
     shown = asset(app, made)
     assert (shown.description, shown.group_name, shown.owners) == ("All orders.", "sales", ["team:a"])
