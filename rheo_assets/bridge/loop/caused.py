@@ -1,4 +1,4 @@
-"""What one injected event causes: the executions that it completes, started here and awaited."""
+"""Runs the executions that one injected event causes, and waits for them."""
 
 from __future__ import annotations
 

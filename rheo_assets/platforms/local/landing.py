@@ -1,4 +1,4 @@
-"""Landing: writes a partition of external data on this machine, its completion file last, for tests and trials."""
+"""Writes partitions of external data on this machine, completion file last, for tests and trials."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def land(platform: LocalPlatform, node: ExternalData, partition: Partition, data
     """Replaces a partition of external data, and returns its folder.
 
     Args:
-        platform: Where it lies.
+        platform: The platform that stores it.
         node: The dataset.
-        partition: Its partition.
-        data: A pandas or polars frame, an arrow table or a list of dicts, which is written in the dataset's format; or
-            the path of a file, of a folder, or a list of paths, which are copied.
+        partition: The partition to write.
+        data: A pandas or polars frame, an arrow table or a list of dicts, to be written in the dataset's format; or the
+            path of a file or folder, or a list of paths, to be copied.
 
     Raises:
-        DeclarationError: The data is none of these, or does not fit what the dataset declares.
+        DeclarationError: The data is of another type, or does not match the declared columns.
     """
     where = f"land({node.describe(partition)})"
     folder = node.layout.uri(node.spec, partition).replace(WILDCARD, "")
@@ -50,7 +50,7 @@ def land(platform: LocalPlatform, node: ExternalData, partition: Partition, data
 
 
 def _paths(data: object, where: str) -> list[Path]:
-    """Returns the files that a path, or a list of paths, means; none where the data is no path."""
+    """Returns the files at a path or at a list of paths; an empty list if the data is not a path."""
     given = [data] if isinstance(data, str | Path) else data
     if not isinstance(given, list | tuple) or not given or not all(isinstance(one, str | Path) for one in given):
         return []
@@ -70,7 +70,7 @@ def _copy(paths: Sequence[Path], room: Path, node: ExternalData) -> None:
 
 
 def _table(data: object, where: str) -> Any:
-    """Returns rows as something that DuckDB reads."""
+    """Returns rows in a form that DuckDB can read."""
     if isinstance(data, list | tuple) and data and all(isinstance(row, Mapping) for row in data):
         try:
             import pyarrow as pa
@@ -98,7 +98,7 @@ def _write(platform: LocalPlatform, node: ExternalData, uri: str, table: Any, wh
 
 
 def _publish_last(fresh: Any, room: Path, where: str) -> None:
-    """Publishes a partition without a completion file: its last file appears with all the others."""
+    """Publishes a partition that has no completion file: its last file takes that role."""
     files = sorted(path for path in room.iterdir() if path.is_file())
     if not files:
         raise DeclarationError(where, "there is nothing to write, and nothing else would announce it", _TAKES)
