@@ -38,9 +38,10 @@ def names_when_read(
     return [name for name, _ in declared] or numbered(len(written))
 
 
-def first_row(lines: Iterable[str], options: Mapping[str, Any]) -> list[str]:
-    """Returns the fields of the first row; an empty line is no row."""
-    return next((row for row in csv.reader(lines, delimiter=delimiter(options)) if row), [])
+def first_row(lines: Iterable[str], options: Mapping[str, Any]) -> tuple[list[str], int]:
+    """Returns the fields of the first row, and how many empty lines stand before it: they are no rows."""
+    rows = csv.reader(lines, delimiter=delimiter(options))
+    return next(((row, before) for before, row in enumerate(rows) if row), ([], 0))
 
 
 def names_of_row(first: Sequence[str], options: Mapping[str, Any], declared: Sequence[tuple[str, str]]) -> list[str]:

@@ -75,9 +75,10 @@ class Tables:
         try:
             return source_of(given, filled, connection, native=True)
         except (NotLines, duckdb.InvalidInputException):
-            if given.format != "json" or given.columns:
+            files = [file for partition in filled for file in partition.files]
+            if given.format != "json" or given.columns or not all(map(_is_list, files)):
                 raise
-            return _documents([file for partition in filled for file in partition.files])
+            return _documents(files)
 
     def _without_orc(self, partition: Partition) -> Partition:
         """Returns the partition with its files as Parquet, which DuckDB reads."""
@@ -90,6 +91,12 @@ class Tables:
             parquet.write_table(orc.read_table(str(file.path)), path)
             files.append(DataFile(path, file.uri, file.folders))
         return Partition(partition.uri, partition.label, tuple(files))
+
+
+def _is_list(file: DataFile) -> bool:
+    """Returns whether a file is one JSON list, maybe over several lines."""
+    with file.path.open("rb") as content:
+        return content.read(4096).lstrip().startswith(b"[")
 
 
 def _documents(files: Sequence[DataFile]) -> Source:
