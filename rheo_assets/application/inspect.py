@@ -15,6 +15,7 @@ from rheo_assets.platforms.data.paths import paths_of
 
 if TYPE_CHECKING:
     from rheo_assets.bridge.inspection.inspection import PendingGroup, Reason
+    from rheo_assets.bridge.inspection.staleness import StalePartition
 
 
 class InspectVerbs:
@@ -48,6 +49,22 @@ class InspectVerbs:
             raise NotActivated(self.name, "why")
         session, node, partition = found
         return why(session, recorded_node(session.binding, node, "why"), partition)
+
+    def stale(self, node: Any = None) -> list[StalePartition]:
+        """Returns the partitions whose inputs are newer than what their last execution read; it runs nothing.
+
+        Args:
+            node: A data node or its id; all of them otherwise.
+        """
+        from rheo_assets.bridge.inspection.staleness import stale
+
+        asked = self._space.own(node, "stale") if node is not None else None
+        session = self._sessions.recorded()
+        if session is None:
+            return []
+        nodes = session.binding.topology.data_nodes
+        chosen = list(nodes.values()) if asked is None else [recorded_node(session.binding, asked, "stale")]
+        return stale(session, chosen)
 
     def materialize(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
         """Returns the paths of a view, tip first, without computing anything.

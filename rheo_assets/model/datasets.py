@@ -12,12 +12,13 @@ from typing import Any
 
 from rheo_assets.errors import DeclarationError, InvalidValue
 from rheo_assets.model.column_types import kind_of, spelled
-from rheo_assets.model.dimensions import DimensionSpec, Partition
+from rheo_assets.model.dimensions import DimensionSpec, DimensionType, Partition
 from rheo_assets.model.hive_folders import is_hive, meaning, spellings
 from rheo_assets.model.uris import fault_of
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}\Z")
 PLACEHOLDER = "{}"
+WILDCARD = "*"
 SUCCESS_FILE = "_SUCCESS"
 _WRITE_FILE = 'Write {"file": "_SUCCESS"}'
 _READER_OPTIONS = ("dataset_format", "delimiter", "header", "compression", "columns")
@@ -59,7 +60,7 @@ class SignalIntegrityProtocol:
         named = self.args.get("file", ())
         for name in named if isinstance(named, list | tuple | set) else (named,):
             if not isinstance(name, str) or fault_of(name):
-                raise DeclarationError("protocol FILE_CHECK", f"file {name!r} is no file name", _WRITE_FILE)
+                raise DeclarationError("protocol FILE_CHECK", f"file {name!r} is not a file name", _WRITE_FILE)
         if not self.files:
             raise DeclarationError("protocol FILE_CHECK", "names no file", _WRITE_FILE)
 
@@ -77,7 +78,7 @@ SUCCESS: SignalIntegrityProtocol = SignalIntegrityProtocol("FILE_CHECK", {"file"
 class Layout:
     """Where a signal's partitions lie: `root/segment/segment`, one `{}` a dimension.
 
-    A value with the format `%Y/%m/%d` fills its `{}` with three segments.
+    A value with the format `%Y/%m/%d` fills its `{}` with three segments. A `*` stands for any text within its segment.
 
     >>> Layout("s3://b/pdex", ("region={}", "{}")).folder(("NA", "2021-09-20"))
     's3://b/pdex/region=NA/2021-09-20'
@@ -87,11 +88,16 @@ class Layout:
     segments: tuple[str, ...]
 
     def depth(self, spec: DimensionSpec) -> int:
-        """Returns how many folders below the root a partition lies."""
+        """Returns how many folders below the root a partition is."""
         return len(self.segments) + sum(dimension.segments - 1 for dimension in spec)
 
+    @property
+    def has_wildcard(self) -> bool:
+        """Whether a partition's folder cannot be told from its values, as a `*` stands for a part of its name."""
+        return any(WILDCARD in segment for segment in self.segments)
+
     def folder(self, rendered: tuple[str, ...]) -> str:
-        """Returns a partition's URI from its values as text, without a trailing slash."""
+        """Returns a partition's URI from its values as text, without a trailing slash; a `*` stays as it is."""
         texts = iter(rendered)
         filled = [re.sub(r"\{\}", lambda _: next(texts), segment) for segment in self.segments]
         return "/".join([self.root, *filled])
@@ -123,7 +129,8 @@ class Layout:
             InvalidValue: They are no partition, or do not render back to themselves.
         """
         path = "/".join(relative)
-        match = _expression(self.segments, tuple(dimension.segments for dimension in spec)).fullmatch(path)
+        shapes = tuple((dimension.segments, dimension.shape) for dimension in spec)
+        match = _expression(self.segments, shapes).fullmatch(path)
         if match is None:
             raise InvalidValue(",".join(spec.names), path, f"paths like {'/'.join(self.segments)!r}")
         found = zip(match.groups(), _of_hive(self.segments), strict=True)
@@ -132,11 +139,8 @@ class Layout:
         for dimension, value, text in zip(spec, partition, texts, strict=True):
             rendered = dimension.render(value)
             if not dimension.folds and rendered != text:
-                raise InvalidValue(
-                    dimension.name,
-                    text,
-                    f"values that render as they came ({rendered!r} is not {text!r}): declare `digits` or `format`",
-                )
+                problem = f"values that render as they came ({rendered!r} is not {text!r})"
+                raise InvalidValue(dimension.name, text, f"{problem}. {dimension.spelled_remedy(text, value)}")
         return partition
 
 
@@ -147,11 +151,22 @@ def _of_hive(segments: tuple[str, ...]) -> tuple[bool, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _expression(segments: tuple[str, ...], spans: tuple[int, ...]) -> re.Pattern[str]:
-    """Returns the expression of a partition's path: a group a dimension, of as many segments as its values have."""
-    first, *others = (re.escape(part) for part in "/".join(segments).split(PLACEHOLDER))
-    groups = ("(" + "/".join(["[^/]+?"] * span) + ")" for span in spans)
-    return re.compile(first + "".join(group + part for group, part in zip(groups, others, strict=True)), re.DOTALL)
+def _expression(segments: tuple[str, ...], shapes: tuple[tuple[int, str], ...]) -> re.Pattern[str]:
+    """Returns the expression of a partition's path: a group a dimension, of as many segments as its values have.
+
+    One right before a `*` is as its values look: else nothing would say where it ends.
+    """
+    first, *others = "/".join(segments).split(PLACEHOLDER)
+    groups = []
+    for (span, shape), after in zip(shapes, others, strict=True):
+        text = shape if after.startswith(WILDCARD) else "/".join(["[^/]+?"] * span)
+        groups.append(f"({text}){literal_or_any(after)}")
+    return re.compile(literal_or_any(first) + "".join(groups), re.DOTALL)
+
+
+def literal_or_any(pattern: str) -> str:
+    """Returns the expression of a path pattern without placeholders: `*` is any text within one segment."""
+    return "[^/]*".join(map(re.escape, pattern.split(WILDCARD)))
 
 
 class S3Dataset:
@@ -161,7 +176,7 @@ class S3Dataset:
         account_id: The AWS account that owns the bucket.
         bucket: The bucket's name.
         folder: The key prefix of the dataset.
-        *partition_format: One path segment pattern a dimension, in spec order, each with one `{}`.
+        *partition_format: One path segment pattern a dimension, in spec order, each with one `{}`. A `*` is any text.
         dataset_format: `DataFormat.PARQUET` unless said otherwise.
         delimiter: CSV: the character between columns, `,` unless said otherwise.
         header: CSV: whether the first line names the columns.
@@ -182,10 +197,10 @@ class S3Dataset:
     ) -> None:
         where = f"S3Dataset {bucket}/{folder}"
         if not isinstance(bucket, str) or not _BUCKET.match(bucket) or ".." in bucket:
-            raise DeclarationError(where, f"{bucket!r} is no bucket name", "Letters, digits, '.', '_' and '-'")
+            raise DeclarationError(where, f"{bucket!r} is not a bucket name", "Letters, digits, '.', '_' and '-'")
         parts = folder.strip("/").split("/") if isinstance(folder, str) else [""]
         if any(fault_of(part) for part in parts):
-            raise DeclarationError(where, f"folder {folder!r} is no key prefix", "Write names between '/', no '..'")
+            raise DeclarationError(where, f"folder {folder!r} is not a key prefix", "Write names between '/', no '..'")
         segments: tuple[str, ...] = ()
         for pattern in partition_format:
             named = [part for part in pattern.strip("/").split("/") if part] if isinstance(pattern, str) else [""]
@@ -214,6 +229,13 @@ class S3Dataset:
                 f"{list(spec.names)}",
                 "Give S3Dataset one '{}' per dimension, in the same order",
             )
+        for dimension, after in zip(spec, "/".join(self.layout.segments).split(PLACEHOLDER)[1:], strict=True):
+            if after.startswith(WILDCARD) and dimension.type is DimensionType.STRING:
+                raise DeclarationError(
+                    where,
+                    f"nothing says where a value of '{dimension.name}' ends in '{{}}*', as it is a STRING",
+                    "Write what comes between them, as in '{}_*'",
+                )
 
 
 def check_columns(data_format: DataFormat, declared: object, where: str) -> tuple[tuple[str, str], ...]:

@@ -22,7 +22,10 @@ from rheo_assets.model.datasets import (
 )
 from rheo_assets.model.dimensions import DatetimeGranularity, DimensionSpec, DimensionType
 from rheo_assets.model.filters import Filter
+from rheo_assets.model.key_lengths import WHILE_WRITTEN, check_key_lengths
 from rheo_assets.model.links import Linkage
+from rheo_assets.model.links.covers import settle_covers
+from rheo_assets.model.links.pinned import check_pinned_apart
 from rheo_assets.model.nodes import (
     DataNode,
     ExternalData,
@@ -113,6 +116,8 @@ def external_node(
     spec, among = _declared(_spec_of(dimension_spec, where), dimension_filter, where)
     dataset.check_spec(spec, where)
     _check_protocol(protocol, where)
+    named = max((len(name.encode()) for name in protocol.files), default=1) if protocol is not None else 1
+    check_key_lengths(where, dataset.layout, spec, among, added=named + 1)
     return ExternalData(
         node_id,
         application,
@@ -185,13 +190,12 @@ def data_node(
     for name in ("auto_input_dim_linking_enabled", "auto_output_dim_linking_enabled"):
         if not isinstance(declaration[name], bool):
             raise DeclarationError(where, f"{name} is {declaration[name]!r}", "True or False")
-    links = (
-        input_links_of(where, input_dim_links),
-        input_links_of(where, output_dim_links),
-        auto_input_dim_linking_enabled,
-        auto_output_dim_linking_enabled,
-    )
+    written = input_links_of(where, input_dim_links), input_links_of(where, output_dim_links)
     unspelled = _output_spec(output_dimension_spec, views, where)
+    if output_dimension_spec is None:
+        check_pinned_apart(where, views, unspelled, written[1])
+    views, covers = settle_covers(where, views, unspelled, (*written[0], *written[1]))
+    links = (*written, auto_input_dim_linking_enabled, auto_output_dim_linking_enabled, covers)
     linkage = Linkage(node_id, views, unspelled, *links)
     if views:
         linkage.check_determined()
@@ -210,6 +214,7 @@ def data_node(
         options = options_of_presto(data_format, options, where)
     check_arguments(targets, spec, views, where)
     layout = Layout(f"s3://{bucket}/internal_data/{node_id}", ("{}",) * len(spec))
+    check_key_lengths(where, layout, spec, linkage.output_filter(), added=WHILE_WRITTEN)
     return DataNode(
         node_id,
         application,

@@ -12,6 +12,7 @@ from typing import Final
 from rheo_assets.errors import InvalidUri, brief
 
 LONGEST_NAME: Final = 255  # bytes, on every common file system
+LONGEST_KEY: Final = 1024  # bytes, on S3
 
 # One match accepts the common URI; whatever it does not accept is looked at part by part for the message.
 _PLAIN = re.compile(r"s3[an]?://((?:(?!\.{1,2}(?:/|\Z))[^/\\%\0]+)(?:/(?!\.{1,2}(?:/|\Z))[^/\\%\0]+)*)/?")
@@ -62,6 +63,9 @@ def _segments(uri: str) -> list[str]:
         fault = fault_of(part)
         if fault:
             raise InvalidUri(f"{brief(repr(uri))} cannot be stored: {brief(repr(part))} {fault}")
+    size = len(os.fsencode("/".join(parts[1:])))
+    if size > LONGEST_KEY:
+        raise InvalidUri(f"{brief(repr(uri))} cannot be stored: its key has {size} bytes; S3 takes {LONGEST_KEY}")
     return parts
 
 

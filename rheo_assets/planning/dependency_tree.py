@@ -1,4 +1,4 @@
-"""`update_dependency_tree=True`: what has to be executed after a partition, because it was made of it."""
+"""`update_dependency_tree=True`: what has to be executed after a partition, because it was built from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rheo_assets.planning.plan import Execution, Plan, Stage, Tips, stages_of
 from rheo_assets.planning.recursive import Exists, Needs, TipSets
 
 Readers = Callable[[str, Partition], Mapping[Execution, Tips]]
-"""The recorded executions that read a partition, each with the tips that it had, as far as the record tells them."""
+"""The recorded executions that read a partition, each with the tips that it had, as far as they are recorded."""
 
 
 def plan_tree(
@@ -27,19 +27,19 @@ def plan_tree(
     exists: Exists | None = None,
     tips: Tips | None = None,
 ) -> Plan:
-    """Plans one output partition and everything that is made of it.
+    """Plans one output partition and everything that is built from it.
 
     That is: the downstream partitions whose tip it is, whether or not they ever ran, and the recorded executions that
     read it. Each runs once, after its parents in the plan. A recorded one runs with the tips that it had.
 
     Args:
         topology: The application's nodes.
-        node: The node that is asked for.
+        node: The requested node.
         partition: Its output partition.
-        readers: Tells which recorded executions read a partition.
+        readers: Returns the recorded executions that read a partition.
         exists: For `recursive=True`: tells which partitions are complete, so that the missing inputs of the planned
             executions are planned too, except those of nodes that are in the tree themselves.
-        tips: The input tips of the target, where its output alone does not tell them.
+        tips: The input tips of the target, if its output alone does not determine them.
 
     Raises:
         MissingInput: With `exists`: external data that the plan needs is missing; it names all of it.
@@ -57,6 +57,35 @@ def plan_tree(
     return Plan(Stage(node.id, targets), stages_of(tuple(n.id for n in topology.upwards), planned), tree.inputs)
 
 
+def plan_readers(
+    topology: Topology, source: Signal, partition: Partition, readers: Readers, *, exists: Exists | None = None
+) -> Plan:
+    """Plans everything that is made of a partition that nothing of the application makes; see `plan_tree`.
+
+    Args:
+        topology: The application's nodes.
+        source: The signal that is read.
+        partition: Its partition.
+        readers: Tells which recorded executions read a partition.
+        exists: For `recursive=True`: tells which partitions are complete.
+
+    Raises:
+        MissingInput: With `exists`: external data that the plan needs is missing; it names all of it.
+        Contradiction: A partition that the signal cannot have.
+    """
+    check_partition(source, partition)
+    tree = _Tree(topology, readers)
+    tree.grow_below(source, partition)
+    planned = tree.partitions()
+    if exists is not None and planned:
+        needs = Needs(topology, exists, frozen=planned)
+        planned = needs.collect(planned, tree.tips_of)
+        first = next(node for node in topology.upwards if planned.get(node.id))
+        needs.raise_missing(first, planned[first.id])
+    target = Stage(source.id, PartitionSet.of(source.spec, [partition]))
+    return Plan(target, stages_of(tuple(n.id for n in topology.upwards), planned), tree.inputs)
+
+
 class _Tree:
     """Follows a change downwards, parents before children."""
 
@@ -69,6 +98,14 @@ class _Tree:
     def grow(self, node: DataNode, partition: Partition, tips: Tips | None) -> None:
         """Finds everything below one execution."""
         self._add(node, partition, tips)
+        self._follow_all()
+
+    def grow_below(self, source: Signal, partition: Partition) -> None:
+        """Finds everything below a partition that no execution makes."""
+        self._follow(source, partition)
+        self._follow_all()
+
+    def _follow_all(self) -> None:
         for current in self._topology.upwards:
             for changed in PartitionSet.of(current.spec, self._found.get(current.id, ())):
                 self._follow(current, changed)
@@ -113,7 +150,7 @@ class _Tree:
         except Contradiction:
             return
         tips = _known(solution.tips)
-        if view.needs_event or _anchors(consumer, tips).get(alias) == tip:
+        if view.needs_event or _anchors(consumer, tips).get(alias) == view.anchored(tip):
             self._add(consumer, solution.output, tips)
 
     def _add_recorded(self, reader: DataNode, output: Partition, recorded: Tips) -> None:
@@ -133,7 +170,7 @@ class _Tree:
 
 
 def _recorded_tips(node: DataNode, output: Partition, recorded: Tips) -> Tips | None:
-    """Returns the tips of a recorded execution; None: the node has no such execution any more."""
+    """Returns the tips of a recorded execution; None if the node no longer has such an execution."""
     for given in (recorded, {}):
         try:
             check_partition(node, output)

@@ -19,7 +19,7 @@ class Event:
         partition: Which partition.
         identity: What makes this change itself: object key and version, run id, tick. A repeat has the same.
         at: When it was stored, epoch seconds.
-        has_data: Whether completed data lies behind it; false for an event that was injected by hand.
+        has_data: Whether completed data exists for it; false for an event that was injected by hand.
         route: The only node it is offered to; None: every consumer.
     """
 
@@ -103,6 +103,49 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitsChecks:
+    """An execution wrote its data; blocking checks decide whether it succeeded.
+
+    Attributes:
+        execution: The id of the execution.
+        run: The run that evaluates the checks.
+        owner: The process that executes the whole run, as text; empty if its steps have processes of their own.
+        checks: The names of the checks.
+    """
+
+    position: int
+    node: str
+    partition: Partition
+    execution: str
+    run: str
+    owner: str
+    checks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Somebody reported data of a partition, which a driver has to look for."""
+
+    position: int
+    node: str
+    partition: Partition
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """A driver looked for data that was reported.
+
+    Attributes:
+        event: What it found, unless that is known already; None if there is no complete data.
+    """
+
+    position: int
+    node: str
+    partition: Partition
+    event: Event | None
+
+
+@dataclass(frozen=True, slots=True)
 class ManualExecution:
     """An execution that runs and that nobody routed.
 
@@ -122,12 +165,12 @@ def planned_id(plan: str, node_id: str, partition: Partition) -> str:
     return str(uuid5(NAMESPACE_URL, f"rheo:{plan}|{node_id}|{partition!r}"))
 
 
-Entry = Event | Turn | PlanOpened | PlanClosed | Began | Ended
+Entry = Event | Turn | PlanOpened | PlanClosed | Began | Ended | AwaitsChecks | Reported | LookedAt
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What the router asks for: one execution.
+    """One execution that the router requests.
 
     Attributes:
         node: The data node's id.

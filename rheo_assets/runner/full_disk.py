@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rheo_assets.runner.task import TaskFailure
+from rheo_assets.runner.task import TaskFailure, lasting_failure
 
 _SAID = ("No space left on device", "Disk quota exceeded")  # every library passes on what the system says
 
@@ -22,4 +22,4 @@ def full_disk(node: str, doing: str = "", detail: str = "") -> TaskFailure:
     """
     where = f" {doing}" if doing else ""
     told = f"'{node}': the disk is full{where}; nothing of it is kept, and the partition has its previous data"
-    return TaskFailure("platform", f"{told}: free some space and run again", detail)
+    return lasting_failure(f"{told}: free some space and run again", detail)

@@ -80,7 +80,7 @@ def run_scala(task: Task, spark: Any, inputs: Mapping[str, Any], cache: Path) ->
     name, jar = _compiled(task, spark, helper, jars, cache)
     other = helper.load(spark._jsparkSession, [*jars, str(jar)])
     if other:
-        raise OtherLibraries("platform", _conflict(task.node, other))
+        raise OtherLibraries("platform", _conflict(task.node, other), lasting=True)
     frames = {alias: value._jdf for alias, value in inputs.items() if isinstance(value, DataFrame)}
     texts = {alias: value for alias, value in inputs.items() if isinstance(value, str)}
     values = (frames, texts, dict(task.dimensions), {key: _text(value) for key, value in task.args.items()})
@@ -108,7 +108,7 @@ def _bridge(node: str, spark: Any, cache: Path) -> Any:
     try:
         return bridge(spark, cache)
     except RuntimeError as error:
-        raise TaskFailure("platform", f"{node!r}: {error}") from error
+        raise TaskFailure("platform", f"{node!r}: {error}", lasting=True) from error
 
 
 def _compiled(task: Task, spark: Any, helper: Any, jars: list[str], cache: Path) -> tuple[str, Path]:

@@ -6,7 +6,7 @@ import re
 import traceback
 
 from rheo_assets.runner.full_disk import full_disk, says_full_disk
-from rheo_assets.runner.task import TaskFailure
+from rheo_assets.runner.task import TaskFailure, lasting_failure
 from rheo_assets.runner.user_code import own_frames
 
 _LOST = ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError")
@@ -37,7 +37,7 @@ def failure_of(node: str, error: BaseException, doing: str = "") -> TaskFailure:
     if says_full_disk(error):
         return full_disk(node, doing, detail)
     if name in _LOST or any(mark in text for mark in _STOPPED):
-        return TaskFailure("platform", f"{node!r}: Spark went away{where}: {text}", detail)
+        return lasting_failure(f"{node!r}: Spark went away{where}: {text}", detail)
     if any(mark in text for mark in _CANCELLED):
         return TaskFailure("cancelled", f"{node!r} was cancelled{where}", detail)
     if _OUTSIDE in text:

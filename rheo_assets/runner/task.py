@@ -1,4 +1,4 @@
-"""What an engine is asked to do, and what it answers: plain values that travel as JSON.
+"""What an engine has to do, and what it returns: plain values that travel as JSON.
 
 A `Task` is one compute target of one execution with every decision already taken: which partitions are read, in which
 format, where the output goes. An engine never resolves anything itself, so every engine sees the same choice.
@@ -28,6 +28,7 @@ class TaskInput:
         options: Reader options: `delimiter` (one character, default `,`) and `header` (bool) for csv.
         value: For a timer, alarm or metric: the text of the first partition that is read. Such an input has no paths.
         partitions: The rendered dimension values of each partition that is read, in the order of `paths`.
+        versions: The version of each of them when the task was made; empty text for one that was absent.
         columns: The declared columns, names and types in Hive's spelling; empty where the files say what they have.
     """
 
@@ -40,6 +41,7 @@ class TaskInput:
     options: Mapping[str, Any] = field(default_factory=dict)
     value: str | None = None
     partitions: tuple[tuple[str, ...], ...] = ()
+    versions: tuple[str, ...] = ()
     columns: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -133,6 +135,7 @@ class Task:
                     "paths": tuple(item["paths"]),
                     "missing": tuple(item["missing"]),
                     "partitions": tuple(tuple(p) for p in item["partitions"]),
+                    "versions": tuple(item.get("versions", ())),
                     "columns": _columns(item),
                 }
             )
@@ -197,20 +200,31 @@ class TaskFailure(Exception):  # noqa: N818  # the record is called FAILED; "Tas
         message: One paragraph that names the user's node and what to do.
         detail: The user's traceback or the engine's own text, without our frames.
         unresolved: Whether the job may still run somewhere: a further attempt must look for it first.
+        lasting: `platform`: whether waiting does not help, as with a full disk. It is tried again a few times at once;
+            any other failure of the platform is waited for.
     """
 
-    def __init__(self, kind: str, message: str, detail: str = "", *, unresolved: bool = False) -> None:
+    def __init__(
+        self, kind: str, message: str, detail: str = "", *, unresolved: bool = False, lasting: bool = False
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.detail = detail
         self.unresolved = unresolved
+        self.lasting = lasting
 
     def to_json(self) -> str:
         """Returns the failure as JSON."""
-        return json.dumps({"kind": self.kind, "message": self.message, "detail": self.detail})
+        fields = {"kind": self.kind, "message": self.message, "detail": self.detail}
+        return json.dumps({**fields, "lasting": True} if self.lasting else fields)
 
     @classmethod
     def from_json(cls, text: str) -> TaskFailure:
         """Reads what `to_json` wrote."""
         return cls(**json.loads(text))
+
+
+def lasting_failure(message: str, detail: str = "") -> TaskFailure:
+    """Returns a failure of the platform that waiting does not lift."""
+    return TaskFailure("platform", message, detail, lasting=True)

@@ -287,6 +287,16 @@ def test_a_folder_that_reads_as_a_folded_value_is_found(storage: Storage) -> Non
     assert partition_folder(storage, node, day) == f"{LAKE}/org=se/2024/01/02"
 
 
+def test_a_folder_whose_name_goes_on_after_the_value_is_found(storage: Storage) -> None:
+    levels = {"day": {"type": "DATETIME", "format": "%Y/%m/%d", "n": {"type": "LONG"}}}
+    node = external_node("app", "x", S3Dataset("1", "lake", "orders", "{}*", "v*/n={}"), levels, None, SUCCESS)
+    partition = node.spec.read(["2024-01-02", 7])
+    assert partition_folder(storage, node, partition) == f"{LAKE}/2024/01/02*/v*/n=7"
+    for folder in ("2024/01/02_b/v1/n=77", "2024/01/02_b/v2/n=7", "2024/01/03_a/v1/n=7", "2024/01/02_c/w/n=7"):
+        storage.write(f"{LAKE}/{folder}/_SUCCESS", b"")
+    assert partition_folder(storage, node, partition) == f"{LAKE}/2024/01/02_b/v2/n=7"
+
+
 def test_the_storage_dates_what_is_written_by_its_own_clock_and_expires_what_is_older(storage: Storage) -> None:
     write(storage, DAY, "old")
     write(storage, f"{DAY}/below", "old")

@@ -73,6 +73,9 @@ def test_user_code_gets_its_inputs_by_name_and_assigns_output(node):
         |assert dimensions == {"region": "NA", "day": "2024-01-03"} and args == {"k": 7}
         |assert inputs["orders"] is orders and inputs["tick"] == tick == "2024-01-03T00:00"
         |assert runtime_platform == "local"
+        |assert input0 is orders and input1 == tick and dimensions_map == dimensions
+        |assert orders_signal.get_materialized_resource_paths() == ["s3://lake/orders/NA/2024-01-03"]
+        |assert tick_signal.value == tick
         |print("rows:", spark.table("orders").count())
         |def twice(x): return x * k
         |k = args["k"]
@@ -333,3 +336,10 @@ def test_paths_that_leave_the_root_never_reach_spark(node, tmp_path: Path):
     failure = node.fails("output = a", TaskInput("a", ("s3://lake/%2e%2e/x",), format="json"))
     assert "%2e%2e" in failure.message
     assert "is a bucket" in node.fails("output = 1", output=TaskOutput("s3://lake")).message
+
+
+def test_an_alias_named_as_one_of_rheoceros_names_is_the_input(node):
+    node.rows("orders", "2024-01-03", {"id": 1})
+    node.rows("returns", "2024-01-03", {"id": 2})
+    inputs = days("orders", "2024-01-03"), days("returns", "2024-01-03", alias="input0")
+    assert node.run("output = input0", *inputs).preview == ({"id": 2},)

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from rheo_assets.errors import CapabilityMissing, DeclarationError
 from rheo_assets.platforms.aws.clients import Clients
+from rheo_assets.platforms.aws.errors import error_code, is_about_credentials
 from rheo_assets.platforms.aws.replacement import STAGING
-from rheo_assets.platforms.aws.retries import error_code
 
 NAMED: Final = "rheo-{application}-{account}-{region}"
 
@@ -21,13 +21,28 @@ _PRIVATE: Final = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
-_LEFTOVERS: Final = {
-    "ID": "rheo-leftovers",
-    "Status": "Enabled",
-    "Filter": {"Prefix": f"{STAGING}/"},
-    "Expiration": {"Days": 7},
-    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
-}
+_OURS: Final = "rheo-"
+_RULES: Final = (
+    {
+        "ID": f"{_OURS}leftovers",  # of failed executions
+        "Status": "Enabled",
+        "Filter": {"Prefix": f"{STAGING}/"},
+        "Expiration": {"Days": 7},
+    },
+    {
+        "ID": f"{_OURS}cut-uploads",  # of any process that died: nobody sees them, and they are charged
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+    },
+    {
+        "ID": f"{_OURS}old-versions",  # if somebody turns versioning on
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+        "Expiration": {"ExpiredObjectDeleteMarker": True},
+    },
+)
 _log = logging.getLogger("rheo_assets")
 
 
@@ -88,6 +103,8 @@ def make_bucket(clients: Clients, bucket: str, account: str, kms_key: str | None
             if not _exists(s3, bucket, account):
                 _create(s3, bucket, clients.region)
         except ClientError as error:
+            if is_about_credentials(error):
+                raise
             raise CapabilityMissing(_problem(error, subject, bucket, account)) from None
         for step in (_block_public, _encrypt, _expire_leftovers):
             try:
@@ -156,9 +173,10 @@ def _encrypt(s3: Any, bucket: str, kms_key: str | None) -> None:
 
 
 def _expire_leftovers(s3: Any, bucket: str, _: str | None) -> None:
-    found = _asked(s3.get_bucket_lifecycle_configuration, bucket, "NoSuchLifecycleConfiguration")
-    if not found.get("Rules"):
-        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [_LEFTOVERS]})
+    found = _asked(s3.get_bucket_lifecycle_configuration, bucket, "NoSuchLifecycleConfiguration").get("Rules", ())
+    names = {rule.get("ID", "") for rule in found}
+    if names != {rule["ID"] for rule in _RULES} and all(name.startswith(_OURS) for name in names):
+        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": list(_RULES)})
 
 
 def _asked(call: Any, bucket: str, absent: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rheo_assets.errors import CapabilityMissing, DeclarationError, UnknownTable
 from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.retries import error_code
+from rheo_assets.platforms.aws.errors import error_code
 
 _ABSENT: Final = "EntityNotFoundException"
 _FORBIDDEN: Final = "AccessDeniedException"

@@ -11,13 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rheo_assets.model.uris import object_path
-from rheo_assets.platforms.aws.clients import Clients
-
-if TYPE_CHECKING:
-    from rheo_assets.platforms.aws.storage import S3Storage
+from rheo_assets.platforms.aws.objects import S3Objects
 
 STAGING: Final = ".writing"
 
@@ -28,27 +25,20 @@ class S3Replacement:
     """The next content of one prefix; see `Replacement`.
 
     Args:
-        storage: Lists, writes and deletes.
-        clients: Opens the client that copies.
+        objects: Lists, writes, copies and deletes.
         bucket: The bucket.
         key: The prefix that is replaced, without a trailing slash.
         writer: The identity of the execution that writes.
 
     Attributes:
         uri: Where the next content is written.
-        one_copy: The largest object that one call copies, bytes; S3 itself copies up to 5 GB at once.
-        part: The size of the parts in which larger ones are copied, side by side.
 
     Raises:
         ValueError: The writer cannot stand in a key.
     """
 
-    one_copy = 1024**3
-    part = 256 * 1024**2
-
-    def __init__(self, storage: S3Storage, clients: Clients, bucket: str, key: str, writer: str) -> None:
-        self._storage = storage
-        self._clients = clients
+    def __init__(self, objects: S3Objects, bucket: str, key: str, writer: str) -> None:
+        self._objects = objects
         self._bucket = bucket
         self._key = key
         self.uri = f"s3://{object_path(f's3://{bucket}/{STAGING}/{writer}/{key}')}"
@@ -66,17 +56,17 @@ class S3Replacement:
         """Puts what was written in the place of the old content, and then the object that says it is whole."""
         staged = self._below(self.uri.partition(f"s3://{self._bucket}/")[2])
         completion = f"s3://{self._bucket}/{self._key}/{name}"
-        self._storage.delete(completion)  # from here on until the end the partition counts as incomplete
+        self._objects.delete(completion)  # from here on until the end the partition counts as incomplete
         old = self._below(self._key)
         self._copy(staged)
         gone = (f"{self._key}/{path}" for path in old if path not in staged)
-        self._storage.delete_keys(self._bucket, gone)
-        self._storage.write(completion, content)
-        self._storage.delete(self.uri)
+        self._objects.delete_keys(self._bucket, gone)
+        self._objects.write(completion, content)
+        self._objects.delete(self.uri)
 
     def _below(self, prefix: str) -> dict[str, Mapping[str, Any]]:
         """Returns what lies below a prefix by the path from there; folder markers are not among it."""
-        found = self._storage.objects(self._bucket, f"{prefix}/")
+        found = self._objects.objects(self._bucket, f"{prefix}/")
         return {each["Key"][len(prefix) + 1 :]: each for each in found if not each["Key"].endswith(("/", "_$folder$"))}
 
     def _copy(self, staged: Mapping[str, Mapping[str, Any]]) -> None:
@@ -86,14 +76,4 @@ class S3Replacement:
 
     def _copy_one(self, item: tuple[str, Mapping[str, Any]]) -> None:
         path, found = item
-        s3 = self._clients.client("s3")
-        source = {"Bucket": self._bucket, "Key": found["Key"]}
-        target = f"{self._key}/{path}"
-        with self._storage.asking(f"s3://{self._bucket}/{target}", "s3:GetObject and s3:PutObject"):
-            if found["Size"] <= self.one_copy:
-                s3.copy_object(CopySource=source, Bucket=self._bucket, Key=target, **self._storage.encryption)
-                return
-            from boto3.s3.transfer import TransferConfig
-
-            parts = TransferConfig(multipart_threshold=1, multipart_chunksize=self.part, max_concurrency=_AT_ONCE)
-            s3.copy(source, self._bucket, target, ExtraArgs=dict(self._storage.encryption), Config=parts)
+        self._objects.copy(self._bucket, found["Key"], int(found["Size"]), f"{self._key}/{path}")

@@ -67,10 +67,11 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
     partitions = readiness.partitions(view, tip)
     if view.checks_range:
         _check_all_ready(view, partitions, readiness)
+    alone = None if view.is_covering else tip
     with TemporaryDirectory(prefix="rheo-load-") as copies:
         reading = _Reading(platform, signal, Path(copies))
         for partition in partitions:
-            reading.add(partition, is_there=readiness.is_readable(signal, partition, tip))
+            reading.add(partition, is_there=readiness.is_readable(signal, partition, alone))
         if len(reading.absent) == len(partitions):
             folder = platform.storage.location(partition_folder(platform.storage, signal, tip))
             is_ours = isinstance(signal, DataNode)
@@ -191,6 +192,8 @@ def _tip(platform: Platform, signal: DataNode | ExternalData, view: View, values
         return tip
     for position, dimension in enumerate(signal.spec):
         constraint = view.constraints[position] if position < len(view.constraints) else None
+        if view.cover is not None and position == view.cover.position:
+            continue
         if not isinstance(constraint, Exactly | Window):
             raise NotConcrete(str(view), "load_data", f"'{dimension.name}'")
     return view.tip("load_data") if view.is_material else _newest(platform, signal, view)

@@ -152,10 +152,10 @@ def test_a_crash_between_the_look_and_the_turn_loses_no_gone_partition(root):
         dying = Driver(lake.binding, instance)
         dying.activate(datetime.now(UTC))
         (lake.folder / "NA/2024-01-01/_SUCCESS").unlink()
-        dying.notice(datetime.now(UTC))
+        dying.scan_sources(datetime.now(UTC))
         assert turns(dying) == []
         heir = Driver(lake.binding, instance)
-        heir.notice(datetime.now(UTC))
+        heir.scan_sources(datetime.now(UTC))
         heir.turn()
         heir.turn()
         (turn,) = turns(heir)

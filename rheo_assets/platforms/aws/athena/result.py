@@ -11,6 +11,7 @@ from rheo_assets.platforms.aws.athena.samples import DataFile, data_files, fetch
 from rheo_assets.platforms.aws.athena.types import duckdb_type
 from rheo_assets.platforms.local.presto import athena_types
 from rheo_assets.platforms.local.presto.execution import PREVIEW_ROWS, plain
+from rheo_assets.platforms.local.presto.output import file_name
 from rheo_assets.platforms.local.presto.session import file_list, identifier, literal
 from rheo_assets.runner.csv_columns import names_when_read
 from rheo_assets.runner.task import TaskOutput
@@ -81,10 +82,10 @@ def empty_file(output: TaskOutput, columns: Sequence[tuple[str, str]], folder: P
     names = names_when_read((name for name, _ in columns), output.format, output.options, output.columns)
     told = Measured(0, tuple(zip(names, (kind for _, kind in columns), strict=True)))
     if output.format != "parquet":
-        return f"part-0.{output.format}", b"", told
+        return file_name(output), b"", told
     fields = ", ".join(f"NULL::{duckdb_type(kind)} AS {identifier(name)}" for name, kind in columns)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "empty.parquet"
     with duckdb.connect() as connection:
         connection.execute(f"COPY (SELECT {fields} LIMIT 0) TO {literal(str(path))} (FORMAT parquet)")
-    return "part-0.parquet", path.read_bytes(), told
+    return file_name(output), path.read_bytes(), told

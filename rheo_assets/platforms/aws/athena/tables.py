@@ -10,15 +10,14 @@ import contextlib
 import hashlib
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.athena.samples import DataFile, data_files, fetch_samples
 from rheo_assets.platforms.aws.athena.types import hive_type
-from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.platforms.local.presto import csv_files
 from rheo_assets.platforms.local.presto.files import partitions
 from rheo_assets.platforms.local.presto.inputs import make_table
@@ -75,15 +74,13 @@ class Tables:
     """Makes and removes the tables of queries.
 
     Args:
-        clients: Opens the clients of Glue and S3.
-        storage: Where the manifests are written.
-        home: Returns the URI prefix of an application's own objects.
+        account: Where the tables are made and the manifests written.
     """
 
-    def __init__(self, clients: Clients, storage: Storage, home: Callable[[str], str]) -> None:
-        self._clients = clients
-        self._storage = storage
-        self._home = home
+    def __init__(self, account: Account) -> None:
+        self._clients = account.clients
+        self._storage = account.storage
+        self._home = account.home
 
     def _glue(self) -> Any:
         return self._clients.client("glue")

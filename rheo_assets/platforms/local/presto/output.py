@@ -150,9 +150,18 @@ def write_partition(source: str, output: TaskOutput, store: Store, connection: A
     return int(rows)
 
 
+def file_name(output: TaskOutput, number: int = 0) -> str:
+    """Returns the name of one of the output's files.
+
+    >>> file_name(TaskOutput("s3://lake/out", "json", {"compression": "gzip"}), 1)
+    'part-00001.json.gz'
+    """
+    return f"part-{number:05}{_suffix(output.format, _compression(output))}"
+
+
 def file_of(output: TaskOutput, store: Store) -> Path:
     """Returns the file with the output's rows."""
-    return store.local(output.path) / f"part-00000{_suffix(output.format, _compression(output))}"
+    return store.local(output.path) / file_name(output)
 
 
 def _nulls_told(source: str, columns: Sequence[str], data_format: str) -> str:
@@ -164,7 +173,7 @@ def _nulls_told(source: str, columns: Sequence[str], data_format: str) -> str:
 
 
 def _compression(output: TaskOutput) -> str:
-    return str(output.options.get("compression") or _DEFAULT_COMPRESSION[output.format]).upper()
+    return str(output.options.get("compression") or _DEFAULT_COMPRESSION.get(output.format, "NONE")).upper()
 
 
 def _remove(path: Path) -> None:
@@ -175,7 +184,7 @@ def _remove(path: Path) -> None:
 
 
 def _suffix(kind: str, compression: str) -> str:
-    return f".{kind}" + ("" if kind == "parquet" else _SUFFIXES[compression])
+    return f".{kind}" + ("" if kind not in WITHOUT_TYPES else _SUFFIXES[compression])
 
 
 def _options(kind: str, compression: str, delimiter: str, *, header: bool) -> str:

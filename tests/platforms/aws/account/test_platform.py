@@ -97,6 +97,7 @@ def settings(platform: AwsPlatform, bucket: str) -> dict[str, Any]:
         "expired": [
             (rule["Filter"]["Prefix"], rule["Expiration"]["Days"])
             for rule in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+            if "Days" in rule.get("Expiration", {})
         ],
         "region": s3.get_bucket_location(Bucket=bucket)["LocationConstraint"],
     }
@@ -114,6 +115,24 @@ def test_a_missing_bucket_is_made_private_and_encrypted(aws: None, region: str, 
         "expired": [(".writing/", 7)],
         "region": None if region == "us-east-1" else region,
     }
+
+
+def test_cut_uploads_and_old_versions_do_not_stay_for_ever(platform: AwsPlatform) -> None:
+    s3, bucket = platform.clients.client("s3"), platform.bucket("shop")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    earlier = {
+        "ID": "rheo-leftovers",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ".writing/"},
+        "Expiration": {"Days": 7},
+    }
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [earlier]})
+    platform.prepare("shop")
+    rules = {rule["ID"]: rule for rule in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]}
+    assert rules["rheo-cut-uploads"]["Filter"] == rules["rheo-old-versions"]["Filter"] == {"Prefix": ""}
+    assert rules["rheo-cut-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert rules["rheo-old-versions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert rules["rheo-old-versions"]["Expiration"]["ExpiredObjectDeleteMarker"] is True
 
 
 def test_preparing_again_changes_nothing(platform: AwsPlatform) -> None:

@@ -30,7 +30,7 @@ def athena(platform: AwsPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     platform.clients.client("s3").create_bucket(
         Bucket="lake", CreateBucketConfiguration={"LocationConstraint": platform.region}
     )
-    double = AthenaDouble(platform.clients.client("s3"), platform.clients.client("glue"), tmp_path / "athena")
+    double = AthenaDouble(platform.clients, tmp_path / "athena")
     double.replace(monkeypatch)
     return double
 
