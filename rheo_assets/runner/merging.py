@@ -1,9 +1,9 @@
 """One schema for all files of an input: the same rule in every engine.
 
-* Names that differ only in case are one column, spelled as the tip has it.
-* A column that some files lack is null there, and a warning says so.
-* Types are merged where one holds the values of both (`column_types.wider`); otherwise the input is refused.
-* Declared columns are the schema, whatever else lies in the files.
+* Names that differ only in case are one column, spelled as in the tip.
+* A column that some files lack is null there, with a warning.
+* Types are merged if one type holds the values of both (`column_types.wider`). Otherwise the input is refused.
+* Declared columns are the schema, whatever other columns the files have.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def read_csv(reading: Reading, found: Sequence[Partition]) -> tuple[Any, tuple[s
     """Returns the rows of csv files as one DataFrame, and warnings.
 
     Raises:
-        TaskFailure: A file is no text, damaged, or contradicts what is declared or what other files have.
+        TaskFailure: A file is damaged or not UTF-8, or contradicts the declared columns or other files.
     """
     groups = _by_names(reading, found)
     check_text(reading, found)
@@ -51,7 +51,7 @@ def _by_names(reading: Reading, found: Sequence[Partition]) -> dict[tuple[Names,
                 names = tuple(names_of_row(first, reading.item.options, reading.item.columns)) if first else ()
             except ValueError as error:
                 raise reading.fault(partition.name, file.path, str(error)) from None
-            if names:  # nothing but line breaks is no row
+            if names:  # a file of line breaks has no row
                 groups.setdefault((names, file.values), []).append(file)
     return groups
 
@@ -71,7 +71,7 @@ def _looked_through(
     """Reads everything once, and returns the columns of each partition with the types that their values have.
 
     Raises:
-        TaskFailure: A row has another number of fields, a file is no text, or a value is not of its declared type.
+        TaskFailure: A row has a different number of fields, or a value is not of its declared type.
     """
     from pyspark.sql import functions
 

@@ -101,7 +101,7 @@ class Files:
         """Returns the fields of the first row of a csv file.
 
         Raises:
-            ValueError: It is no text.
+            ValueError: It is not UTF-8.
         """
         size = _HEAD
         while True:

@@ -23,7 +23,7 @@ def read_json(reading: Reading, found: Sequence[Partition]) -> tuple[Any, tuple[
     """Returns the rows of JSON files as one DataFrame, and warnings.
 
     Raises:
-        TaskFailure: A file is no text, damaged, or contradicts what is declared or what other files have.
+        TaskFailure: A file is damaged or not UTF-8, or contradicts the declared columns or other files.
     """
     check_text(reading, found)
     declared = reading.declared

@@ -1,4 +1,4 @@
-"""A look at files of text as they are: what Spark would replace, cut off or misread without a word."""
+"""Checks of text files before Spark parses them: what it would replace, cut off or misread without an error."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Final
 from rheo_assets.runner.spark_files import DataFile, Partition
 from rheo_assets.runner.spark_reading import Reading, paths_of, reader
 
-_REPLACED: Final = "\ufffd"  # what Spark makes of bytes that are no text
+_REPLACED: Final = "\ufffd"  # what Spark makes of bytes that are not UTF-8
 _UNKNOWN: Final = {".zip", ".xz", ".br", ".lzo", ".7z", ".rar"}  # Hadoop has no codec for them
 _TEXTS: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _BEHIND: Final = "[}]\\s*[^\\s,}\\]]"  # what stands behind an object and ends no list or object around it
 
 
 def check_text(reading: Reading, found: Sequence[Partition]) -> None:
-    """Looks for bytes that are no text, a csv file that ends within quotes, and JSON lines of several objects.
+    """Looks for bytes that are not UTF-8, a csv file that ends within quotes, and JSON lines of several objects.
 
     Raises:
         TaskFailure: There are; names the first file.
@@ -33,7 +33,7 @@ def check_text(reading: Reading, found: Sequence[Partition]) -> None:
     for url, replaced, odd in lines.groupBy(functions.input_file_name()).agg(*asked).collect():
         partition, file = files.get(url) or next(iter(files.values()))
         if replaced and not reading.files.is_utf8(file.path):
-            raise reading.fault(partition.name, file.path, "it is no text in UTF-8 and may be damaged")
+            raise reading.fault(partition.name, file.path, "it is not UTF-8 and may be damaged")
         if odd and reading.item.format == "json":
             raise reading.fault(partition.name, file.path, "it has a line with more than one JSON object on it")
         if odd and odd % 2 and _ends_within_quotes(reading, file):

@@ -100,7 +100,7 @@ def _is_list(file: DataFile) -> bool:
 
 
 def _documents(files: Sequence[DataFile]) -> Source:
-    """Returns JSON that is no object a line, as DuckDB understands it: a document over several lines."""
+    """Returns JSON lists, which may span several lines, as DuckDB reads them."""
     named = f"union_by_name = true, hive_partitioning = false, filename = {literal(ORIGIN)}"
     rows = f"FROM read_json_auto({file_list(as_paths(files))}, {named})"
     return Source(f"(SELECT * EXCLUDE ({identifier(ORIGIN)}) {rows})", {})

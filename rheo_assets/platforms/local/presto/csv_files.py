@@ -36,7 +36,7 @@ def by_heads(given: TaskInput, found: Sequence[Partition], connection: Any) -> G
     """Returns the files by the names of their columns, in the order of the first of each.
 
     Raises:
-        FileFault: A file is no text, or its header contradicts what is declared.
+        FileFault: A file is not UTF-8, or its header contradicts the declared columns.
     """
     groups: Groups = {}
     for partition in found:
@@ -46,7 +46,7 @@ def by_heads(given: TaskInput, found: Sequence[Partition], connection: Any) -> G
                 names = tuple(names_of_row(first, given.options, given.columns)) if first else ()
             except ValueError as error:
                 raise FileFault(given, partition.label, file.uri, str(error)) from None
-            if names:  # nothing but line breaks is no row
+            if names:  # a file of line breaks has no row
                 groups.setdefault(Head(names, skipped), []).append(file)
     return groups
 

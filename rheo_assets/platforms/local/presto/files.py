@@ -64,7 +64,7 @@ class FileFault(Refusal):
     Attributes:
         file: Its URI.
         partition: Its partition's label.
-        fault: What is wrong with it: `it is no csv in UTF-8`.
+        fault: What is wrong with it: `it is not csv in UTF-8`.
     """
 
     def __init__(self, given: TaskInput, partition: str, uri: str, fault: str) -> None:
@@ -97,7 +97,7 @@ def check_readable(given: TaskInput, label: str, uri: str, path: Path, size: int
         FileFault: It is empty, cut short, or compressed in a way that DuckDB does not know.
     """
     if size == 0 and given.format == "parquet":
-        raise FileFault(given, label, uri, "it is empty, which is no Parquet file")
+        raise FileFault(given, label, uri, "it is empty, so it is not a Parquet file")
     codec = _UNREADABLE.get(Path(uri).suffix.lower())
     if codec and given.format in {"csv", "json"}:
         remedy = "Write it as .gz or .zst, or read it in a Spark target"
@@ -108,7 +108,7 @@ def check_readable(given: TaskInput, label: str, uri: str, path: Path, size: int
                 while content.read(_CHUNK):
                     pass
         except (EOFError, OSError, zlib.error) as error:
-            raise FileFault(given, label, uri, f"it is no whole gzip file and may be damaged: {error}") from None
+            raise FileFault(given, label, uri, f"it is not a complete gzip file and may be damaged: {error}") from None
 
 
 def _below(path: Path) -> list[Path]:
