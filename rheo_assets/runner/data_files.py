@@ -13,15 +13,15 @@ _UNFINISHED: Final = (".tmp", "._COPYING_", "$folder$", ".crc")
 
 
 def is_bookkeeping(name: str) -> bool:
-    """Returns whether an object is bookkeeping, not data, by its name: `_SUCCESS`, `.part.crc`, `x.tmp`, `x._COPYING_`.
+    """Returns whether an object is bookkeeping, not data: `_SUCCESS`, `.part.crc`, `x.tmp`, `x._COPYING_`.
 
-    The key of a marker that some tools write for a folder ends with `/`: its name is empty.
+    Some tools write a marker for a folder. Its key ends with `/`, so its name is empty.
     """
     return name == "" or name.startswith(("_", ".")) or name.endswith(_UNFINISHED)
 
 
 def is_hidden_folder(name: str) -> bool:
-    """Returns whether a folder is bookkeeping, with everything below it: `_temporary`, `.hive-staging`, but not the column `_day=1`."""
+    """Returns whether nothing below a folder is data: `_temporary`, `.hive-staging`, but not the column `_day=1`."""
     return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
