@@ -251,7 +251,7 @@ def check_columns(data_format: DataFormat, declared: object, where: str) -> tupl
     columns: dict[str, str] = {}
     for name, text in declared.items():
         if not isinstance(name, str) or not name.strip() or name != name.strip():
-            raise DeclarationError(where, f"{name!r} is no name of a column", 'Write columns={"id": "string"}')
+            raise DeclarationError(where, f"{name!r} is not a column name", 'Write columns={"id": "string"}')
         if name.lower() in {known.lower() for known in columns}:
             raise DeclarationError(where, f"declares the column {name!r} twice", "Upper and lower case are the same")
         columns[name] = _column_type(data_format, name, text, where)
