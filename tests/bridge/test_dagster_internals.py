@@ -122,3 +122,26 @@ def test_disable_dagster_warnings_silences_what_is_marked_beta():
     assert not [warning for warning in heard if "beta" in str(warning.message)]
     with pytest.warns(Warning, match="beta"):
         dg.MultiPartitionMapping({})
+
+
+def test_a_step_tells_its_blocking_checks_and_whether_its_process_executes_the_whole_run():
+    seen = []
+
+    @dg.asset
+    def table(context):
+        seen.append((internals.blocking_checks(context), internals.is_whole_run_here(context)))
+
+    def check(name: str, blocking: bool) -> dg.AssetChecksDefinition:
+        @dg.asset_check(asset=table, name=name, blocking=blocking)
+        def passes() -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(passed=True)
+
+        return passes
+
+    checks = [check("two", True), check("soft", False), check("one", True)]
+    job = dg.Definitions(assets=[table], asset_checks=checks).resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.ephemeral() as instance:
+        job.execute_in_process(instance=instance)
+        job.execute_in_process(instance=instance, asset_selection=[table.key])
+        job.get_subset(asset_selection={table.key}, asset_check_selection=set()).execute_in_process(instance=instance)
+    assert seen == [(["one", "two"], True), (["one", "two"], True), ([], True)]
