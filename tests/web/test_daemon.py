@@ -290,6 +290,10 @@ def test_a_reported_file_is_one_event_and_a_failed_blocking_check_starts_nothing
     ran = deployment.app.history("checked")
     assert [execution.status for execution in ran] == ["FAILED", "COMPLETED"]
     assert (deployment.root / "s3/rheo-shop/internal_data/checked" / day / "_SUCCESS").exists()
+    (deployment.root / "good").unlink()
+    app = flow.Application("shop", platform=flow.LocalPlatform(deployment.root))
+    with pytest.raises(RuntimeError, match="blocking asset check 'rows' failed"):
+        app.execute(app["checked"]["2024-09-03"])
 
 
 def test_a_report_over_rest_without_data_starts_nothing_and_why_says_so(deployment: Deployment):
