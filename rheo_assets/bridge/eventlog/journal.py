@@ -129,7 +129,7 @@ class Journal(Recorder):
                 identity, route = str(fields["identity"]), fields.get("route")
                 return Event(record.storage_id, node_id, partition, identity, record.timestamp, False, route)
             case "ended":
-                execution = event_fields(metadata, EXECUTION_ENTRY).get("id")
+                execution = fields.get("execution") or event_fields(metadata, EXECUTION_ENTRY).get("id")
                 return Ended(record.storage_id, node_id, partition, execution)
             case "checked":
                 return Event(record.storage_id, node_id, partition, str(fields["identity"]), record.timestamp)

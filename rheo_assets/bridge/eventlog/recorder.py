@@ -84,6 +84,24 @@ class Recorder:
             )
         )
 
+    def skipped(self, node_id: str, partition: Partition, execution: str, reader: str) -> None:
+        """Records that an execution did not run, as an earlier one has read the same data.
+
+        Args:
+            node_id: The node.
+            partition: Its partition.
+            execution: The id of the execution that did not run.
+            reader: The id of the one that has read the data.
+        """
+        self.log.report(
+            dg.AssetObservation(
+                asset_key(self.topology.application, node_id),
+                partition=self._key(node_id, partition),
+                description="An arrival started no run: the last execution has read this data already.",
+                metadata={EVENT_ENTRY: dg.MetadataValue.json({"kind": "ended", "execution": execution, "by": reader})},
+            )
+        )
+
     def turn(self, at: float, ready: Sequence[Key], gone: Sequence[Key]) -> None:
         """Records a closed turn."""
         self._observe(

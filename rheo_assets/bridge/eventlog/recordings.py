@@ -1,7 +1,7 @@
-"""Recordings: runs that are still recording partitions, of which the log shows a part so far.
+"""Recordings: runs that are still recording their partitions.
 
-A run over a range records its partitions at its end, and a thousand take a while. What follows from those that are
-there is launched a moment later, together with what follows from the rest.
+A run over a range records its partitions at its end, which takes a while if there are many. What follows from the
+first ones is launched a moment later, together with what follows from the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import dagster as dg
 from rheo_assets.bridge.eventlog.entries import event_fields
 from rheo_assets.bridge.names import RANGE_START_TAG
 
-_QUIET = 12.0  # two ticks of the router: a run that has recorded nothing for so long goes on with something else
+_QUIET = 12.0  # two ticks of the router: a run that has recorded nothing for so long is busy with something else
 _LONGEST = 60.0
 _REMEMBERED = 200
 
@@ -28,12 +28,12 @@ class _Recording:
 
 
 class Recordings:
-    """The runs of which events have just been read.
+    """The runs whose events were read a moment ago.
 
-    A hint, kept in memory: without it, one range is launched as several runs.
+    It is only a hint in memory: without it, one range is launched as several runs.
 
     Args:
-        instance: Tells whether a run has ended.
+        instance: The Dagster instance.
     """
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
@@ -41,13 +41,13 @@ class Recordings:
         self._runs: dict[str, _Recording] = {}
 
     def note(self, identity: str, record: dg.EventLogRecord) -> None:
-        """Takes note of an event that a run has recorded, or a driver for it."""
+        """Remembers an event that a run recorded, or a driver for it."""
         observation = record.asset_observation
         run_id = record.run_id or (event_fields(observation.metadata).get("run") if observation is not None else None)
         if not run_id:
             return
         now = time.monotonic()
-        if len(self._runs) > _REMEMBERED:  # nobody has asked for a while
+        if len(self._runs) > _REMEMBERED:  # they were not read for a while
             self._runs = {other: run for other, run in self._runs.items() if now - run.last <= _QUIET}
         run = self._runs.setdefault(run_id, _Recording(now, now))
         run.last = now

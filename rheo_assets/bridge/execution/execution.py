@@ -19,7 +19,7 @@ from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.platforms.data.readiness import Readiness
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
 
-_LOOK = 1.0  # seconds between two looks whether what waits is to end
+_LOOK = 1.0  # seconds between checks for a cancellation while waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,14 @@ class Request:
         partition: The output partition.
         tips: The tip of each input.
         nearest: The partition that each nearest input reads.
+        is_arrival: Whether files that arrived triggered it, and nothing that was injected or scheduled.
     """
 
     id: str
     partition: Partition
     tips: Mapping[str, Partition]
     nearest: Mapping[str, Partition] = field(default_factory=dict)
+    is_arrival: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,8 @@ class Surroundings:
         callable_path: Returns the location of a callable's blob: a local path, or the URI on AWS.
         run_id: The Dagster run, for the record.
         is_superseded: Whether another process took over the execution, because this one seemed dead.
-        pause: Waits, seconds.
-        backoff: How long to wait for a platform that fails.
+        pause: Waits some seconds.
+        backoff: The pauses after failures of the platform.
         cancelled_now: Like `cancelled`, which may return a cached answer, but always checks. By default, `cancelled`.
         checks: The blocking asset checks that decide whether the execution succeeds; None without any.
     """
@@ -170,7 +172,7 @@ def _in_place(result: TaskResult, output: TaskOutput, platform: Platform) -> Tas
 
 
 def completed(node: DataNode, partition: Partition, platform: Platform) -> Execution | None:
-    """Returns the execution that wrote the partition's completion file; None if it is missing or of other origin."""
+    """Returns the execution that wrote the partition's completion file; None if there is none."""
     uri = f"{node.layout.uri(node.spec, partition)}/{completion_file(node)}"
     try:
         return Execution.of_fields(json.loads(platform.storage.read(uri)))
@@ -269,7 +271,7 @@ def _task(
 
 
 def _check_complete(node: DataNode, target: Target, task: Task | None) -> None:
-    """Checks that a target that loads its inputs as tables finds every partition of its range-checked ones.
+    """Checks that all partitions of range-checked inputs exist, for a target that loads its inputs as tables.
 
     Raises:
         TaskFailure: A partition is absent, the tip included.
@@ -282,8 +284,8 @@ def _check_complete(node: DataNode, target: Target, task: Task | None) -> None:
             named = listed(subscripted(view.node.id, partition) for partition in absent)
             raise TaskFailure(
                 "user",
-                f"input '{item.alias}' of '{node.id}' is range-checked, and {named} is absent. Land or build it, then "
-                "run this partition again",
+                f"input '{item.alias}' of '{node.id}' is range-checked, and {named} is missing. Write or build it, "
+                "then run this partition again",
             )
 
 
@@ -336,7 +338,7 @@ def _waited(around: Surroundings, seconds: float) -> bool:
     """Waits; returns early, and False, if the execution is cancelled.
 
     Raises:
-        Superseded: Another process has taken it over meanwhile.
+        Superseded: Another process took the execution over meanwhile.
     """
     while seconds > 0 and not around.cancelled():
         around.pause(min(seconds, _LOOK))

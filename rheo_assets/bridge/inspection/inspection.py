@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rheo_assets.bridge.inspection.reported import reported_without_data
-from rheo_assets.bridge.inspection.staleness import Staleness
 from rheo_assets.bridge.loop.session import Session
 from rheo_assets.errors import Contradiction, LinkFailed, Undetermined, listed, subscripted
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.executions import Execution, Status
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.planning.one_execution import injected_tips, never_ready, unmet
+from rheo_assets.platforms.data.staleness import Staleness
 from rheo_assets.routing.failed_links import CORRECT
 from rheo_assets.routing.node_groups import NodeGroups
 from rheo_assets.routing.trigger_group import TriggerGroup
@@ -143,7 +143,7 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
         sentences.append("its completion file was deleted since: the partition counts as missing until it runs again")
     newer = Staleness(session.binding.readiness).newer(node, ended[-1]) if is_done else ()
     if newer:
-        sentences.append(f"newer than what it read: {listed(newer)}. app.execute(view) builds it again")
+        sentences.append(f"these inputs are newer than it: {listed(newer)}. app.execute(view) rebuilds it")
     for group in groups:
         sentences += _waits(group)
     sentences += _held(node, held)

@@ -19,16 +19,12 @@ import dagster as dg
 from rheo_assets.bridge.arrivals.timers import record_ticks
 from rheo_assets.bridge.arrivals.watcher import Watcher
 from rheo_assets.bridge.binding import Binding
-from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS
 from rheo_assets.bridge.claims.snapshot_slots import SLOT_CHECKED_EVERY, SnapshotSlots
 from rheo_assets.bridge.eventlog.instance import EventLog
 from rheo_assets.bridge.eventlog.journal import Journal
-from rheo_assets.bridge.execution.execution import Outcome, Request, recorded_success
-from rheo_assets.bridge.execution.metadata import describe
+from rheo_assets.bridge.loop.recovery import Recovery
 from rheo_assets.bridge.loop.unresolved import Unresolved
 from rheo_assets.bridge.state.application_state import ApplicationState
-from rheo_assets.model.dimensions import Partition
-from rheo_assets.model.executions import Execution, Status
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.routing.entries import Trigger
 from rheo_assets.routing.event_loop import EventLoop, Superseded
@@ -64,7 +60,8 @@ class Driver:
         self.log = EventLog(instance)
         self.state = ApplicationState(binding.platform.storage, binding.home)
         self.lock = RLock()
-        self.asked: dict[str, tuple[int, int, float]] = {}
+        self.recovery = Recovery(self)
+        self.requested: dict[str, tuple[int, int, float]] = {}
         self._unfinished: set[str] = set()
         self._cleaned = -math.inf
         self._is_torn = False
@@ -143,28 +140,6 @@ class Driver:
     def is_paused(self) -> bool:
         """Whether the application is paused."""
         return self.state.is_paused()
-
-    def end(
-        self, node: DataNode, partition: Partition, identity: str, status: Status, error: str, run_id: str | None = None
-    ) -> None:
-        """Records the end of an execution whose run could not record it.
-
-        If the execution has written its completion file, it is recorded as a success, however its run ended.
-        """
-        done = recorded_success(node, partition, identity, self.binding.platform)
-        if done is not None:
-            self.journal.succeeded(done, partition, describe(node, Outcome(done), self.binding.platform))
-            return
-        if self.groups_of(node) is None:
-            return  # it is no longer declared: nothing waits for it
-        rendered, now = node.spec.render(partition), datetime.now(UTC)
-        execution = Execution(identity, node.id, rendered, str(status), run_id=run_id, error=error, ended=now)
-        self.journal.failed(execution, partition)
-
-    def give_up(self, node: DataNode, request: Request) -> None:
-        """Fails an execution after the processes of all attempts died."""
-        error = f"gave up after {MAX_ATTEMPTS} attempts: each time, the process died before the execution ended"
-        self.end(node, request.partition, request.id, Status.FAILED, error)
 
     def activate(self, now: datetime) -> None:
         """Marks every node as activated. Files that exist now are known, and are no events."""
@@ -251,7 +226,7 @@ class Driver:
             return outbox
 
     def without_unfinished(self, outbox: Iterable[Trigger]) -> list[Trigger]:
-        """Returns what to launch now: what follows from a range that is still being recorded is launched as a whole."""
+        """Returns the triggers to launch now, without those that follow from a range that is still being recorded."""
         with self.lock:
             checked = {entry.run for entry in self.router.checked_executions()}
             unfinished = self.journal.recordings.of_unfinished_runs(checked)
@@ -265,12 +240,6 @@ class Driver:
                 self.binding.claims.clean(self.binding.heartbeats.clean())
             except OSError as error:
                 _log.warning("could not remove old claims: %s", error)
-
-    def mark_failed(self, run_id: str) -> None:
-        """Fails the run of a dead process, which Dagster still shows as running."""
-        run = self.instance.get_run_by_id(run_id)
-        if run is not None and not run.is_finished:
-            self.instance.report_run_failed(run, "Its process died. Executions that it had not finished run again.")
 
     def fold(self) -> None:
         """Reads all entries that were recorded since."""

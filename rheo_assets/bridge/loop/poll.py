@@ -50,7 +50,7 @@ def _end(session: Session, node: DataNode, partition: Partition, execution: Exec
         ended = session.history.ended_as(node, {partition: identity}).get(partition)
         if ended is None and is_mine:
             session.runs.withdraw(identity)
-            session.driver.end(node, partition, identity, Status.KILLED, "killed before it started")
+            session.driver.recovery.end(node, partition, identity, Status.KILLED, "killed before it started")
         return ended is None or ended.status == Status.KILLED
     finally:
         if is_mine:

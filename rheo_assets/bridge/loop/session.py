@@ -15,6 +15,7 @@ from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS
 from rheo_assets.bridge.eventlog.history import History
 from rheo_assets.bridge.execution.execution import Request
+from rheo_assets.bridge.loop.already_read import skip_if_read
 from rheo_assets.bridge.loop.daemon import daemon_drives, not_served
 from rheo_assets.bridge.loop.driver import Driver
 from rheo_assets.bridge.loop.local_runs import LocalRuns, emitted
@@ -104,6 +105,7 @@ class Session:
             if self.binding.topology.data_nodes.get(node.id) is not node:
                 return  # declared again meanwhile: the next turn, or the plan's next step, starts the new version
             free = [r for r in requests if self.runs.future(r.id) is None and not self._is_claimed(node, r)]
+            free = [r for r in free if not skip_if_read(self.driver, node, r)]
             if free:
                 self.runs.submit(node, free, logs_failures=logs_failures)
 
@@ -117,10 +119,10 @@ class Session:
         if not self.binding.claims.is_over(request.id, claim):
             return True
         if claim.owner != self.binding.heartbeats.owner:
-            self.driver.mark_failed(str(claim.fields["run_id"]))
+            self.driver.recovery.mark_failed(str(claim.fields["run_id"]))
         if claim.attempt + 1 < MAX_ATTEMPTS:
             return False
-        self.driver.give_up(node, request)
+        self.driver.recovery.give_up(node, request)
         return True
 
     def _after_run(self) -> None:
@@ -133,7 +135,7 @@ class Session:
             claim = self.binding.claims.newest(request.id)
             is_ours = claim is None or claim.owner == self.binding.heartbeats.owner
             if is_ours and request.partition not in ended:
-                self.driver.end(node, request.partition, request.id, Status.FAILED, error)
+                self.driver.recovery.end(node, request.partition, request.id, Status.FAILED, error)
 
     # abandoned work -------------------------------------------------------------------------------------------
 
@@ -142,7 +144,7 @@ class Session:
         if not self._resumed:
             self._resumed = True
             for run in self.history.orphans():
-                self.driver.mark_failed(run.run_id)
+                self.driver.recovery.mark_failed(run.run_id)
         if self.is_passive():
             return
         with self.driver.lock:  # one thread of this process takes them over

@@ -58,7 +58,7 @@ class Unresolved:
             node = driver.binding.topology.data_nodes[entry.node]
             verdict = verdicts.record(entry)
             if verdict.state == State.LOST and self._is_asked_for(entry):
-                driver.mark_failed(entry.run)
+                driver.recovery.mark_failed(entry.run)
                 self._lost.add(entry.execution)
             elif verdict.state == State.LOST:
                 verdicts.fail(node, entry, "its run ended before its blocking asset checks were evaluated")
@@ -92,23 +92,23 @@ class Unresolved:
     # lost runs ------------------------------------------------------------------------------------------------
 
     def _end_lost(self) -> bool:
-        """Ends the executions that nobody routed and whose run is over without saying so."""
+        """Fails the executions of manual runs that are over without a recorded end."""
         driver = self._driver
         runs = {other.run: other.owner for _, _, other in driver.router.manual_executions()}
         lost = {run for run, owner in runs.items() if self._is_over(run, owner)}
         if not lost:
             return False
-        driver.loop.fold()  # a run records its ends before it is over
-        said = "its run is over, and did not say how this execution ended: see the run's log"
+        driver.loop.fold()  # read the ends that a run recorded before it was over
+        error = "its run is over, but recorded no end of this execution: see the run's log"
         has_recorded = False
         for node_id, partition, other in driver.router.manual_executions():
             if other.run in lost and not self.is_checked(node_id, other.execution):
                 node = driver.binding.topology.data_nodes[node_id]
-                # From here on it publishes nothing, should it only have been asleep.
+                # If its process is only asleep, it can publish nothing from here on.
                 driver.binding.claims.take(other.execution, "lost")
-                driver.end(node, partition, other.execution, Status.FAILED, said, other.run)
+                driver.recovery.end(node, partition, other.execution, Status.FAILED, error, other.run)
                 driver.binding.claims.release(other.execution)
-                driver.mark_failed(other.run)
+                driver.recovery.mark_failed(other.run)
                 has_recorded = True
         return has_recorded
 
