@@ -98,6 +98,23 @@ def test_an_instance_asks_for_its_batch_size_by_this_name():
         assert isinstance(instance._get_event_batch_size(), int)
 
 
+def test_only_a_storage_that_can_write_batches_gets_them(monkeypatch):
+    monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE", raising=False)
+    with dg.DagsterInstance.ephemeral() as instance:
+        internals.enable_event_batches(instance, 7, lambda _storage, _events: None)
+        assert instance._get_event_batch_size() == 0
+
+        class Batching(type(instance.event_log_storage)):
+            """Stands for PostgreSQL's, which has a statement for a whole batch."""
+
+            def store_event_batch(self, events):
+                return super().store_event_batch(events)
+
+        instance.event_log_storage.__class__ = Batching
+        internals.enable_event_batches(instance, 7, lambda _storage, _events: None)
+        assert instance._get_event_batch_size() == 7
+
+
 def test_a_sensor_state_has_the_fields_that_tell_whether_its_daemon_is_alive():
     data = internals.SensorInstigatorData(last_tick_start_timestamp=1.0, min_interval=5)
     assert (data.last_tick_start_timestamp, data.min_interval) == (1.0, 5)
