@@ -50,12 +50,21 @@ class Storage(Protocol):
     def children(self, uri: str) -> Iterator[str]:
         """Yields the names one level below the prefix, sorted: folders and objects."""
 
-    def find(self, prefix: str, depth: int, names: Sequence[str] | None) -> Iterator[tuple[tuple[str, ...], str]]:
+    def find(
+        self,
+        prefix: str,
+        depth: int,
+        names: Sequence[str] | None,
+        passes: Callable[[tuple[str, ...]], bool] | None = None,
+    ) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yields (path segments below the prefix, version) of the objects exactly `depth` folders below it.
 
         Only objects of the given names are looked at, so that the cost grows with the folders, not with what lies in
         them; None looks at every object. Names that start with `.` are passed over. An object that has not changed
         may be the very same tuple as the last time, so that who looks again compares identities first.
+
+        `passes` is asked about each folder, from the top. A store whose looks cost money passes over those for which it
+        is true: nothing below them is yielded. Another store need not ask.
         """
 
     def read(self, uri: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress, count
 from operator import is_not
@@ -11,6 +12,7 @@ from operator import is_not
 import dagster as dg
 
 from rheo_assets.bridge.arrivals.known import KnownArrivals
+from rheo_assets.bridge.arrivals.rounds import Rounds
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.eventlog.journal import Journal
 from rheo_assets.errors import InvalidValue
@@ -30,13 +32,15 @@ class Watcher:
     Args:
         binding: The application.
         node: The dataset.
+        clock: Seconds, for idle looks.
     """
 
-    def __init__(self, binding: Binding, node: ExternalData) -> None:
+    def __init__(self, binding: Binding, node: ExternalData, clock: Callable[[], float] = time.monotonic) -> None:
         self.node = node
         self._storage = binding.platform.storage
         self._readiness = binding.readiness
         self._known = KnownArrivals(self._storage, f"{binding.home}/state/arrivals/{node.id}", node.id)
+        self._rounds = Rounds(node.layout, node.spec, clock)
         self._found: Sequence[Found] | None = None
         self._gone: set[str] = set()
         self._warned: set[str] = set()
@@ -45,14 +49,17 @@ class Watcher:
         """Takes what lies there now as known: files present at the first activation are ready, but no events."""
         self._refresh()
         if self._known.versions is None:
-            self._known.start({_path(item): item[1] for item in self._find()})
+            found = self._find()
+            self._known.start({_path(item): item[1] for item in found})
+            self._rounds.end((item[0][:-1] for item in found), (), is_done=True)
 
-    def look(self, journal: Journal, is_enough: Callable[[], bool] = lambda: False) -> bool:
+    def look(self, journal: Journal, is_enough: Callable[[], bool] = lambda: False, is_idle: bool = False) -> bool:
         """Records every arrival since the last look as an event, and takes note of files that are gone.
 
         Args:
             journal: Where they are recorded.
             is_enough: Asked after each page of arrivals whether the look is to end; the next one goes on.
+            is_idle: Whether the look may pass over what hardly changes where looks cost money; see `Rounds`.
 
         Returns:
             Whether nothing is left for the next look.
@@ -61,10 +68,18 @@ class Watcher:
         if self._known.versions is None:
             self.remember()
             return True
-        found = self._find()
+        found = self._find(is_idle)
         changed = self._differences(found, self._known.versions)
-        paths = sorted(changed)
         self._found = None  # whatever ends this look, the next one compares with everything that lies there
+        is_done = self._record_all(journal, changed, is_enough)
+        self._rounds.end((item[0][:-1] for item in found), map(_folder, changed), is_done)
+        if is_done and not self._rounds.has_passed:
+            self._found = found
+        return is_done
+
+    def _record_all(self, journal: Journal, changed: Mapping[str, str], is_enough: Callable[[], bool]) -> bool:
+        """Records arrivals by pages; returns whether all are recorded."""
+        paths = sorted(changed)
         for start in range(0, len(paths), _PAGE):
             if start and is_enough():
                 return False
@@ -73,7 +88,6 @@ class Watcher:
                 self._record(journal, path, version)
             if not self._known.change(page):
                 return False  # another driver was faster: the next look repeats this page, which identities allow
-        self._found = found
         return True
 
     def gone(self) -> list[Key]:
@@ -90,16 +104,18 @@ class Watcher:
         if self._known.refresh():
             self._found = None  # what others have recorded is compared with everything that lies there
 
-    def _find(self) -> list[Found]:
+    def _find(self, is_idle: bool = False) -> list[Found]:
         layout = self.node.layout
         names = self.node.protocol.files if self.node.protocol is not None else None
-        return list(self._storage.find(layout.root, layout.depth(self.node.spec), names))
+        self._rounds.begin(is_whole=not is_idle)
+        return list(self._storage.find(layout.root, layout.depth(self.node.spec), names, self._rounds.passes))
 
     def _differences(self, found: Sequence[Found], known: Mapping[str, str]) -> dict[str, str]:
         """Returns the new versions by path, and keeps which known files are not found any more."""
-        if self._found is None:
+        if self._found is None or self._rounds.has_passed:
             fresh = {_path(item): item[1] for item in found}
-            self._gone = known.keys() - fresh.keys()
+            missing = known.keys() - fresh.keys()
+            self._gone = {path for path in missing if path in self._gone or not self._rounds.passed(_folder(path))}
         else:
             came, went = _without_same(found, self._found)
             fresh = {_path(item): item[1] for item in came}
@@ -107,9 +123,8 @@ class Watcher:
         return {path: version for path, version in fresh.items() if known.get(path) != version}
 
     def _partition(self, path: str) -> Partition | None:
-        segments = tuple(path.split("/")[:-1])
         try:
-            partition = self.node.layout.parse(self.node.spec, segments)
+            partition = self.node.layout.parse(self.node.spec, _folder(path))
         except InvalidValue as error:
             self._warn(path, str(error))
             return None
@@ -158,3 +173,7 @@ def _same(found: Iterable[Found], last: Iterable[Found]) -> int:
 
 def _path(found: Found) -> str:
     return "/".join(found[0])
+
+
+def _folder(path: str) -> tuple[str, ...]:
+    return tuple(path.split("/")[:-1])

@@ -191,7 +191,11 @@ class Driver:
             self.loop.is_new = False
 
     def notice(
-        self, now: datetime, nodes: Iterable[str] | None = None, is_enough: Callable[[], bool] = lambda: False
+        self,
+        now: datetime,
+        nodes: Iterable[str] | None = None,
+        is_enough: Callable[[], bool] = lambda: False,
+        is_idle: bool = False,
     ) -> list[str]:
         """Records arrivals and ticks as events.
 
@@ -199,6 +203,7 @@ class Driver:
             now: Up to when ticks are due.
             nodes: The datasets and timers to look at; all otherwise.
             is_enough: Asked now and then whether to end; each source gets at least a little.
+            is_idle: Whether to pass over what hardly changes where looks cost money; see `Rounds`.
 
         Returns:
             The ids of the sources that have more: the next call goes on, the others first.
@@ -213,7 +218,7 @@ class Driver:
                 if node_id in timers:
                     is_done = record_ticks(timers[node_id], self.journal, self.state, now, is_enough)
                 else:
-                    is_done = self._watchers[node_id].look(self.journal, is_enough)
+                    is_done = self._watchers[node_id].look(self.journal, is_enough, is_idle)
                 if not is_done:
                     left.append(node_id)
             self._left = {node_id for node_id in self._left if node_id not in wanted} | set(left)

@@ -28,7 +28,7 @@ def _source_sensor(binding: Binding, shared: DaemonDriver, kind: str, nodes: Seq
         driver.follow()
         topology, before = driver.binding.topology, driver.log.last_position()
         watched = list(topology.timers if kind == "timers" else topology.external_data)
-        left = driver.notice(datetime.now(UTC), watched, time_box(NOTICE_BOX))
+        left = driver.notice(datetime.now(UTC), watched, time_box(NOTICE_BOX), is_idle=True)
         return dg.SkipReason(_noticed(driver, before, len(watched), kind, left))
 
     return dg.SensorDefinition(
