@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed; name it with PYTHON=...")'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip # Python's own takes twice as long
-	@$(BIN)/python -m pip install --quiet --quiet --no-compile --constraint constraints.txt --editable '.[spark,java,pandas,aws,dev]'
+	@$(BIN)/python -m pip install --quiet --quiet --no-compile --constraint constraints.txt --editable '.[spark,java,pandas,polars,aws,dev]'
 	@touch $@
 
 demo: $(STAMP) ## Runs the flights pipeline from landing to chart

@@ -1,7 +1,7 @@
-"""Departures from New York's three airports: from landed files to a month's report.
+"""Departures from New York's three airports: from landed files to a monthly report.
 
-The data is landed by `examples.flights.landing`, in the manner of an upstream team: `_SUCCESS` last. This module only
-declares; `make demo` drives it from a script, `make dev` from Dagster's daemon and UI.
+`examples.flights.landing` lands the data as an upstream team would, `_SUCCESS` last. This module only declares.
+`make demo` runs it from a script, `make dev` from Dagster's daemon and UI.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ORIGIN_MONTH = {"origin": {"type": DimensionType.STRING, "month": MONTH}}
 
 app = flow.Application("flights", platform=local.platform)
 
-# What lands ---------------------------------------------------------------------------------------------------
+# External data ------------------------------------------------------------------------------------------------
 
 flights = app.marshal_external_data(
     S3Dataset(ACCOUNT, BUCKET, "flights", "{}", "{}", dataset_format=DataFormat.JSON),
@@ -67,7 +67,7 @@ planes = app.marshal_external_data(
     description="The planes by tail number.",
 )
 
-# What is made from it -----------------------------------------------------------------------------------------
+# Data nodes ---------------------------------------------------------------------------------------------------
 
 departures = app.create_data(
     "departures",
@@ -184,7 +184,7 @@ monthly = app.create_data(
 
 
 def draw_month(inputs: Any, output: Any, params: Any) -> dict[str, Any]:
-    """Draws the month's delays a carrier, and lists them."""
+    """Draws a chart and a table of the month's delays per carrier."""
     import io
     from pathlib import Path
 

@@ -166,7 +166,7 @@ def test_what_was_refused_is_not_declared(app: Application) -> None:
 def test_a_library_of_this_machine_that_is_not_there_is_refused_at_activation(app, tmp_path):
     jar = tmp_path / "features.jar"
     totals(app, BatchCompute(scala_script("orders", external_library_paths=[str(jar)])))
-    with pytest.raises(CapabilityMissing, match=r"library '.*/features\.jar' of 'totals' is not there\. Build it"):
+    with pytest.raises(CapabilityMissing, match=r"library '.*/features\.jar' of 'totals' does not exist\. Build it"):
         app.activate()
     jar.touch()
     app.activate()
@@ -295,7 +295,7 @@ def test_a_flood_of_output_is_cut_off_in_the_run_s_log(root: Path, app: Applicat
         said = [entry.user_message for entry in instance.all_logs(str(execution.run_id))]
     assert "1999" in said
     assert "2000" not in said
-    assert "made said 500 more lines, which are left out here" in said
+    assert "made logged 500 more lines, which are not shown" in said
 
 
 # a full disk --------------------------------------------------------------------------------------------------

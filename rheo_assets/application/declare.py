@@ -99,7 +99,8 @@ class DeclareVerbs:
             **declaration: `input_dim_links`, `output_dimension_spec`, `output_dim_links`, `compute_targets`,
                 `pending_node_expiration_ttl_in_secs`, `auto_input_dim_linking_enabled`,
                 `auto_output_dim_linking_enabled`, `protocol`; `dataset_format`, `header`, `delimiter` say how the
-                output is written; the catalog shows `description`, `owners`, `tags`, `group` and `metadata={…}`.
+                output is written, `columns` which columns of which types it has; the catalog shows `description`,
+                `owners`, `tags`, `group` and `metadata={…}`.
 
         Raises:
             ValueError: A declaration that could never work, naming the node and what to change.

@@ -15,6 +15,7 @@ from rheo_assets.platforms.data.paths import paths_of
 
 if TYPE_CHECKING:
     from rheo_assets.bridge.inspection.inspection import PendingGroup, Reason
+    from rheo_assets.bridge.inspection.staleness import StalePartition
 
 
 class InspectVerbs:
@@ -49,6 +50,31 @@ class InspectVerbs:
         session, node, partition = found
         return why(session, recorded_node(session.binding, node, "why"), partition)
 
+    def policies(self) -> dict[str, dict[str, Any]]:
+        """Returns the IAM policy document of each role that the application needs on AWS; empty on a laptop.
+
+        `driver` is for whoever runs it. The others are for the roles that its jobs and functions run as, by ARN, and
+        `trust of <ARN>` says which services may assume them.
+        """
+        policies_of = getattr(self._space.platform, "policies", None)
+        return policies_of(self._space.topology) if policies_of is not None else {}
+
+    def stale(self, node: Any = None) -> list[StalePartition]:
+        """Returns the partitions whose inputs are newer than what their last execution read; it runs nothing.
+
+        Args:
+            node: A data node or its id; all of them otherwise.
+        """
+        from rheo_assets.bridge.inspection.staleness import stale
+
+        asked = self._space.own(node, "stale") if node is not None else None
+        session = self._sessions.recorded()
+        if session is None:
+            return []
+        nodes = session.binding.topology.data_nodes
+        chosen = list(nodes.values()) if asked is None else [recorded_node(session.binding, asked, "stale")]
+        return stale(session, chosen)
+
     def materialize(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
         """Returns the paths of a view, tip first, without computing anything.
 
@@ -65,20 +91,21 @@ class InspectVerbs:
         storage = self._space.platform.storage
         return [storage.location(uri) for uri in paths_of(storage, self._current(view, "materialize"), values)]
 
-    def load_data(self, view: Any, values: Sequence[Any] | None = None) -> Any:
-        """Returns the data of a view as one pandas DataFrame, as the code of a node that reads the view gets it.
+    def load_data(self, view: Any, values: Sequence[Any] | None = None, as_: str = "pandas") -> Any:
+        """Returns the data of a view as one table, as the code of a node that reads the view gets it.
 
         Args:
             view: A concrete partition, or a range: the union of its partitions that are there. `.nearest()` is only
                 the ready one closest to the tip; with `.range_check(True)` all of them must be ready.
             values: The tip of a range, one value a dimension; the newest complete partition that fits it otherwise.
+            as_: `"pandas"`, `"arrow"` or `"polars"`: a DataFrame or a table of that library.
 
         Raises:
             FileNotFoundError: There is no data, or not all that `.range_check(True)` asks for.
         """
         from rheo_assets.platforms.data.loading import load_data
 
-        return load_data(self._space.platform, self._current(view, "load_data"), values)
+        return load_data(self._space.platform, self._current(view, "load_data"), values, as_)
 
     def preview_data(self, view: Any, limit: int = 10, columns: Sequence[str] | None = None) -> None:
         """Prints the first rows of what `load_data` returns."""

@@ -9,7 +9,7 @@ from rheo_assets.application.sessions import Sessions, check_dimensions, concret
 from rheo_assets.application.workspace import Workspace
 from rheo_assets.errors import DeclarationError
 from rheo_assets.model.executions import ComputeRecord
-from rheo_assets.model.nodes import Timer
+from rheo_assets.model.nodes import ExternalData, Timer
 from rheo_assets.model.signals import as_view
 
 
@@ -69,7 +69,8 @@ class RunVerbs:
         Beside a daemon, the daemon runs it, and this process waits.
 
         Args:
-            target: A concrete view of a data node; the node itself where the inputs determine the output.
+            target: A concrete view of a data node; the node itself where the inputs determine the output. With
+                `update_dependency_tree` also of external data: what is made from it is executed.
             inputs: Concrete inputs; the others are inferred from the output.
             wait: Whether to return only when it has ended.
             recursive: Execute every missing partition that it reads first.
@@ -83,6 +84,8 @@ class RunVerbs:
         """
         from rheo_assets.bridge.loop.execute import execute
 
+        if update_dependency_tree and (source := self._space.external(target, "execute")) is not None:
+            return self._execute_readers(source, target, inputs, wait, recursive, progress)
         declared = self._space.own(target, "execute")
         if inputs is None:
             as_view(target).tip("execute")
@@ -91,6 +94,21 @@ class RunVerbs:
         node = recorded_node(binding, declared, "execute")
         check_dimensions(target, node, "execute")
         return execute(session, binding, node, target, inputs, wait, recursive, update_dependency_tree, progress)
+
+    def _execute_readers(
+        self, source: ExternalData, target: Any, inputs: Any, wait: bool, recursive: bool, progress: bool | None
+    ) -> str:
+        """Executes what is made of a partition of external data."""
+        from rheo_assets.bridge.loop.execute import execute_readers
+
+        as_view(target).tip("execute")
+        if inputs is not None:
+            problem = f"'{source.id}' is external data, which is not executed and has no inputs"
+            raise DeclarationError(f"execute({target}, inputs=…)", problem, "Leave the inputs out")
+        session = self._sessions.executing(source)
+        recorded = recorded_node(session.binding, source, "execute")
+        partition = concrete_partition(target, recorded, "execute")
+        return execute_readers(session, recorded, partition, wait, recursive, progress)
 
     def validate(self, target: Any, inputs: Any = None, readiness: bool = False) -> None:
         """Makes the checks of `execute` without any effect: that the partition and its inputs fit the links.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rheo_assets.application.workspace import Workspace
 from rheo_assets.errors import DeclarationError, NotActivated
 from rheo_assets.model.dimensions import Partition
-from rheo_assets.model.nodes import DataNode
+from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.model.signals import Signal, as_view
 from rheo_assets.model.topology import Topology
 
@@ -96,8 +96,8 @@ class Sessions:
         node = session.binding.topology.data_nodes.get(asked.id, asked)
         return session, node, concrete_partition(view, node, verb)
 
-    def executing(self, node: DataNode) -> Session:
-        """Returns the session that executes a node; activates what this session has declared around it."""
+    def executing(self, node: DataNode | ExternalData) -> Session:
+        """Returns the session that executes a node, or its readers; activates what is declared around it."""
         topology = self._space.topology
         around = {node.id, *topology.ancestors(node.id), *topology.descendants(node.id)}
         if around & self._space.unrecorded:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rheo_assets.errors import DeclarationError, KeyTaken, UnknownNode
 from rheo_assets.model.compute.engines import read_kinds
 from rheo_assets.model.declaration import data_node
-from rheo_assets.model.nodes import DataNode, check_id
-from rheo_assets.model.signals import Signal, Subscriptable, as_view, check_own
+from rheo_assets.model.nodes import DataNode, ExternalData, check_id
+from rheo_assets.model.signals import Signal, as_view, check_own
+from rheo_assets.model.subscripts import Subscriptable
 from rheo_assets.model.topology import Topology
 from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.platforms.selection import chosen_platform
@@ -159,6 +160,11 @@ class Workspace:
                 "Name a node that create_data returned",
             )
         return node
+
+    def external(self, target: Any, verb: str) -> ExternalData | None:
+        """Returns the external data of this application that a view is of; None if it is of another node."""
+        node = self.known_of(target, verb) if isinstance(target, Subscriptable) else None
+        return node if isinstance(node, ExternalData) else None
 
     @property
     def topology(self) -> Topology:

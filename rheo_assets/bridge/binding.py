@@ -1,4 +1,4 @@
-"""An application bound to a platform: what asset bodies, sensors and drivers share."""
+"""An application bound to a platform: shared by asset bodies, sensors and drivers."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Binding:
 
     Attributes:
         topology: The nodes.
-        platform: Where data lies and code runs.
+        platform: Where its data is stored and its code runs.
         since: The first day that Dagster lists for time dimensions without a `min`.
-        version: The version of the record that holds these nodes; None where they stand whatever is recorded.
+        version: The version of the record that holds these nodes; None if the record is ignored.
     """
 
     topology: Topology
@@ -52,11 +52,11 @@ class Binding:
     # the declaration ------------------------------------------------------------------------------------------
 
     def is_current(self) -> bool:
-        """Returns whether nobody has recorded another declaration since."""
+        """Returns whether these nodes are still the recorded declaration."""
         return self.version is None or recorded_version(self.application, self.platform) in {self.version, None}
 
     def redeclared(self, topology: Topology, version: str | None) -> Binding:
-        """Returns the application under another declaration; who is alive and who runs what stays."""
+        """Returns the application under another declaration, with the same heartbeats and claims."""
         other = replace(self, topology=topology, version=version)
         other.__dict__.update(heartbeats=self.heartbeats, claims=self.claims)
         return other
@@ -74,7 +74,7 @@ class Binding:
 
     @cached_property
     def readiness(self) -> Readiness:
-        """What the storage shows."""
+        """Readiness of partitions, as the storage shows it."""
         return Readiness(self.platform.storage)
 
     def is_ready(self, node_id: str, partition: Partition) -> bool:
@@ -88,30 +88,30 @@ class Binding:
 
     @cached_property
     def claims(self) -> Claims:
-        """Who runs what."""
+        """The claims of executions."""
         return Claims(self.platform.storage, f"{self.home}/claims", self.heartbeats)
 
     @cached_property
     def heartbeats(self) -> Heartbeats:
-        """Who is alive, this process among them."""
+        """The heartbeats of processes, including this one."""
         return Heartbeats(self.platform.storage, f"{self.home}/heartbeats")
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """What tells one declaration of a node from another, by id."""
+        """A hash of each node's declaration, by node id."""
         nodes = dump_topology(self.topology, self.store_callable)["nodes"]
         return {node["id"]: sha256(json.dumps(node, sort_keys=True).encode()).hexdigest() for node in nodes}
 
     def changes_since(self, before: Binding) -> str:
-        """Returns what is declared otherwise than before, for people; an empty text where nothing is."""
+        """Returns which nodes changed, as text for a log line; empty if none did."""
         old, new = before.digests, self.digests
         shared = sorted(old.keys() & new.keys())
-        said = {
+        changes = {
             "new": sorted(new.keys() - old.keys()),
-            "declared anew": [name for name in shared if old[name] != new[name]],
-            "gone": sorted(old.keys() - new.keys()),
+            "changed": [name for name in shared if old[name] != new[name]],
+            "removed": sorted(old.keys() - new.keys()),
         }
-        return "; ".join(f"{what}: {listed(names)}" for what, names in said.items() if names)
+        return "; ".join(f"{what}: {listed(names)}" for what, names in changes.items() if names)
 
     @cached_property
     def codecs(self) -> dict[str, Codec]:
@@ -119,15 +119,15 @@ class Binding:
         return {node.id: Codec(node, self.since) for node in self.topology}
 
     def codec(self, node: Signal) -> Codec:
-        """Returns the partition keys of a node, also of one that is declared otherwise by now."""
+        """Returns the partition keys of a node, also of an earlier version of it."""
         return self.codecs[node.id] if self.topology.nodes.get(node.id) is node else Codec(node, self.since)
 
     def blob_uri(self, digest: str) -> str:
-        """Returns where a callable's blob lies."""
+        """Returns the URI of a callable's blob."""
         return f"{self.home}/blobs/{digest}"
 
     def store_callable(self, node_id: str, function: Callable[..., Any] | StoredCallable) -> str:
-        """Stores a callable under its content hash and returns the hash."""
+        """Stores a callable under its content hash, and returns the hash."""
         from rheo_assets.runner.blobs import blob_key, dump_callable
 
         if isinstance(function, StoredCallable):
@@ -143,7 +143,7 @@ class Binding:
             return digest
 
     def callable_path(self, node: DataNode, position: int) -> str:
-        """Returns where a callable target's blob lies: a local path, or on AWS its URI."""
+        """Returns the location of a callable target's blob: a local path, or the URI on AWS."""
         target = node.targets[position]
         assert isinstance(target, Inlined)
         return self.platform.storage.location(self.blob_uri(self.store_callable(node.id, target.callable)))

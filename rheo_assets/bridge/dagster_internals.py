@@ -6,6 +6,7 @@ test_dagster_internals.py` has a test for each name, which fails when a release 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from dagster._core.instance import InstanceRef
 from dagster._core.scheduler.instigation import InstigatorStatus, SensorInstigatorData
 from dagster._core.storage.event_log import (
     ConsolidatedSqliteEventLogStorage,
+    EventLogStorage,
     InMemoryEventLogStorage,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
@@ -36,10 +38,12 @@ __all__ = [
     "SensorInstigatorData",
     "SqliteEventLogStorage",
     "UnresolvedAssetJobDefinition",
+    "blocking_checks",
     "create_engine",
     "disable_dagster_warnings",
     "enable_event_batches",
     "index_events",
+    "is_whole_run_here",
     "replace_run_file_initializer",
     "run_transaction",
 ]
@@ -71,20 +75,48 @@ def replace_run_file_initializer(storage: SqliteEventLogStorage, replace: Callab
 def enable_event_batches(
     instance: dg.DagsterInstance, size: int, store: Callable[[SqliteEventLogStorage, Sequence[dg.EventLogEntry]], None]
 ) -> None:
-    """Lets an instance with a SQLite event log hand over events in batches.
+    """Lets an instance hand over events in batches, if its event log is SQLite or can write batches (PostgreSQL).
 
     Args:
         instance: The instance object; no other one is changed.
-        size: Events per batch.
-        store: Stores a batch of events of one run.
+        size: Events per batch. `DAGSTER_EVENT_BATCH_SIZE` takes precedence for other databases than SQLite.
+        store: Stores a batch of events of one run in SQLite.
     """
     storage = instance.event_log_storage
-    if not isinstance(storage, SqliteEventLogStorage) or not hasattr(storage, "_store_asset_event"):
-        return  # other storages follow their own settings
+    if not isinstance(storage, SqliteEventLogStorage):
+        has_own = type(storage).store_event_batch is not EventLogStorage.store_event_batch
+        if has_own and not os.environ.get("DAGSTER_EVENT_BATCH_SIZE"):
+            instance._get_event_batch_size = lambda: size  # type: ignore[method-assign]
+        return
+    if not hasattr(storage, "_store_asset_event"):
+        return
     private: Any = storage
     private._db_lock = threading.RLock()  # a batch holds the run's file and the index open at once
     private.store_event_batch = lambda events: store(storage, events)
     instance._get_event_batch_size = lambda: size  # type: ignore[method-assign]
+
+
+def blocking_checks(context: dg.AssetExecutionContext) -> list[str]:
+    """Returns the names of the blocking asset checks of an asset that its own run evaluates after it, sorted."""
+    graph = context.job_def.asset_layer.asset_graph
+    names = [
+        key.name for key in graph.asset_check_keys if key.asset_key == context.asset_key and graph.get(key).blocking
+    ]
+    if not names:
+        return []
+    entries = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
+    planned = [entry.get_dagster_event().asset_check_planned_data for entry in entries]
+    return sorted(
+        data.check_name for data in planned if data.asset_key == context.asset_key and data.check_name in names
+    )
+
+
+def is_whole_run_here(context: dg.AssetExecutionContext) -> bool:
+    """Returns whether all steps of a run execute in this process."""
+    entries = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    of_run = [entry.get_dagster_event().engine_event_data for entry in entries if entry.step_key is None]
+    pids = [data.metadata["pid"].value for data in of_run if "pid" in data.metadata]
+    return str(os.getpid()) in pids
 
 
 @contextmanager

@@ -19,15 +19,15 @@ from rheo_assets.model.topology import Topology
 from rheo_assets.platforms.capabilities import Platform
 
 _BRANCH_JOBS = 50
-_JOB_BUDGET = 5_000  # Dagster resolves all assets anew for each job: branches x nodes
+_JOB_BUDGET = 5_000  # branches x nodes: Dagster resolves all assets again for each job
 
 
 def definitions(
     topology: Topology, platform: Platform, since: datetime, resources: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """Returns assets, sensors, jobs and resources; it records and starts nothing.
+    """Returns assets, sensors, jobs and resources. Records and starts nothing.
 
-    It sets no executor: that is the choice of the code location.
+    It sets no executor; the code location chooses one.
     """
     binding = Binding(topology, platform, since)
     given = dict(resources or {})
@@ -46,17 +46,17 @@ def definitions(
 
 
 def _jobs(binding: Binding) -> Iterator[UnresolvedAssetJobDefinition]:
-    """Yields jobs for everything and for each branch: a last node with all that it is made from.
+    """Yields jobs for all nodes, and for each branch: a node without consumers, and all its ancestors.
 
-    Dagster's jobs hold assets of one partitions definition only, so there is one a definition; any other selection is
-    materialised or backfilled from the asset graph itself.
+    A Dagster job holds assets of one partitions definition, so there is one job per definition. Any other selection is
+    materialised or backfilled from the asset graph.
     """
     topology = binding.topology
     nodes = topology.data_nodes
     yield from _jobs_of(binding, "everything", list(nodes))
     last = [node_id for node_id in nodes if not topology.consumers.get(node_id)]
     if len(last) > _BRANCH_JOBS or len(last) * len(nodes) > _JOB_BUDGET:
-        return  # nobody picks from such a list: a branch is selected in the asset graph instead
+        return  # the list would be too long to use: select the branch in the asset graph
     for node_id in last:
         branch = topology.ancestors(node_id) | {node_id}
         yield from _jobs_of(binding, f"branch__{node_id}", [other for other in nodes if other in branch])

@@ -1,4 +1,4 @@
-"""Names in Dagster: asset keys, tags and metadata entries. One place, so that they never differ."""
+"""Names in Dagster: asset keys, tags and metadata entries, defined once."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def asset_key(application: str, node_id: str) -> dg.AssetKey:
 
 
 def router_key(application: str) -> dg.AssetKey:
-    """Returns the key under which the router's turns and plans are observed; no node can have three parts."""
+    """Returns the asset key of the router's observations; no node's key has three parts."""
     return dg.AssetKey([application, "rheo", "router"])
 
 
 def dagster_name(*parts: str) -> str:
-    """Returns a name for sensors, jobs and groups, which allow letters, digits and `_` only."""
+    """Returns a name for sensors, jobs and groups, which allow only letters, digits and `_`."""
     return re.sub(r"[^A-Za-z0-9_]", "_", "__".join(parts))
 
 
@@ -38,6 +38,6 @@ def op_name(application: str, node_id: str) -> str:
 
 
 def node_of(key: dg.AssetKey, application: str) -> str | None:
-    """Returns the node id of an asset key of the application, or None for another's."""
+    """Returns the node id of an asset key; None if the key belongs to another application."""
     path = key.path
     return path[1] if len(path) == 2 and path[0] == application else None

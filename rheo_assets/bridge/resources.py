@@ -1,7 +1,7 @@
-"""AWS's engines as Dagster resources: their settings are seen, and set, where those of other resources are.
+"""AWS engines as Dagster resources, so that their settings are shown and set with those of other resources.
 
-A definition of an application on AWS has one for each engine that its nodes use. `app.definitions(resources=…)` takes
-the place of the ones that the platform's own options make.
+The definitions of an application on AWS have one resource per engine that its nodes use, with the platform's options.
+`app.definitions(resources=…)` replaces them.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class EngineResource(dg.ConfigurableResource[Any]):
 
     engine: ClassVar[str] = ""
 
-    region_name: str | None = Field(default=None, description="The region; the platform's otherwise.")
-    endpoint_url: str | None = Field(default=None, description="Another endpoint of the service.")
+    region_name: str | None = Field(default=None, description="The AWS region. Defaults to the platform's.")
+    endpoint_url: str | None = Field(default=None, description="A custom endpoint of the service.")
 
     def options(self) -> dict[str, Any]:
-        """Returns what is set, by the names of the engine's own settings."""
+        """Returns the settings that are not defaults, by name."""
         return {
             name: value
             for name in type(self).model_fields
@@ -42,72 +42,72 @@ class EngineResource(dg.ConfigurableResource[Any]):
 
 
 class GlueResource(EngineResource):
-    """Spark code on AWS Glue: one job for each target of a node, one run a partition.
+    """Spark code on AWS Glue: one job per target of a node, one job run per partition.
 
-    A run carries the token of its execution and is found again instead of being started twice. All runs of a process
-    are looked at in one loop. What a run prints is in Dagster's log while it runs; its id, console page, DPU-seconds
-    and cost estimate are in the asset's metadata. A run of Dagster that is terminated stops its runs of Glue.
+    A job run carries the token of its execution, so it is found again and never started twice. One loop polls all job
+    runs of a process. Their output appears in Dagster's log while they run. The id, console page, DPU-seconds and cost
+    estimate are in the asset's metadata. Terminating a Dagster run stops its Glue job runs.
     """
 
     engine = "glue"
 
-    role: str | None = Field(default=None, description="The IAM role of the jobs; the platform's otherwise.")
-    worker_type: str = Field(default="G.1X", description="The type of workers where a node names none.")
-    workers: int = Field(default=10, description="How many where a node says nothing.")
-    arguments: dict[str, str] = Field(default={}, description="Further arguments of every run.")
-    connections: list[str] = Field(default=[], description="Names of Glue connections: how jobs reach a network.")
-    security_configuration: str = Field(default="", description="The name of one; empty for none.")
+    role: str | None = Field(default=None, description="The IAM role of the jobs. Defaults to the platform's.")
+    worker_type: str = Field(default="G.1X", description="The worker type of nodes that set none.")
+    workers: int = Field(default=10, description="The number of workers of nodes that set none.")
+    arguments: dict[str, str] = Field(default={}, description="Additional arguments of every job run.")
+    connections: list[str] = Field(default=[], description="Names of Glue connections, for access to a network.")
+    security_configuration: str = Field(default="", description="The name of a security configuration. Empty for none.")
     tags: dict[str, str] = Field(default={}, description="Tags of the job definitions.")
 
 
 class EmrServerlessResource(EngineResource):
-    """Spark code on EMR Serverless; what `GlueResource` says of runs holds here, too."""
+    """Spark code on EMR Serverless. Job runs behave as described in `GlueResource`."""
 
     engine = "emr_serverless"
 
-    role: str | None = Field(default=None, description="The ARN of the IAM role of the jobs; the platform's otherwise.")
-    application_id: str = Field(default="", description="An application; one is made, or found by its name, otherwise.")
-    application_name: str = Field(default="rheo", description="The name of the application that is made.")
-    release: str | None = Field(default=None, description="Its release label.")
+    role: str | None = Field(default=None, description="The ARN of the jobs' IAM role. Defaults to the platform's.")
+    application_id: str = Field(default="", description="The EMR application; by default found by name, or created.")
+    application_name: str = Field(default="rheo", description="The name of the EMR application to find or create.")
+    release: str | None = Field(default=None, description="The release label of the EMR application.")
     spark: dict[str, str] = Field(default={}, description="Spark settings of every job.")
     tags: dict[str, str] = Field(default={}, description="Tags of applications and jobs.")
 
 
 class EmrResource(EngineResource):
-    """Spark code on EMR clusters that live as long as their one step; what `GlueResource` says holds here, too."""
+    """Spark code on EMR clusters that run one step and end. Steps behave as the job runs of `GlueResource`."""
 
     engine = "emr"
 
     role: str | None = Field(
-        default=None, description="The instance profile of the clusters; the platform's otherwise."
+        default=None, description="The instance profile of the clusters. Defaults to the platform's."
     )
-    service_role: str = Field(default="EMR_DefaultRole_V2", description="What EMR itself may do.")
+    service_role: str = Field(default="EMR_DefaultRole_V2", description="The service role of EMR.")
     release: str | None = Field(default=None, description="The release label.")
-    instance_type: str = Field(default="m5.xlarge", description="The type of all instances.")
-    instances: int = Field(default=3, description="How many, the primary one among them.")
-    subnet: str = Field(default="", description="The id of a subnet; EMR's choice otherwise.")
+    instance_type: str = Field(default="m5.xlarge", description="The instance type of all instances.")
+    instances: int = Field(default=3, description="The number of instances, including the primary one.")
+    subnet: str = Field(default="", description="The id of the subnet. By default EMR chooses.")
     tags: dict[str, str] = Field(default={}, description="Tags of the clusters.")
 
 
 class AthenaResource(EngineResource):
-    """Presto SQL on Athena. A query carries a request token, so that a repeated start answers with the same query."""
+    """Presto SQL on Athena. A query carries a request token, so a repeated start returns the same query."""
 
     engine = "athena"
 
-    workgroup: str = Field(default="primary", description="The workgroup.")
+    workgroup: str = Field(default="primary", description="The Athena workgroup.")
     output_location: str = Field(
-        default="", description="The URI prefix of Athena's own results; the application's bucket otherwise."
+        default="", description="The URI prefix of Athena's query results. Defaults to the application's bucket."
     )
 
 
 class LambdaResource(EngineResource):
-    """Inlined Python on Lambda: one function for each set of code and requirements."""
+    """Inlined Python on Lambda: one function per set of code and requirements."""
 
     engine = "lambda"
 
-    role: str | None = Field(default=None, description="The ARN of the functions' role; the platform's otherwise.")
-    memory: int = Field(default=1024, description="Megabytes of memory.")
-    disk: int = Field(default=2048, description="Megabytes of /tmp.")
+    role: str | None = Field(default=None, description="The ARN of the functions' role. Defaults to the platform's.")
+    memory: int = Field(default=1024, description="The memory of a function in MB.")
+    disk: int = Field(default=2048, description="The size of /tmp in MB.")
 
 
 _CLASSES: Mapping[str, type[EngineResource]] = {
@@ -127,7 +127,7 @@ class EngineResources:
 
     @classmethod
     def of(cls, nodes: Iterable[DataNode], platform: Platform, given: Iterable[EngineResource] = ()) -> EngineResources:
-        """Returns the resources of nodes: those that were given, else what the platform's own options say."""
+        """Returns the resources of nodes: the given ones, else resources with the platform's options."""
         names = sorted({name for node in nodes for name in _engines_of(node, platform)})
         options: Any = getattr(platform, "options", lambda _name: {})
         chosen = {resource.engine: resource for resource in given}
@@ -135,7 +135,7 @@ class EngineResources:
 
     @property
     def by_key(self) -> dict[str, EngineResource]:
-        """The resources by their keys in Dagster."""
+        """The resources by resource key."""
         return {resource_key(resource): resource for resource in self.by_engine.values()}
 
     def keys_of(self, node: DataNode, platform: Platform) -> set[str]:
@@ -143,7 +143,7 @@ class EngineResources:
         return {resource_key(self.by_engine[name]) for name in _engines_of(node, platform)}
 
     def configured(self, platform: Platform, node: DataNode, resources: Any) -> Platform:
-        """Returns the platform with a node's engines set as the resources of a run say."""
+        """Returns the platform with a node's engines set by the resources of a run."""
         options = {
             name: getattr(resources, resource_key(self.by_engine[name])).options()
             for name in _engines_of(node, platform)
@@ -156,7 +156,7 @@ class EngineResources:
 
 
 def resource_key(resource: EngineResource) -> str:
-    """Returns the key of an engine's resource: `rheo_glue`, and `rheo_glue_1f2e3d4c` if its settings are not defaults.
+    """Returns the key of an engine's resource: `rheo_glue`, or `rheo_glue_1f2e3d4c` if a setting is not the default.
 
     A team's own `glue` resource keeps its name. Applications with the same settings share one resource.
     """
@@ -175,7 +175,7 @@ def _resource(engine: str, options: Mapping[str, Any]) -> EngineResource:
 
 
 def _engines_of(node: DataNode, platform: Platform) -> list[str]:
-    """Returns the engines of a node that are resources on its platform."""
+    """Returns the engines of a node that have a resource on its platform."""
     if platform.name != "aws":
         return []
     used = {target.engine for target in node.targets if isinstance(target, Batch | Inlined)}

@@ -11,14 +11,17 @@ from functools import lru_cache
 from typing import Any
 
 from rheo_assets.errors import DeclarationError, InvalidValue
-from rheo_assets.model.dimensions import DimensionSpec, Partition
+from rheo_assets.model.column_types import kind_of, spelled
+from rheo_assets.model.dimensions import DimensionSpec, DimensionType, Partition
+from rheo_assets.model.hive_folders import is_hive, meaning, spellings
 from rheo_assets.model.uris import fault_of
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}\Z")
 PLACEHOLDER = "{}"
+WILDCARD = "*"
 SUCCESS_FILE = "_SUCCESS"
 _WRITE_FILE = 'Write {"file": "_SUCCESS"}'
-_READER_OPTIONS = ("dataset_format", "delimiter", "header", "compression")
+_READER_OPTIONS = ("dataset_format", "delimiter", "header", "compression", "columns")
 
 
 class DataFormat(StrEnum):
@@ -75,7 +78,7 @@ SUCCESS: SignalIntegrityProtocol = SignalIntegrityProtocol("FILE_CHECK", {"file"
 class Layout:
     """Where a signal's partitions lie: `root/segment/segment`, one `{}` a dimension.
 
-    A value with the format `%Y/%m/%d` fills its `{}` with three segments.
+    A value with the format `%Y/%m/%d` fills its `{}` with three segments. A `*` stands for any text within its segment.
 
     >>> Layout("s3://b/pdex", ("region={}", "{}")).folder(("NA", "2021-09-20"))
     's3://b/pdex/region=NA/2021-09-20'
@@ -88,8 +91,13 @@ class Layout:
         """Returns how many folders below the root a partition lies."""
         return len(self.segments) + sum(dimension.segments - 1 for dimension in spec)
 
+    @property
+    def has_wildcard(self) -> bool:
+        """Whether a partition's folder cannot be told from its values, as a `*` stands for a part of its name."""
+        return any(WILDCARD in segment for segment in self.segments)
+
     def folder(self, rendered: tuple[str, ...]) -> str:
-        """Returns a partition's URI from its values as text, without a trailing slash."""
+        """Returns a partition's URI from its values as text, without a trailing slash; a `*` stays as it is."""
         texts = iter(rendered)
         filled = [re.sub(r"\{\}", lambda _: next(texts), segment) for segment in self.segments]
         return "/".join([self.root, *filled])
@@ -98,6 +106,22 @@ class Layout:
         """Returns a partition's URI."""
         return self.folder(spec.render(partition))
 
+    def uris(self, spec: DimensionSpec, partition: Partition) -> tuple[str, ...]:
+        """Returns the URIs that a partition's folder may have: where it is `name=value`, others escape some characters.
+
+        >>> spec = DimensionSpec.of({"at": {"type": "STRING"}})
+        >>> Layout("s3://b/logs", ("at={}",)).uris(spec, ("05:00",))
+        ('s3://b/logs/at=05:00', 's3://b/logs/at=05%3A00')
+        """
+        texts = spec.render(partition)
+        hive = _of_hive(self.segments)
+        if not any(hive):
+            return (self.folder(texts),)
+        each = [spellings(text) if escaped else (text,) for text, escaped in zip(texts, hive, strict=True)]
+        count = max(map(len, each), default=1)
+        uris = (self.folder(tuple(known[min(n, len(known) - 1)] for known in each)) for n in range(count))
+        return tuple(dict.fromkeys(uris))
+
     def parse(self, spec: DimensionSpec, relative: tuple[str, ...]) -> Partition:
         """Returns the partition that path segments below the root name.
 
@@ -105,28 +129,44 @@ class Layout:
             InvalidValue: They are no partition, or do not render back to themselves.
         """
         path = "/".join(relative)
-        match = _expression(self.segments, tuple(dimension.segments for dimension in spec)).fullmatch(path)
+        shapes = tuple((dimension.segments, dimension.shape) for dimension in spec)
+        match = _expression(self.segments, shapes).fullmatch(path)
         if match is None:
             raise InvalidValue(",".join(spec.names), path, f"paths like {'/'.join(self.segments)!r}")
-        texts = match.groups()
+        found = zip(match.groups(), _of_hive(self.segments), strict=True)
+        texts = tuple(meaning(text) if escaped else text for text, escaped in found)
         partition = spec.read(texts)
         for dimension, value, text in zip(spec, partition, texts, strict=True):
             rendered = dimension.render(value)
             if not dimension.folds and rendered != text:
-                raise InvalidValue(
-                    dimension.name,
-                    text,
-                    f"values that render as they came ({rendered!r} is not {text!r}): declare `digits` or `format`",
-                )
+                problem = f"values that render as they came ({rendered!r} is not {text!r})"
+                raise InvalidValue(dimension.name, text, f"{problem}. {dimension.spelled_remedy(text, value)}")
         return partition
 
 
 @lru_cache(maxsize=1024)
-def _expression(segments: tuple[str, ...], spans: tuple[int, ...]) -> re.Pattern[str]:
-    """Returns the expression of a partition's path: a group a dimension, of as many segments as its values have."""
-    first, *others = (re.escape(part) for part in "/".join(segments).split(PLACEHOLDER))
-    groups = ("(" + "/".join(["[^/]+?"] * span) + ")" for span in spans)
-    return re.compile(first + "".join(group + part for group, part in zip(groups, others, strict=True)), re.DOTALL)
+def _of_hive(segments: tuple[str, ...]) -> tuple[bool, ...]:
+    """Returns for each placeholder whether it is a folder of Hive."""
+    return tuple(is_hive(segment) for segment in segments for _ in range(segment.count(PLACEHOLDER)))
+
+
+@lru_cache(maxsize=1024)
+def _expression(segments: tuple[str, ...], shapes: tuple[tuple[int, str], ...]) -> re.Pattern[str]:
+    """Returns the expression of a partition's path: a group a dimension, of as many segments as its values have.
+
+    One right before a `*` is as its values look: else nothing would say where it ends.
+    """
+    first, *others = "/".join(segments).split(PLACEHOLDER)
+    groups = []
+    for (span, shape), after in zip(shapes, others, strict=True):
+        text = shape if after.startswith(WILDCARD) else "/".join(["[^/]+?"] * span)
+        groups.append(f"({text}){literal_or_any(after)}")
+    return re.compile(literal_or_any(first) + "".join(groups), re.DOTALL)
+
+
+def literal_or_any(pattern: str) -> str:
+    """Returns the expression of a path pattern without placeholders: `*` is any text within one segment."""
+    return "[^/]*".join(map(re.escape, pattern.split(WILDCARD)))
 
 
 class S3Dataset:
@@ -136,10 +176,12 @@ class S3Dataset:
         account_id: The AWS account that owns the bucket.
         bucket: The bucket's name.
         folder: The key prefix of the dataset.
-        *partition_format: One path segment pattern a dimension, in spec order, each with one `{}`.
+        *partition_format: One path segment pattern a dimension, in spec order, each with one `{}`. A `*` is any text.
         dataset_format: `DataFormat.PARQUET` unless said otherwise.
         delimiter: CSV: the character between columns, `,` unless said otherwise.
         header: CSV: whether the first line names the columns.
+        columns: Names and types of the columns, `{"id": "string", "amount": "decimal(10,2)"}`, in the words of Athena
+            or of Glue. They hold for every engine; otherwise the files say what they have.
         **options: Anything else a reader takes.
     """
 
@@ -150,6 +192,7 @@ class S3Dataset:
         folder: str,
         *partition_format: str,
         dataset_format: DataFormat | str = DataFormat.PARQUET,
+        columns: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
         where = f"S3Dataset {bucket}/{folder}"
@@ -174,6 +217,7 @@ class S3Dataset:
         self.layout = Layout(f"s3://{bucket}/{self.folder}", segments)
         self.format = DataFormat.of(dataset_format, where)
         self.options = check_options(self.format, options, where)
+        self.columns = check_columns(self.format, columns, where)
 
     def check_spec(self, spec: DimensionSpec, where: str) -> None:
         """Checks that there is one placeholder a dimension."""
@@ -185,6 +229,51 @@ class S3Dataset:
                 f"{list(spec.names)}",
                 "Give S3Dataset one '{}' per dimension, in the same order",
             )
+        for dimension, after in zip(spec, "/".join(self.layout.segments).split(PLACEHOLDER)[1:], strict=True):
+            if after.startswith(WILDCARD) and dimension.type is DimensionType.STRING:
+                raise DeclarationError(
+                    where,
+                    f"nothing says where a value of '{dimension.name}' ends in '{{}}*', as it is a STRING",
+                    "Write what comes between them, as in '{}_*'",
+                )
+
+
+def check_columns(data_format: DataFormat, declared: object, where: str) -> tuple[tuple[str, str], ...]:
+    """Returns declared columns, their types as Hive spells them; none where nothing is declared.
+
+    Raises:
+        DeclarationError: A name twice, or a type that there is not, or not in files of the format.
+    """
+    if declared is None:
+        return ()
+    if not isinstance(declared, Mapping) or not declared:
+        raise DeclarationError(where, f"columns are {declared!r}", 'Write columns={"id": "string", "n": "bigint"}')
+    columns: dict[str, str] = {}
+    for name, text in declared.items():
+        if not isinstance(name, str) or not name.strip() or name != name.strip():
+            raise DeclarationError(where, f"{name!r} is no name of a column", 'Write columns={"id": "string"}')
+        if name.lower() in {known.lower() for known in columns}:
+            raise DeclarationError(where, f"declares the column {name!r} twice", "Upper and lower case are the same")
+        columns[name] = _column_type(data_format, name, text, where)
+    return tuple(columns.items())
+
+
+def _column_type(data_format: DataFormat, name: str, text: object, where: str) -> str:
+    try:
+        kind = kind_of(text if isinstance(text, str) else "")
+    except ValueError as error:
+        raise DeclarationError(
+            where,
+            f"the column {name!r} is declared {text!r}: {error}",
+            "Types are those of Athena: string, int, bigint, double, decimal(10,2), boolean, date, timestamp, …",
+        ) from None
+    told = spelled(kind)
+    is_text = data_format in {DataFormat.CSV, DataFormat.JSON}
+    if (data_format is DataFormat.CSV and not isinstance(kind, str)) or (is_text and "binary" in told):
+        raise DeclarationError(
+            where, f"the column {name!r} is declared {text!r}, which {data_format} cannot hold", "Use parquet"
+        )
+    return told
 
 
 def check_options(data_format: DataFormat, options: Mapping[str, Any], where: str) -> dict[str, Any]:

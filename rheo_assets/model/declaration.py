@@ -11,11 +11,21 @@ from rheo_assets.model.arguments import check_extras
 from rheo_assets.model.compute.engines import EngineKind
 from rheo_assets.model.compute.vocabulary import Lang
 from rheo_assets.model.compute.wrappers import as_targets
-from rheo_assets.model.datasets import SUCCESS, DataFormat, Layout, S3Dataset, SignalIntegrityProtocol, check_options
+from rheo_assets.model.datasets import (
+    SUCCESS,
+    DataFormat,
+    Layout,
+    S3Dataset,
+    SignalIntegrityProtocol,
+    check_columns,
+    check_options,
+)
 from rheo_assets.model.dimensions import DatetimeGranularity, DimensionSpec, DimensionType
 from rheo_assets.model.filters import Filter
 from rheo_assets.model.key_lengths import WHILE_WRITTEN, check_key_lengths
 from rheo_assets.model.links import Linkage
+from rheo_assets.model.links.covers import settle_covers
+from rheo_assets.model.links.pinned import check_pinned_apart
 from rheo_assets.model.nodes import (
     DataNode,
     ExternalData,
@@ -41,6 +51,7 @@ _ARGUMENTS = (
     "auto_input_dim_linking_enabled",
     "auto_output_dim_linking_enabled",
     "protocol",
+    "columns",
     "dataset_format",
     "delimiter",
     "header",
@@ -117,6 +128,7 @@ def external_node(
         dataset.options,
         protocol,
         dict(metadata or {}),
+        dataset.columns,
     )
 
 
@@ -152,6 +164,7 @@ def data_node(
     auto_input_dim_linking_enabled: bool = True,
     auto_output_dim_linking_enabled: bool = True,
     protocol: SignalIntegrityProtocol | None = None,
+    columns: Mapping[str, str] | None = None,
     engine_kinds: Sequence[EngineKind] | None = None,
     **metadata: Any,
 ) -> DataNode:
@@ -177,13 +190,12 @@ def data_node(
     for name in ("auto_input_dim_linking_enabled", "auto_output_dim_linking_enabled"):
         if not isinstance(declaration[name], bool):
             raise DeclarationError(where, f"{name} is {declaration[name]!r}", "True or False")
-    links = (
-        input_links_of(where, input_dim_links),
-        input_links_of(where, output_dim_links),
-        auto_input_dim_linking_enabled,
-        auto_output_dim_linking_enabled,
-    )
+    written = input_links_of(where, input_dim_links), input_links_of(where, output_dim_links)
     unspelled = _output_spec(output_dimension_spec, views, where)
+    if output_dimension_spec is None:
+        check_pinned_apart(where, views, unspelled, written[1])
+    views, covers = settle_covers(where, views, unspelled, (*written[0], *written[1]))
+    links = (*written, auto_input_dim_linking_enabled, auto_output_dim_linking_enabled, covers)
     linkage = Linkage(node_id, views, unspelled, *links)
     if views:
         linkage.check_determined()
@@ -218,6 +230,7 @@ def data_node(
         ttl,
         metadata,
         declaration,
+        check_columns(data_format, columns, where),
     )
 
 

@@ -69,6 +69,8 @@ class Execution:
         run_id: The Dagster run.
         error: Why it failed; None otherwise.
         dimensions: Those of its node, as `('region STRING', 'day DAY')`; empty where they were not recorded.
+        versions: The version of each of `inputs` that was read, empty text for one that was absent; no entry where they
+            were not recorded.
     """
 
     id: str
@@ -83,6 +85,7 @@ class Execution:
     run_id: str | None = None
     error: str | None = None
     dimensions: tuple[str, ...] = ()
+    versions: Mapping[str, list[str]] = field(default_factory=dict)
 
     def to_fields(self) -> dict[str, Any]:
         """Returns the execution as JSON fields."""

@@ -47,6 +47,7 @@ class ExternalData(Signal):
         options: Reader options.
         protocol: What announces a partition; None: any object does.
         metadata: What the user said about it.
+        columns: The declared columns, names and types in Hive's spelling; empty where the files say what they have.
     """
 
     layout: Layout
@@ -54,6 +55,7 @@ class ExternalData(Signal):
     options: Mapping[str, Any]
     protocol: SignalIntegrityProtocol | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[tuple[str, str], ...] = ()
 
     noun = "external data"
     exists_beside_filter = True
@@ -128,6 +130,7 @@ class DataNode(Signal):
         ttl: Seconds after which a waiting trigger group is dropped; None: never.
         metadata: What the user said about it: `description`, `owners`, `tags`, `group`, …
         declaration: The arguments it was made of, for `patch_data`.
+        columns: The declared columns of its output, as those of `ExternalData`.
     """
 
     inputs: Mapping[str, View]
@@ -140,6 +143,7 @@ class DataNode(Signal):
     ttl: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     declaration: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[tuple[str, str], ...] = ()
 
     noun = "a data node"
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rheo_assets.errors import InvalidValue
 from rheo_assets.model.dimensions import DimensionSpec, Partition, Value
 from rheo_assets.model.filters import ANY, Branch, Exactly, Filter, Window
+from rheo_assets.model.periods import Cover
 
 Windows = tuple[Window | None, ...]
 """The range on each dimension, or None: the tip's own value."""
@@ -41,15 +42,24 @@ class Range:
         spec: The dimensions.
         windows: The range on each dimension, as wide as any branch lets it be.
         bounds: What the branches let through, where that is not simply all within `windows`; else empty.
+        cover: What is read of one dimension in place of the tip's own value, its period; None: nothing.
     """
 
     spec: DimensionSpec
     windows: Windows
     bounds: tuple[Bound, ...] = ()
+    cover: Cover | None = None
 
     @classmethod
     def of(
-        cls, spec: DimensionSpec, declared: Filter, asked: Branch, where: str, *, reads_past_literals: bool = False
+        cls,
+        spec: DimensionSpec,
+        declared: Filter,
+        asked: Branch,
+        where: str,
+        cover: Cover | None = None,
+        *,
+        reads_past_literals: bool = False,
     ) -> Range:
         """Returns what a view reads that asks for one branch of a signal with a declared filter.
 
@@ -58,6 +68,7 @@ class Range:
             declared: Its filter.
             asked: The view's constraints.
             where: Names the signal in messages.
+            cover: The dimension of which a whole period is read.
             reads_past_literals: Whether a range on a dimension that the filter pins to one literal starts there and
                 goes on to other values. Else it reads the values of the filter only.
 
@@ -66,7 +77,7 @@ class Range:
         """
         ranged = [position for position, constraint in enumerate(asked) if isinstance(constraint, Window)]
         if not ranged:
-            return cls(spec, (None,) * len(spec))
+            return cls(spec, (None,) * len(spec), cover=cover)
         if reads_past_literals:
             declared = _unpinned(declared, ranged)
         alike: dict[Windows, list[Branch]] = {}
@@ -83,8 +94,8 @@ class Range:
             alike.setdefault(tuple(windows), []).append(branch)
         hull = tuple(_hull([one for one in column if one is not None]) for column in zip(*alike, strict=True))
         if len(alike) == 1 and not has_literals:
-            return cls(spec, hull)
-        return cls(spec, hull, tuple(Bound(windows, Filter(tuple(own))) for windows, own in alike.items()))
+            return cls(spec, hull, cover=cover)
+        return cls(spec, hull, tuple(Bound(windows, Filter(tuple(own))) for windows, own in alike.items()), cover)
 
     def partitions(self, tip: Partition) -> tuple[Partition, ...]:
         """Returns the partitions that are read for a tip, tip's side first."""
@@ -104,6 +115,8 @@ class Range:
         Raises:
             InvalidValue: There is no such date.
         """
+        if self.cover is not None:
+            return self.cover.anchored(self._shifted_back(first, self.windows))
         for bound in self.bounds:
             tip = self._shifted_back(first, bound.windows)
             if self.partitions(tip)[:1] == (first,):
@@ -112,6 +125,8 @@ class Range:
 
     def _column(self, position: int, value: Value) -> Mapping[int, Value]:
         dimension, window = self.spec.dimensions[position], self.windows[position]
+        if self.cover is not None and position == self.cover.position:
+            return dict(enumerate(self.cover.values(value)))
         if window is None:
             return {0: value}
         column = {}

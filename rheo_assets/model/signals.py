@@ -3,94 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from rheo_assets.errors import DeclarationError, NotConcrete, UnknownPartition, subscripted
-from rheo_assets.model.dimensions import DimensionSpec, Partition
+from rheo_assets.model.dimensions import DatetimeGranularity, DimensionSpec, Partition
 from rheo_assets.model.filters import ANY, Branch, Constraint, Exactly, Filter, Window, read_constraint, spelled
+from rheo_assets.model.periods import Cover
 from rheo_assets.model.ranges import Range
-
-
-@dataclass(frozen=True, slots=True)
-class DimensionsOf:
-    """Named dimensions of one signal, as links write them: `pdex("region", "day")`."""
-
-    signal: Signal | View
-    names: tuple[str, ...]
-
-    @property
-    def node(self) -> Signal:
-        """The node that has the dimensions."""
-        return self.signal.node if isinstance(self.signal, View) else self.signal
-
-    def __str__(self) -> str:
-        return f"{self.node.id}({', '.join(self.names)})"
-
-    __repr__ = __str__
-
-
-class Subscriptable:
-    """The verbs that nodes and views share; each returns a new view."""
-
-    __slots__ = ()
-
-    def _view(self) -> View:
-        raise NotImplementedError
-
-    def __getitem__(self, value: object) -> View:
-        """Constrains the next dimension: `'*'`, a literal, or a range such as `[:-7]`."""
-        return self._view().subscripted(value)
-
-    def __iter__(self) -> Any:
-        raise TypeError("a signal is subscripted once per dimension; it is not a sequence")
-
-    def __call__(self, *names: str) -> DimensionsOf:
-        """Names dimensions for a link."""
-        view = self._view()
-        for name in names:
-            if name not in view.node.spec:
-                raise DeclarationError(
-                    f"link on '{view.node.id}'", f"it has no dimension {name!r}", f"It has {list(view.node.spec.names)}"
-                )
-        if not names:
-            raise DeclarationError(f"link on '{view.node.id}'", "names no dimension")
-        return DimensionsOf(self if isinstance(self, View | Signal) else view, names)
-
-    @property
-    def ref(self) -> View:
-        """The view that needs no event; its dimensions are inferred."""
-        return self._view().with_flags(is_ref=True)
-
-    def reference(self) -> View:
-        """Returns `.ref`."""
-        return self.ref
-
-    def as_reference(self) -> View:
-        """Returns `.ref`."""
-        return self.ref
-
-    @property
-    def no_event(self) -> View:
-        """The same as `.ref`."""
-        return self.ref
-
-    def range_check(self, enabled: bool = True) -> View:
-        """Returns the view whose execution waits until every partition of the range is ready."""
-        if not isinstance(enabled, bool):
-            raise DeclarationError(f"{self._view()}.range_check({enabled!r})", "is neither True nor False")
-        return self._view().with_flags(checks_range=enabled)
-
-    def check_range(self) -> View:
-        """Returns `.range_check(True)`."""
-        return self.range_check(True)
-
-    def nearest(self) -> View:
-        """Returns the view that reads only the ready partition closest to the tip, and waits for one."""
-        return self._view().with_flags(is_nearest=True)
-
-    def latest(self) -> View:
-        """Returns `.nearest()`."""
-        return self.nearest()
+from rheo_assets.model.subscripts import Subscriptable
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -139,7 +58,10 @@ class View(Subscriptable):
     is_ref: bool = False
     checks_range: bool = False
     is_nearest: bool = False
+    is_covering: bool = False
+    period: DatetimeGranularity | None = field(default=None, compare=False)
     narrowed: Filter = field(default=None, compare=False)  # type: ignore[assignment]
+    cover: Cover | None = field(default=None, compare=False)
     reads: Range = field(default=None, compare=False)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
@@ -150,15 +72,15 @@ class View(Subscriptable):
         if narrowed is None:
             raise self._unknown()
         object.__setattr__(self, "narrowed", narrowed)
+        cover = Cover.of(spec, branch, self.period, str(self)) if self.is_covering else None
+        object.__setattr__(self, "cover", cover if self.period is not None else None)
         past = self.node.exists_beside_filter
-        reads = Range.of(spec, self.node.filter, branch, f"'{self.node.id}'", reads_past_literals=past)
+        reads = Range.of(spec, self.node.filter, branch, f"'{self.node.id}'", self.cover, reads_past_literals=past)
         object.__setattr__(self, "reads", reads)
-        if self.is_nearest and self.checks_range:
-            raise DeclarationError(
-                str(self),
-                "is both nearest and range-checked",
-                "nearest waits for one partition, range_check for all: choose",
-            )
+        if self.is_nearest and (self.checks_range or self.is_covering):
+            other, waits = ("range-checked", "range_check") if self.checks_range else ("covering", "covering")
+            remedy = f"nearest reads one partition, {waits} is about all: choose"
+            raise DeclarationError(str(self), f"is both nearest and {other}", remedy)
 
     def _unknown(self) -> Exception:
         spec = self.node.spec
@@ -186,7 +108,7 @@ class View(Subscriptable):
         constraint = read_constraint(dimension, spelling, str(self))
         return replace(self, constraints=(*self.constraints, constraint))
 
-    def with_flags(self, **flags: bool) -> View:
+    def with_flags(self, **flags: bool | DatetimeGranularity) -> View:
         """Returns the view with flags set."""
         return replace(self, **flags)  # type: ignore[arg-type]
 
@@ -228,7 +150,30 @@ class View(Subscriptable):
     @property
     def is_range(self) -> bool:
         """Whether more or other than the tip is read."""
-        return any(window is not None and not window.is_tip for window in self.windows())
+        return self.is_covering or any(window is not None and not window.is_tip for window in self.windows())
+
+    @property
+    def linked_spec(self) -> DimensionSpec:
+        """The dimensions as links see them: the one that is covered is as coarse as its period."""
+        spec = self.node.spec
+        if self.cover is None:
+            return spec
+        dimensions = list(spec.dimensions)
+        dimensions[self.cover.position] = self.cover.coarse
+        return DimensionSpec(tuple(dimensions))
+
+    def linked(self, tip: Partition) -> Partition:
+        """Returns the values by which links compare a tip."""
+        return tip if self.cover is None else self.cover.coarsened(tip)
+
+    def anchored(self, partition: Partition) -> Partition:
+        """Returns the tip of an event's partition: the first of its period for a covering view, else itself."""
+        return partition if self.cover is None else self.cover.anchored(partition)
+
+    def is_same_tip(self, one: Partition, other: Partition) -> bool:
+        """Returns whether two partitions are the same tip of this view."""
+        spec = self.node.spec
+        return spec.comparable(self.anchored(one)) == spec.comparable(self.anchored(other))
 
     def admits(self, partition: Partition) -> bool:
         """Returns whether an event of this partition satisfies the view."""
@@ -254,7 +199,9 @@ class View(Subscriptable):
         for dimension, constraint in zip(spec, self.constraints, strict=False):
             is_literal = isinstance(constraint, Exactly)
             parts.append(f"[{dimension.render(constraint.value) if is_literal else constraint}]")  # type: ignore[union-attr]
-        flags = [(self.is_ref, ".ref"), (self.checks_range, ".range_check(True)"), (self.is_nearest, ".nearest()")]
+        covers = f".covering({'' if self.period is None else repr(str(self.period))})"
+        flags = [(self.is_ref, ".ref"), (self.is_covering, covers)]
+        flags += [(self.checks_range, ".range_check(True)"), (self.is_nearest, ".nearest()")]
         return self.node.id + "".join(parts) + "".join(text for on, text in flags if on)
 
     def __repr__(self) -> str:

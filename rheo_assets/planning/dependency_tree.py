@@ -57,6 +57,35 @@ def plan_tree(
     return Plan(Stage(node.id, targets), stages_of(tuple(n.id for n in topology.upwards), planned), tree.inputs)
 
 
+def plan_readers(
+    topology: Topology, source: Signal, partition: Partition, readers: Readers, *, exists: Exists | None = None
+) -> Plan:
+    """Plans everything that is made of a partition that nothing of the application makes; see `plan_tree`.
+
+    Args:
+        topology: The application's nodes.
+        source: The signal that is read.
+        partition: Its partition.
+        readers: Tells which recorded executions read a partition.
+        exists: For `recursive=True`: tells which partitions are complete.
+
+    Raises:
+        MissingInput: With `exists`: external data that the plan needs is missing; it names all of it.
+        Contradiction: A partition that the signal cannot have.
+    """
+    check_partition(source, partition)
+    tree = _Tree(topology, readers)
+    tree.grow_below(source, partition)
+    planned = tree.partitions()
+    if exists is not None and planned:
+        needs = Needs(topology, exists, frozen=planned)
+        planned = needs.collect(planned, tree.tips_of)
+        first = next(node for node in topology.upwards if planned.get(node.id))
+        needs.raise_missing(first, planned[first.id])
+    target = Stage(source.id, PartitionSet.of(source.spec, [partition]))
+    return Plan(target, stages_of(tuple(n.id for n in topology.upwards), planned), tree.inputs)
+
+
 class _Tree:
     """Follows a change downwards, parents before children."""
 
@@ -69,6 +98,14 @@ class _Tree:
     def grow(self, node: DataNode, partition: Partition, tips: Tips | None) -> None:
         """Finds everything below one execution."""
         self._add(node, partition, tips)
+        self._follow_all()
+
+    def grow_below(self, source: Signal, partition: Partition) -> None:
+        """Finds everything below a partition that no execution makes."""
+        self._follow(source, partition)
+        self._follow_all()
+
+    def _follow_all(self) -> None:
         for current in self._topology.upwards:
             for changed in PartitionSet.of(current.spec, self._found.get(current.id, ())):
                 self._follow(current, changed)
@@ -113,7 +150,7 @@ class _Tree:
         except Contradiction:
             return
         tips = _known(solution.tips)
-        if view.needs_event or _anchors(consumer, tips).get(alias) == tip:
+        if view.needs_event or _anchors(consumer, tips).get(alias) == view.anchored(tip):
             self._add(consumer, solution.output, tips)
 
     def _add_recorded(self, reader: DataNode, output: Partition, recorded: Tips) -> None:

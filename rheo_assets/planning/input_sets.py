@@ -124,7 +124,7 @@ def _moving_inputs(node: DataNode) -> frozenset[str] | None:
     for alias, name in following:
         view = node.inputs[alias]
         position = view.node.spec.index(name)
-        if position != axis_of(view.node.spec) or _pins(view.narrowed.branches, position):
+        if view.cover is not None or position != axis_of(view.node.spec) or _pins(view.narrowed.branches, position):
             return None
     return frozenset(alias for alias, _ in following)
 
@@ -135,6 +135,8 @@ def _pins(branches: Iterable[tuple[object, ...]], position: int) -> bool:
 
 def read_by(view: View, tips: PartitionSet) -> PartitionSet:
     """Returns every partition that a view reads for any of the tips."""
+    if view.cover is not None:
+        return PartitionSet.of(view.node.spec, (partition for tip in tips for partition in view.partitions(tip)))
     if not view.reads.bounds:
         return tips.spread(view.windows())
     return reduce(or_, (_let_through(bound, tips.spread(bound.windows)) for bound in view.reads.bounds))

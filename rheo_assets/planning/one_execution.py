@@ -118,8 +118,7 @@ def _take(
 ) -> str | None:
     """Enters a tip if the links allow it, as a trigger group does; returns why not."""
     if alias in filled:
-        spec = node.inputs[alias].node.spec
-        if spec.comparable(filled[alias]) == spec.comparable(tip):
+        if node.inputs[alias].is_same_tip(filled[alias], tip):
             return None
         return f"input '{alias}' is already {node.inputs[alias].node.describe(filled[alias])}"
     try:
@@ -215,5 +214,12 @@ def never_ready(node: DataNode, tips: Tips) -> str | None:
 
 
 def injected_tips(node: DataNode, tips: Tips) -> frozenset[Execution]:
-    """Returns the tips of the plain inputs: `execute` counts them as arrived."""
-    return frozenset((view.node.id, tips[alias]) for alias, view in node.inputs.items() if view.needs_event)
+    """Returns the tips of the plain inputs of external data: `execute` counts them as arrived.
+
+    A data node's own partition is ready when its execution has succeeded, and what is covered has no one tip.
+    """
+    return frozenset(
+        (view.node.id, tips[alias])
+        for alias, view in node.inputs.items()
+        if view.needs_event and not view.is_covering and not isinstance(view.node, DataNode)
+    )

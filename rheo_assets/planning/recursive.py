@@ -123,7 +123,7 @@ class Needs:
         _add(needed, view.node.id, PartitionSet.of(view.node.spec, [p for p in chosen.values() if p is not None]))
 
     def _require(self, view: View, tips: PartitionSet) -> None:
-        if view.needs_event:
+        if view.needs_event and not view.is_covering:
             _add(self._required, view.node.id, tips)
         if view.checks_range:
             _add(self._required, view.node.id, read_by(view, tips))

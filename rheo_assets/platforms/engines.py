@@ -1,4 +1,4 @@
-"""The engines of one platform by name: its own and those of other packages, opened when first asked for."""
+"""The engines of one platform by name: its own, and those of other packages. Opened at first use."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Engines:
     """Finds and opens engines.
 
     Args:
-        platform: Whose engines they are.
-        makers: Makes each of the platform's own engines, by the name of its kind.
+        platform: The platform of the engines.
+        makers: The factories of the platform's own engines, by engine name.
     """
 
     def __init__(self, platform: Any, makers: Mapping[str, Callable[[], Engine]]) -> None:
@@ -27,10 +27,10 @@ class Engines:
         self._lock = Lock()
 
     def of(self, target: Target) -> Engine:
-        """Returns the engine that the target names.
+        """Returns the engine that a target names.
 
         Raises:
-            CapabilityMissing: The platform does not have it, or its package is not installed.
+            CapabilityMissing: The platform has no such engine, or its package is not installed.
         """
         if not isinstance(target, Batch | Inlined):
             raise CapabilityMissing(f"{target.title} needs no engine")

@@ -1,4 +1,4 @@
-"""Which platform an application gets that names none."""
+"""The platform of an application that names none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def chosen_platform(region: str) -> Platform:
     """Returns the platform that `RHEO_PLATFORM` names: `local`, the default, or `aws` in the region.
 
     Raises:
-        CapabilityMissing: It names another one.
+        CapabilityMissing: `RHEO_PLATFORM` has another value.
     """
     named = os.environ.get(VARIABLE) or "local"
     if named == "local":
@@ -26,9 +26,9 @@ def chosen_platform(region: str) -> Platform:
         from rheo_assets.platforms.aws.platform import AwsPlatform
 
         return AwsPlatform(region=region)
-    raise CapabilityMissing(f"{VARIABLE} is {named!r}: it can be 'local' or 'aws'")
+    raise CapabilityMissing(f"{VARIABLE} is {named!r}: set it to 'local' or 'aws'")
 
 
 def is_local_forced() -> bool:
-    """Returns whether `RHEO_PLATFORM` says that even an application for AWS runs on this machine."""
+    """Returns whether `RHEO_PLATFORM` makes applications for AWS run on this machine, too."""
     return os.environ.get(VARIABLE) == "local"

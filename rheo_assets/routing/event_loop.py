@@ -44,8 +44,8 @@ class EventLoop:
         entries: Its journal.
         snapshot: Where the router is kept between processes.
         is_ready: Whether storage holds a partition complete.
-        end_lost: Records the ends of executions that nobody routed and whose run died without a word; returns whether
-            there were any.
+        resolve: Records what becomes of what the router cannot decide: runs that died without a word, executions whose
+            blocking checks have been evaluated, data that was reported. Returns whether it recorded anything.
         stands: Whether its nodes are still those on record. Asked after each page is read and before it is folded: a
             page that was read while they stood holds nothing that came after another declaration.
 
@@ -59,7 +59,7 @@ class EventLoop:
         entries: Entries,
         snapshot: Snapshot,
         is_ready: Callable[[Key], bool],
-        end_lost: Callable[[], bool] = lambda: False,
+        resolve: Callable[[], bool] = lambda: False,
         is_current: Callable[[], bool] = lambda: True,
     ) -> None:
         self.topology = topology
@@ -69,7 +69,7 @@ class EventLoop:
         self._entries = entries
         self._snapshot = snapshot
         self._is_ready = is_ready
-        self._end_lost = end_lost
+        self._resolve = resolve
         self._is_current = is_current
         self._due: list[tuple[float, int, Key]] = []
         self._pauses: dict[Key, float] = {}
@@ -99,7 +99,7 @@ class EventLoop:
         if self.is_behind:
             self.save()
             return self.router.outbox()
-        if self.router.occupied and self._end_lost():
+        if self.router.has_unresolved and self._resolve():
             self.fold()
         ready = self._look(now, is_enough)
         missing = list(gone)

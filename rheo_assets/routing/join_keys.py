@@ -48,6 +48,7 @@ class JoinKeys:
     def __init__(self, node: DataNode) -> None:
         plain = [alias for alias, view in node.inputs.items() if view.needs_event]
         self._only = node.inputs[plain[0]].node.spec if len(plain) == 1 else None
+        self._views = node.inputs
         self._extractors: dict[str, tuple[_Extractor, ...]] = dict.fromkeys(plain, ())
         for members in _classes(node.linkage, plain):
             chosen = _extractors(node, members, plain)
@@ -57,6 +58,7 @@ class JoinKeys:
 
     def key(self, alias: str, partition: Partition) -> tuple[object, ...]:
         """Returns the join key of an input's tip."""
+        partition = self._views[alias].anchored(partition)
         if self._only is not None:
             return self._only.comparable(partition)
         return tuple(extract(partition) for extract in self._extractors[alias])

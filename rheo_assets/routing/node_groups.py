@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any
 
 from rheo_assets.errors import Contradiction, InvalidValue, LinkFailed, Undetermined
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.routing.bucketed_dict import BucketedDict
-from rheo_assets.routing.entries import Began, Event, ManualExecution, Trigger
+from rheo_assets.routing.entries import AwaitsChecks, Began, Event, ManualExecution, Trigger
 from rheo_assets.routing.failed_links import warn_held, warn_split
+from rheo_assets.routing.group_index import GroupIndex
 from rheo_assets.routing.group_readiness import GroupReadiness
 from rheo_assets.routing.join_keys import JoinKeys
 from rheo_assets.routing.trigger_group import Dropped, Key, TriggerGroup
@@ -32,24 +31,20 @@ class NodeGroups:
     def __init__(self, node: DataNode, cursor: int = -1) -> None:
         self.node = node
         self.cursor = cursor
-        self.groups: BucketedDict[int, TriggerGroup] = BucketedDict()
+        self._index = GroupIndex(JoinKeys(node))
+        self.groups, self.held = self._index.groups, self._index.held
         self.runnable: dict[int, None] = {}
-        self.held: dict[int, None] = {}
         self.injected: set[Key] = set()
         self.in_flight: BucketedDict[Partition, Trigger] = BucketedDict()
         self.manual: dict[Partition, ManualExecution] = {}
+        self.checked: dict[str, AwaitsChecks] = {}
         self.counts: Counter[str] = Counter()
         self.lately: deque[Dropped] = deque(maxlen=_LATELY)
-        self.next_number = 0
         self.is_changed = False
         self._needs = GroupReadiness(node)
         self.sources = self._needs.sources
         self._plain = [alias for alias, view in node.inputs.items() if view.needs_event]
-        self._joins = JoinKeys(node)
-        self._by_key: dict[tuple[object, ...], dict[int, None]] = {}
-        self._waiting: dict[Key, dict[int, None]] = {}
         self._fresh: dict[Key, None] = {}
-        self._ages: list[tuple[float, int]] = []
 
     # events ---------------------------------------------------------------------------------------------------
 
@@ -71,7 +66,7 @@ class NodeGroups:
         untaken = [alias for alias in aliases if not self._offer_alias(alias, event, apart)]
         failures: dict[str, LinkFailed] = {}
         while untaken:
-            group = TriggerGroup(self.next_number, event.at)
+            group = TriggerGroup(self._index.next_number, event.at)
             failures.clear()
             taken = [alias for alias in untaken if self._receive(group, alias, event, failures)]
             if not taken:
@@ -114,8 +109,7 @@ class NodeGroups:
 
     def _offer_alias(self, alias: str, event: Event, failures: dict[str, LinkFailed]) -> bool:
         taken = False
-        for number in list(self._by_key.get(self._joins.key(alias, event.partition), ())):
-            group = self.groups[number]
+        for group in self._index.joining(alias, event.partition):
             if alias in group.received:
                 taken = taken or self._same(alias, group.received[alias], event.partition)
             elif not group.failure and self._receive(group, alias, event, failures):
@@ -145,17 +139,8 @@ class NodeGroups:
         return True
 
     def _insert(self, group: TriggerGroup) -> None:
-        self.next_number += 1
-        self.groups[group.number] = group
-        if group.failure:
-            self.held[group.number] = None
-        heapq.heappush(self._ages, (group.created, group.number))
-        for key in self._group_keys(group):
-            self._by_key.setdefault(key, {})[group.number] = None
+        self._index.insert(group)
         self._advance(group)
-
-    def _group_keys(self, group: TriggerGroup) -> set[tuple[object, ...]]:
-        return {self._joins.key(alias, partition) for alias, partition in group.received.items()}
 
     # completion -----------------------------------------------------------------------------------------------
 
@@ -167,7 +152,7 @@ class NodeGroups:
             return
         group.unready -= self.injected
         self._fresh.update(dict.fromkeys(group.unready | self._needs.nearest(group)))
-        self._index(group)
+        self._await(group)
 
     def _admits(self, output: Partition) -> bool:
         try:
@@ -176,9 +161,8 @@ class NodeGroups:
             return False
         return self.node.filter.admits(self.node.spec, output)
 
-    def _index(self, group: TriggerGroup) -> None:
-        for key in self._needs.of(group):
-            self._waiting.setdefault(key, {})[group.number] = None
+    def _await(self, group: TriggerGroup) -> None:
+        self._index.await_partitions(group, self._needs.of(group))
         self._watch(group)
 
     def _watch(self, group: TriggerGroup) -> None:
@@ -194,27 +178,25 @@ class NodeGroups:
         self._mark_ready((source, partition), from_storage=True)
 
     def _mark_ready(self, key: Key, from_storage: bool) -> None:
-        if key in self._waiting and not from_storage:
+        if self._index.is_awaited(key) and not from_storage:
             self._fresh[key] = None  # a nearest input looks at storage only
-        for number in list(self._waiting.get(key, ())):
-            group = self.groups[number]
+        for group in self._index.awaiting(key):
             group.unready.discard(key)
             if from_storage:
                 group.found.add(key)
-            self.groups.touch(number)
+            self.groups.touch(group.number)
             self._watch(group)
 
     def mark_gone(self, source: str, partition: Partition) -> None:
         """Takes note that a partition is no longer complete in storage."""
         key = (source, partition)
         self.injected.discard(key)
-        for number in list(self._waiting.get(key, ())):
-            group = self.groups[number]
+        for group in self._index.awaiting(key):
             group.found.discard(key)
             if key in self._needs.ranged(group):
                 group.unready.add(key)
             self._fresh[key] = None
-            self.groups.touch(number)
+            self.groups.touch(group.number)
             self._watch(group)
         for group in self._incomplete_with(key):
             group.unready.add(key)
@@ -226,21 +208,20 @@ class NodeGroups:
         found = {}
         for alias in self._plain:
             if self.sources[alias] == source and self.node.inputs[alias].checks_range:
-                for number in self._by_key.get(self._joins.key(alias, partition), ()):
-                    group = self.groups[number]
+                for group in self._index.joining(alias, partition):
                     if group.tips is None and group.received.get(alias) == partition:
-                        found[number] = group
+                        found[group.number] = group
         return list(found.values())
 
     def take_fresh(self) -> list[Key]:
         """Returns the waited-for partitions that nobody has looked for in storage yet, and forgets them."""
-        fresh = [key for key in self._fresh if key in self._waiting]
+        fresh = [key for key in self._fresh if self._index.is_awaited(key)]
         self._fresh.clear()
         return fresh
 
     def waits_for(self, key: Key) -> bool:
         """Returns whether a group waits for a partition to be seen in storage."""
-        return any(self._needs.wait_for(self.groups[number], key) for number in self._waiting.get(key, ()))
+        return any(self._needs.wait_for(group, key) for group in self._index.awaiting(key))
 
     # turns ----------------------------------------------------------------------------------------------------
 
@@ -248,14 +229,15 @@ class NodeGroups:
         """Returns when the oldest group outlives the node's time to live; None when none ever does."""
         if self.node.ttl is None:
             return None
-        while self._ages and self._ages[0][1] not in self.groups:
-            heapq.heappop(self._ages)
-        return self._ages[0][0] + self.node.ttl if self._ages else None
+        oldest = self._index.oldest()
+        return oldest.created + self.node.ttl if oldest is not None else None
 
     def expire(self, now: float) -> None:
         """Drops the groups that have outlived the node's time to live."""
         while (expiry := self.next_expiry()) is not None and expiry <= now:
-            self._drop(self.groups[self._ages[0][1]], "expired")
+            oldest = self._index.oldest()
+            assert oldest is not None  # it is the one that expires
+            self._drop(oldest, "expired")
 
     def emit(self, turn: int, is_held: Callable[[TriggerGroup], bool]) -> list[Trigger]:
         """Takes out the runnable groups, oldest first, and returns what is to be executed.
@@ -301,12 +283,19 @@ class NodeGroups:
         except (Undetermined, Contradiction):
             return []
         wanted = {alias: tips[alias] for alias in self._plain}
-        numbers = [self._by_key.get(self._joins.key(alias, tip), {}) for alias, tip in wanted.items()]
-        groups = [self.groups[number] for number in (numbers[0] if numbers else ())]
-        return [group for group in groups if group.output == partition and group.received == wanted]
+        groups = next((self._index.joining(alias, tip) for alias, tip in wanted.items()), [])
+        return [
+            group
+            for group in groups
+            if group.output == partition
+            and group.received.keys() == wanted.keys()
+            and all(self._same(alias, group.received[alias], tip) for alias, tip in wanted.items())
+        ]
 
     def ended(self, partition: Partition, execution: str | None) -> None:
         """Takes note that an execution of the partition is over; that of a plan or a person ends no other."""
+        if execution is not None:
+            self.checked.pop(execution, None)
         other = self.manual.get(partition)
         if other is not None and other.execution == execution:
             self.manual.pop(partition)
@@ -321,36 +310,26 @@ class NodeGroups:
         self._remove(group)
 
     def _remove(self, group: TriggerGroup) -> None:
-        self.groups.pop(group.number)
         self.runnable.pop(group.number, None)
-        self.held.pop(group.number, None)
-        for key in self._group_keys(group):
-            self._forget(self._by_key, key, group.number)
-        for waited in self._needs.of(group):
-            self._forget(self._waiting, waited, group.number)
-
-    @staticmethod
-    def _forget(index: dict[Any, dict[int, None]], key: object, number: int) -> None:
-        numbers = index.get(key)
-        if numbers is not None:
-            numbers.pop(number, None)
-            if not numbers:
-                del index[key]
+        self._index.remove(group, self._needs.of(group))
 
     # restoring ------------------------------------------------------------------------------------------------
 
     def restore(self, bucket: int, groups: list[TriggerGroup]) -> None:
         """Puts the recorded groups of one bucket back and indexes them."""
-        self.groups.restore(bucket, [(group.number, group) for group in groups])
+        self._index.restore(bucket, groups)
         for group in groups:
-            self.next_number = max(self.next_number, group.number + 1)
-            heapq.heappush(self._ages, (group.created, group.number))
-            for key in self._group_keys(group):
-                self._by_key.setdefault(key, {})[group.number] = None
-            if group.failure:
-                self.held[group.number] = None
-            elif group.tips is not None:
-                self._index(group)
+            if not group.failure and group.tips is not None:
+                self._await(group)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next group."""
+        return self._index.next_number
+
+    @next_number.setter
+    def next_number(self, number: int) -> None:
+        self._index.next_number = number
 
     def take_as_changed(self) -> None:
         """Lets the next save write all rows: what was recorded does not fit the present declaration."""
@@ -392,5 +371,4 @@ class NodeGroups:
         return True
 
     def _same(self, alias: str, one: Partition, other: Partition) -> bool:
-        spec = self.node.inputs[alias].node.spec
-        return spec.comparable(one) == spec.comparable(other)
+        return self.node.inputs[alias].is_same_tip(one, other)

@@ -10,7 +10,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, NoReturn
@@ -20,55 +19,11 @@ from rheo_assets.runner.blobs import load_callable
 from rheo_assets.runner.full_disk import full_disk, says_full_disk
 from rheo_assets.runner.metadata import metadata_entries
 from rheo_assets.runner.mirror import Mirror
-from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskResult, lasting_failure
+from rheo_assets.runner.signals import InlinedSignal, input_signal
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult, lasting_failure
 
 _RUNNER = f"{Path(__file__).parent}/"
 _NEVER_RAN = (CoroutineType, GeneratorType, AsyncGeneratorType)
-
-
-@dataclass(frozen=True, slots=True)
-class InlinedSignal:
-    """An input or the output as a callable sees it.
-
-    Attributes:
-        alias: Its alias; of the output, the node id.
-        paths: The URIs of its partitions, tip first, whether or not they exist; empty for a value.
-        missing: Those of `paths` that hold no data.
-        partition: The dimension values of the first partition that is read, rendered as in the path.
-        partitions: The dimension values of each partition that is read, also of a timer, which has no paths.
-        dimensions: The dimension values of the tip by name.
-        value: The text of a timer, alarm or metric, of the first that is read; None for data.
-        format: `parquet`, `json`, `csv` or `orc`.
-        local_paths: The folders behind `paths`. On AWS an input is fetched when this is first asked for, and what lies
-            in the output's folder at the end is put into S3.
-    """
-
-    alias: str
-    paths: list[str]
-    missing: list[str]
-    partition: tuple[str, ...]
-    partitions: list[tuple[str, ...]]
-    dimensions: dict[str, str]
-    value: str | None = None
-    format: str = "parquet"
-    _locate: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def local_paths(self) -> list[str] | None:
-        """The folders behind `paths`; None where there are none."""
-        return None if self._locate is None else [self._locate(uri) for uri in self.paths]
-
-    def get_materialized_resource_paths(self) -> list[str]:
-        """Returns `paths`, under the name that RheocerOS gives it."""
-        return list(self.paths)
-
-    def dimension_values_map(self) -> dict[str, list[str]]:
-        """Returns the values of each dimension over all partitions, tip first, each once."""
-        partitions = self.partitions or [self.partition]
-        return {
-            name: list(dict.fromkeys(values[place] for values in partitions if place < len(values)))
-            for place, name in enumerate(self.dimensions)
-        }
 
 
 class Inputs(dict[str, InlinedSignal]):
@@ -91,7 +46,7 @@ def run_inlined(task: Task, root: Path | None = None, mirror: Mirror | None = No
     """
     fn = _open(task)
     locate = _locator(root, mirror)
-    inputs = Inputs({item.alias: _input(item, locate) for item in task.inputs})
+    inputs = Inputs({item.alias: input_signal(item, locate) for item in task.inputs})
     started = time.monotonic()
     try:
         returned = fn(inputs, _output(task, locate), _params(task, mirror))
@@ -152,21 +107,6 @@ def _open(task: Task) -> Callable[..., Any]:
         raise lasting_failure(f"node '{task.node}': its recorded callable cannot be read: {error}") from None
 
 
-def _input(item: TaskInput, locate: Callable[[str], str] | None) -> InlinedSignal:
-    partition = item.partitions[0] if item.partitions else tuple(item.dimensions.values())
-    return InlinedSignal(
-        alias=item.alias,
-        paths=list(item.paths),
-        missing=list(item.missing),
-        partition=partition,
-        partitions=list(item.partitions) or [partition],
-        dimensions=dict(item.dimensions),
-        value=item.value,
-        format=item.format,
-        _locate=locate,
-    )
-
-
 def _output(task: Task, locate: Callable[[str], str] | None) -> InlinedSignal:
     partition = tuple(task.dimensions.values())
     return InlinedSignal(
@@ -189,7 +129,9 @@ def _params(task: Task, mirror: Mirror | None) -> dict[str, Any]:
         "args": dict(task.args),
         **task.params,
         "dimensions": dict(task.dimensions),
+        "dimensions_map": dict(task.dimensions),  # RheocerOS's name
         "platform": task.params.get("platform", task.runtime_platform),
+        "runtime_platform": task.runtime_platform,
         **({} if mirror is None else {"AWS_BOTO_SESSION": mirror.session}),
     }
 

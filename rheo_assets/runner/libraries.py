@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rheo_assets.runner.spark_failures import reason
-from rheo_assets.runner.spark_schemas import hadoop_conf
+from rheo_assets.runner.spark_files import hadoop_conf
 from rheo_assets.runner.task import TaskFailure
 
 PYTHON = (".zip", ".whl", ".egg")

@@ -16,9 +16,10 @@ from rheo_assets.model.compute.statements import fill_parameters, split_statemen
 from rheo_assets.runner.libraries import use_python_libraries
 from rheo_assets.runner.scala_bridge import scala_version
 from rheo_assets.runner.scala_task import run_scala, scala_place
+from rheo_assets.runner.signals import input_signal
 from rheo_assets.runner.spark_failures import failure_of
 from rheo_assets.runner.spark_inputs import malformed_partition, read_input
-from rheo_assets.runner.spark_output import writable, write_output
+from rheo_assets.runner.spark_output import as_declared, writable, write_output
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 from rheo_assets.runner.user_code import run_source
 
@@ -62,7 +63,7 @@ def _run(task: Task, spark: Any, cache: Path) -> TaskResult:
         if item.value is None and inputs[item.alias] is not None:
             inputs[item.alias].createOrReplaceTempView(item.alias)
     began = time.monotonic()
-    frame = _output(task, spark, inputs, cache)
+    frame = as_declared(task.node, _output(task, spark, inputs, cache), task.output)
     try:
         written = write_output(spark, frame, task.output)
     except Exception as error:
@@ -94,6 +95,7 @@ def _python(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
     from pyspark.sql import DataFrame
 
     names = {
+        **_names_of_rheoceros(task, inputs),
         **inputs,
         "__name__": "__main__",  # functions of the source are pickled by value, as in a script
         "spark": spark,
@@ -115,6 +117,13 @@ def _python(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
         kind = f"{type(output).__module__}.{type(output).__qualname__}".removeprefix("builtins.")
         raise TaskFailure("user", f"{task.node!r}: its code assigned `output` a value of type {kind}; assign {remedy}")
     return output
+
+
+def _names_of_rheoceros(task: Task, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the names that RheocerOS gives code besides ours; an alias of the same name comes first."""
+    numbered = {f"input{number}": inputs[item.alias] for number, item in enumerate(task.inputs)}
+    signals = {f"{item.alias}_signal": input_signal(item) for item in task.inputs}
+    return {**numbered, **signals, "dimensions_map": dict(task.dimensions)}
 
 
 def _sql(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:

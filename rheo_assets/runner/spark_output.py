@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from rheo_assets.model.column_types import kind_of
 from rheo_assets.runner.csv_columns import names_when_read
 from rheo_assets.runner.empty_outputs import EMPTY_SCHEMA, WITHOUT_TYPES
-from rheo_assets.runner.spark_inputs import CORRUPT, csv_dialect, reader
-from rheo_assets.runner.spark_schemas import hadoop_conf
-from rheo_assets.runner.task import TaskOutput
+from rheo_assets.runner.merging import misfit
+from rheo_assets.runner.spark_files import hadoop_conf
+from rheo_assets.runner.spark_json import CORRUPT
+from rheo_assets.runner.spark_reading import csv_dialect, quoted, reader
+from rheo_assets.runner.spark_types import conformed, kind_of_type
+from rheo_assets.runner.task import TaskFailure, TaskOutput
 
 PREVIEW = 10
 _SMALL = 32 * 1024 * 1024  # bytes by Spark's own estimate: below it, one file is the right number
@@ -39,6 +43,30 @@ def writable(output: TaskOutput) -> tuple[str, str]:
     """Returns the two folders a task may write: its partition, and the hidden folder beside it that becomes it."""
     parent, _, name = output.path.rstrip("/").rpartition("/")
     return f"{parent}/{name}", f"{parent}/.writing-{name}"
+
+
+def as_declared(node: str, frame: Any, output: TaskOutput) -> Any:
+    """Returns a frame with the columns that the node declares, in their order.
+
+    Raises:
+        TaskFailure: It has others, or of other types.
+    """
+    from pyspark.sql import functions
+
+    if not output.columns:
+        return frame
+    declared = {name: kind_of(kind) for name, kind in output.columns}
+    kinds = {field.name: kind_of_type(field.dataType) for field in frame.schema}
+    if wrong := misfit(kinds, declared):
+        raise TaskFailure("user", f"{node!r}: {wrong}")
+    names = {name.lower(): name for name in frame.columns}
+    return frame.select(
+        *(
+            conformed(functions.col(quoted(known)), kinds[known], kind, f"the column {name!r}").alias(known)
+            for name, kind in declared.items()
+            for known in (names[name.lower()],)
+        )
+    )
 
 
 def write_output(spark: Any, frame: Any, output: TaskOutput) -> Written:
@@ -74,7 +102,7 @@ def _as_read(schema: Any, output: TaskOutput) -> Any:
     """Returns the schema with the names that the columns have for those who read them."""
     from pyspark.sql.types import StructField, StructType
 
-    names = names_when_read(schema.names, output.format, output.options)
+    names = names_when_read(schema.names, output.format, output.options, output.columns)
     if names == schema.names:
         return schema
     return StructType([StructField(name, field.dataType) for name, field in zip(names, schema, strict=True)])

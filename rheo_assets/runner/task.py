@@ -28,6 +28,8 @@ class TaskInput:
         options: Reader options: `delimiter` (one character, default `,`) and `header` (bool) for csv.
         value: For a timer, alarm or metric: the text of the first partition that is read. Such an input has no paths.
         partitions: The rendered dimension values of each partition that is read, in the order of `paths`.
+        versions: The version of each of them when the task was made; empty text for one that was absent.
+        columns: The declared columns, names and types in Hive's spelling; empty where the files say what they have.
     """
 
     alias: str
@@ -39,6 +41,8 @@ class TaskInput:
     options: Mapping[str, Any] = field(default_factory=dict)
     value: str | None = None
     partitions: tuple[tuple[str, ...], ...] = ()
+    versions: tuple[str, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -57,12 +61,14 @@ class TaskOutput:
         options: Writer options, as the reader's of `TaskInput`.
         partition: The partition's own folder, which `path` becomes when all targets have succeeded; empty if it is
             `path` itself.
+        columns: The columns that the node declares, as those of `TaskInput`.
     """
 
     path: str
     format: str = "parquet"
     options: Mapping[str, Any] = field(default_factory=dict)
     partition: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
 
     @property
     def final(self) -> str:
@@ -129,13 +135,20 @@ class Task:
                     "paths": tuple(item["paths"]),
                     "missing": tuple(item["missing"]),
                     "partitions": tuple(tuple(p) for p in item["partitions"]),
+                    "versions": tuple(item.get("versions", ())),
+                    "columns": _columns(item),
                 }
             )
             for item in fields.pop("inputs")
         )
         for name in ("libraries", "requirements"):
             fields[name] = tuple(fields[name])
-        return cls(inputs=inputs, output=TaskOutput(**fields.pop("output")), **fields)
+        output = fields.pop("output")
+        return cls(inputs=inputs, output=TaskOutput(**{**output, "columns": _columns(output)}), **fields)
+
+
+def _columns(fields: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, kind) for name, kind in fields.get("columns", ()))
 
 
 @dataclass(frozen=True, slots=True)

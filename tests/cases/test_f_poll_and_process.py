@@ -611,7 +611,7 @@ def test_why_tells_what_ran_what_waits_and_what_never_came(app: Application) -> 
     assert "completion file" not in str(app.why(n["2022-01-03"]))
     (path,) = app.materialize(n["2022-01-03"])
     (Path(path) / "_SUCCESS").unlink()
-    assert "its completion file has gone since" in str(app.why(n["2022-01-03"]))
+    assert "its completion file was deleted since" in str(app.why(n["2022-01-03"]))
 
 
 def test_pending_names_what_came_and_what_is_missing(app: Application) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rheo_assets.errors import DeclarationError, InvalidValue, NotConcrete, UnknownPartition
 from rheo_assets.model.datasets import SUCCESS, Layout, S3Dataset
 from rheo_assets.model.declaration import external_node
-from rheo_assets.model.dimensions import DimensionSpec
+from rheo_assets.model.dimensions import Dimension, DimensionSpec, DimensionType
 from rheo_assets.model.filters import Window
 from rheo_assets.model.signals import View, as_view
 from tests import strategies as some
@@ -76,6 +76,16 @@ def test_a_path_renders_back_from_the_partition_it_is_parsed_to(data):
     assert layout.uri(spec, partition) == "/".join(["s3://bucket/x", *relative])
     assert layout.depth(spec) == len(relative)
     assert layout.parse(spec, relative) == partition
+
+
+@given(st.data(), st.text("abcdefxyz-._", max_size=5))
+def test_a_star_swallows_what_comes_after_a_value_in_a_path(data, swallowed):
+    d = data.draw(some.longs() | some.datetimes())
+    value = data.draw(some.values(d))
+    layout = Layout("s3://bucket/x", ("{}*", "p*_{}"))
+    spec = DimensionSpec((d, Dimension("text", DimensionType.STRING)))
+    relative = (*f"{d.render(value)}{swallowed}".split("/"), "pqr_NA")
+    assert layout.parse(spec, relative) == (value, "NA")
 
 
 @pytest.mark.parametrize("flag", FLAGS)
@@ -192,7 +202,19 @@ def test_naming_a_dimension_that_is_not_there_is_refused():
         X("dya")
 
 
-@pytest.mark.parametrize("text", ["7", "007", "+7"])
-def test_a_path_that_does_not_render_back_is_refused_with_what_to_declare(text):
-    with pytest.raises(InvalidValue, match="declare `digits` or `format`"):
-        X.layout.parse(X.spec, ("NA", "2021-09-20", text))
+@pytest.mark.parametrize(
+    ("level", "text", "remedy"),
+    [
+        ({"type": "LONG"}, "07", "Declare 'digits': 2"),
+        ({"type": "LONG", "digits": 3}, "07", "Declare 'digits': 2"),
+        ({"type": "LONG"}, "+7", "Name the folders by the number alone"),
+        ({"type": "DATETIME"}, "20240301", "Declare 'format': '%Y%m%d'"),
+        ({"type": "DATETIME", "format": "%Y%m%d"}, "2024-03-01", "Declare 'format': '%Y-%m-%d'"),
+        ({"type": "DATETIME"}, "2024-3-1", "Declare 'format': '%Y-%-m-%-d'"),
+        ({"type": "DATETIME"}, "2024-03-01T05:00", "Declare its 'format', and a 'granularity' that shows it"),
+    ],
+)
+def test_a_folder_that_does_not_render_back_is_refused_with_what_to_declare(level, text, remedy):
+    with pytest.raises(InvalidValue) as error:
+        Layout("s3://bucket/x", ("{}",)).parse(DimensionSpec.of({"d": level}), (text,))
+    assert str(error.value).endswith(remedy)

@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from rheo_assets.errors import Contradiction, MissingInput
-from rheo_assets.planning.dependency_tree import plan_tree
+from rheo_assets.planning.dependency_tree import plan_readers, plan_tree
 from rheo_assets.planning.input_sets import recorded_tips
 
 pytestmark = pytest.mark.fast
@@ -205,3 +205,20 @@ def test_the_record_of_a_timers_shifted_range_tells_its_tip(app):
     recorded = {"t": [("2022-03-03",), ("2022-03-02",)], "p": [("NA", "2022-03-02")]}
     tip = datetime(2022, 3, 4)
     assert recorded_tips(n, recorded) == {"t": (tip,), "p": ("NA", tip)}
+
+
+def test_a_tree_may_start_at_external_data_which_is_not_executed_itself(app, records, read, shown):
+    x, y = app.s3("x", "day"), app.s3("y", "day")
+    a = app.node("a", [x])
+    week = app.node("week", {"a": a.covering()}, out=[("week", {"granularity": "WEEK"})])
+    ranged = app.node("ranged", [x[:-3], y.ref])
+    read(ranged, ("2022-03-06",), x, ("2022-03-06",), ("2022-03-05",), ("2022-03-04",))
+
+    def readers(node_id, partition):
+        return records.get((node_id, partition), {})
+
+    plan = plan_readers(app.topology, x, x.spec.read(["2022-03-04"]), readers)
+    assert shown(app, plan) == ["a[2022-03-04]", "week[2022-02-28]", "ranged[2022-03-04]", "ranged[2022-03-06]"]
+    assert (plan.target.node, week.id) == ("x", "week")
+    nobody = plan_readers(app.topology, app.s3("z", "day"), x.spec.read(["2022-03-04"]), readers)
+    assert len(nobody) == 0

@@ -77,7 +77,10 @@ class Reference:
         self._drop_hopeless(node)
 
     def _take(self, node: DataNode, group: Group, alias: str, event: Event) -> bool:
-        spec = node.inputs[alias].node.spec
+        view = node.inputs[alias]
+        spec = view.node.spec
+        if alias in group.received and view.is_covering:
+            return set(view.partitions(group.received[alias])) == set(view.partitions(event.partition))
         if alias in group.received:
             return spec.comparable(group.received[alias]) == spec.comparable(event.partition)
         if group.is_held:

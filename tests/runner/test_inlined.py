@@ -107,7 +107,9 @@ def test_params_hold_the_dimensions_the_platform_and_what_the_task_adds(run):
     seen = run(lambda i, o, p: {"params": p}, params={"AWS_ACCOUNT_ID": "123456789012"}, args={"top": 3}).metadata
     assert seen["params"]["value"] == {
         "dimensions": {"origin": "EWR", "day": "2013-01-02"},
+        "dimensions_map": {"origin": "EWR", "day": "2013-01-02"},
         "platform": "local",
+        "runtime_platform": "local",
         "AWS_REGION": "us-east-1",
         "AWS_ACCOUNT_ID": "123456789012",
         "args": {"top": 3},

@@ -393,5 +393,5 @@ def test_a_snippet_that_never_ends_costs_the_worker_and_other_tasks_run_again(no
         assert failure.kind == "timeout"
         assert slow.result().rows == 5
     assert mark.read_text() == "xx"
-    assert any("did not end when its task was ended" in line for line in node.log)
+    assert any("did not stop with its task" in line for line in node.log)
     assert node.worker() != before

@@ -226,7 +226,7 @@ def test_what_the_daemon_does_not_know_runs_in_the_script(deployment: Deployment
     app = flow.Application("shop", platform=flow.LocalPlatform(deployment.root))
     more = app.create_data("more", inputs=[app["parcels"]], compute_targets=[flow.NOOPCompute])
     app.execute(more["EU"]["2024-07-05"])
-    assert "the daemon runs another declaration of 'more'" in caplog.text
+    assert "the daemon has another version of 'more'" in caplog.text
     (ran,) = app.history("more")
     run = deployment.ask(RUN, id=ran.run_id)["runOrError"]
     assert OWNER_TAG in {tag["key"] for tag in run["tags"]}

@@ -1,4 +1,4 @@
-"""Activation: a declaration that can run here, recorded beside the data."""
+"""Activation of one declaration: its checks, and its record next to the data."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _log = logging.getLogger("rheo_assets")
 
 
 def activated(binding: Binding, extends: bool) -> Binding:
-    """Activates a declaration: checks that it can run here, records it, and returns it as it stands on record.
+    """Activates a declaration: checks that it can run here, records it, and returns it as recorded.
 
     Args:
         binding: What this session declares.
-        extends: Whether it adds to the recorded one instead of replacing it.
+        extends: Whether it adds to the recorded declaration instead of replacing it.
 
     Raises:
-        CapabilityMissing: A target that nothing here can run.
-        DeclarationError: Something that cannot be recorded, or a node that does not fit what it reads any more.
-        KeyTaken: A live process declares another application of this name.
+        CapabilityMissing: No engine here can run a target.
+        DeclarationError: Something cannot be recorded, or a node no longer fits its inputs.
+        KeyTaken: Another live process declares this application from another source.
     """
     topology = _joined(binding)
     for line in check_capabilities(binding.topology, binding.platform):
@@ -57,10 +57,10 @@ def _forget_gone(topology: Topology, platform: Platform) -> None:
 
 
 def _joined(binding: Binding) -> Topology:
-    """Returns the nodes, each made from those that are declared now: a parent may have been declared anew since.
+    """Returns the nodes with their inputs as declared now: a parent may have been declared again since.
 
     Raises:
-        DeclarationError: A node does not fit them.
+        DeclarationError: A node does not fit its inputs.
     """
     topology = binding.topology
     if topology.is_joined:
@@ -69,19 +69,19 @@ def _joined(binding: Binding) -> Topology:
     try:
         return load_topology(fields, stored_callables(binding.application, binding.platform))
     except StateError as error:
-        problem = f"its nodes do not fit each other as they are declared now: {error.__cause__ or error}"
-        remedy = "Declare the node that reads it anew, too: take what it reads from the application, as app['id']"
+        problem = f"a node no longer fits its inputs, which were declared again: {error.__cause__ or error}"
+        remedy = "Declare the node that reads them again, too, with its inputs taken from the application: app['id']"
         raise DeclarationError(f"application '{topology.application}'", problem, remedy) from error
 
 
 def check_capabilities(topology: Topology, platform: Platform) -> list[str]:
-    """Prepares the platform and checks that every target has an engine that can run here, before anything runs.
+    """Prepares the platform, and checks that an engine here can run each target.
 
     Returns:
-        A line for each engine, what runs on it; and one for each node whose role needs what nobody grants it.
+        One line per engine with its nodes, and one per node with the permissions that its role needs.
 
     Raises:
-        CapabilityMissing: A target that nothing here can run, or a package that its engine needs.
+        CapabilityMissing: No engine here can run a target, or a package that the engine needs is missing.
     """
     platform.prepare(topology.application)
     needed: dict[int, tuple[Engine, str]] = {}
@@ -89,25 +89,25 @@ def check_capabilities(topology: Topology, platform: Platform) -> list[str]:
     for node in topology.data_nodes.values():
         for target in node.targets:
             if isinstance(target, Batch | Inlined):
-                who = f"{target.title} of '{node.id}'"
+                name = f"{target.title} of '{node.id}'"
                 try:
                     engine = platform.engine(target)
                     _check_target(target, engine, topology.application)
                 except CapabilityMissing as error:
-                    raise CapabilityMissing(f"{who} cannot run here: {error}") from None
+                    raise CapabilityMissing(f"{name} cannot run here: {error}") from None
                 _check_libraries(target, node.id)
-                needed.setdefault(id(engine), (engine, who))
+                needed.setdefault(id(engine), (engine, name))
                 served.setdefault(_described(target, engine), {})[node.id] = None
-    for engine, who in needed.values():
-        check = getattr(engine, "check", None)  # an engine without needs has none
+    for engine, name in needed.values():
+        check = getattr(engine, "check", None)  # optional: see `Engine`
         try:
             if check is not None:
                 check()
         except (ImportError, RuntimeError) as error:
-            raise CapabilityMissing(f"{who} cannot run here: {error}") from error
-    lines = [f"{name} runs {listed(nodes)}" for name, nodes in served.items()]
-    if platform.name != "local":  # which asks nobody
-        lines += [_asked_of_roles(node) for node in topology.data_nodes.values() if _permissions(node)]
+            raise CapabilityMissing(f"{name} cannot run here: {error}") from error
+    lines = [f"{title} runs {listed(nodes)}" for title, nodes in served.items()]
+    if platform.name != "local":  # the local platform has no roles
+        lines += [_permissions_line(node) for node in topology.data_nodes.values() if _permissions(node)]
     return [f"{topology.application}: {line}" for line in lines]
 
 
@@ -115,36 +115,36 @@ def _permissions(node: DataNode) -> list[Permission]:
     return [permission for target in node.targets for permission in getattr(target, "permissions", ())]
 
 
-def _asked_of_roles(node: DataNode) -> str:
-    asked = (f"{', '.join(each.action)} on {', '.join(each.resource)}" for each in _permissions(node))
-    return f"the role of '{node.id}' must allow {'; '.join(asked)}. Add it to the role: it is not granted from here"
+def _permissions_line(node: DataNode) -> str:
+    needed = (f"{', '.join(each.action)} on {', '.join(each.resource)}" for each in _permissions(node))
+    return f"the role of '{node.id}' must allow {'; '.join(needed)}. Add this to the role: rheo-assets does not"
 
 
 def _check_target(target: Target, engine: Engine, application: str) -> None:
-    """Asks an engine that can tell whether it could run this very target: its packages, not its code."""
+    """Lets the engine check this target: its packages, not its code."""
     check = getattr(engine, "check_target", None)
     if check is not None:
         check(target, application)
 
 
 def _check_libraries(target: Target, node: str) -> None:
-    """Looks for the libraries that lie on this machine; those elsewhere may come later."""
+    """Checks that local libraries exist; remote ones may be uploaded later."""
     for path in getattr(target, "libraries", ()):
         if "://" not in path and not Path(path).is_file():
-            raise CapabilityMissing(f"library {path!r} of '{node}' is not there. Build it, or correct the path")
+            raise CapabilityMissing(f"library {path!r} of '{node}' does not exist. Build it, or correct the path")
 
 
 def _described(target: Batch | Inlined, engine: Engine) -> str:
-    """Returns the engine that a target names and, where another stands for it, which: `Glue (here: Spark)`."""
+    """Returns the engine that a target names, and the one that replaces it here: `Glue (here: Spark)`."""
     title, here = title_of(target.engine), getattr(engine, "title", "")
     return title if here in {"", title} else f"{title} (here: {here})"
 
 
 def record(binding: Binding, extends: bool = False) -> str:
-    """Records the declaration if it is new; returns the version of its record, see `Storage.version`.
+    """Records the declaration if it has changed; returns the version of its record, see `Storage.version`.
 
     Raises:
-        KeyTaken: A live process declares another application of this name.
+        KeyTaken: Another live process declares this application from another source.
     """
     storage = binding.platform.storage
     fields = dump_topology(binding.topology, binding.store_callable)
@@ -155,7 +155,7 @@ def record(binding: Binding, extends: bool = False) -> str:
     except StateError as error:
         aside = f"{uri}.damaged"
         storage.write(aside, storage.read(uri))
-        _log.warning("%sThis activation replaces it; what it held is kept as %s", error, aside)
+        _log.warning("%sThis activation replaces it; a copy is kept as %s", error, aside)
         known = None
     if version is not None and known is not None and fingerprint(known) == fingerprint(fields):
         return version
@@ -165,25 +165,25 @@ def record(binding: Binding, extends: bool = False) -> str:
     content = json.dumps(fields, indent=1).encode()
     storage.write(uri, content)
     version = storage.version(uri)
-    is_ours = storage.read(uri) == content  # two at once: the other's record stands, and this session goes over to it
+    is_ours = storage.read(uri) == content  # else two sessions wrote at once: the other's record won
     return version if version is not None and is_ours else ""
 
 
 def _changes(known: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what becomes of state that was made under the earlier declaration, where it no longer fits."""
-    before, now = ({node.get("id"): node for node in (said or {}).get("nodes", ())} for said in (known, fields))
+    """Yields a warning for state of the earlier declaration that no longer fits."""
+    before, now = ({node.get("id"): node for node in (each or {}).get("nodes", ())} for each in (known, fields))
     gone = sorted(str(name) for name in before.keys() - now.keys())
     if gone:
         yield (
-            f"not declared any more: {listed(gone)}. Their data stays where it is; what waited for them, and what of "
-            "them had not begun, is dropped"
+            f"no longer declared: {listed(gone)}. Their data stays where it is. Their waiting trigger groups and "
+            "their executions that have not started are dropped"
         )
     for name in sorted(before.keys() & now.keys()):
-        old, new = (_dimensions(said[name]) for said in (before, now))
+        old, new = (_dimensions(nodes[name]) for nodes in (before, now))
         if old != new:
             yield (
-                f"'{name}' has other dimensions: {new}, and no longer {old}. Partitions of before are not read or "
-                "routed any more; their data stays where it is, and history() still has them"
+                f"the dimensions of '{name}' changed from {old} to {new}. Its old partitions are no longer read or "
+                "routed. Their data stays where it is, and history() still lists them"
             )
 
 

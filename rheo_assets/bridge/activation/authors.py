@@ -1,4 +1,4 @@
-"""Who declared an application last: two different programs must not declare one name in turns."""
+"""The source that declared an application last, so that two programs do not take turns replacing its nodes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _log = logging.getLogger("rheo_assets")
 
 
 def check_author(binding: Binding, extends: bool) -> None:
-    """Notes that this process declares the application now.
+    """Records that this process declares the application.
 
-    The same source may declare it again, and so may anybody once the process that declared it has ended. Another
-    source takes it over from itself or from a dead process with a warning, and from a live one not at all.
+    The same source may declare it again at any time. Another source may replace its nodes, with a warning, if the
+    process that declared them has ended or is this one. Otherwise it is refused.
 
     Args:
         binding: The application.
-        extends: Whether it only adds to what is recorded, or nothing readable is.
+        extends: Whether it only adds to the record, or there is no readable record.
 
     Raises:
         KeyTaken: Another source declares this name, and its process is alive.
@@ -32,32 +32,32 @@ def check_author(binding: Binding, extends: bool) -> None:
     is_other = bool(mine and others) and not extends and not set(mine) & set(others)
     if is_other and owner is not None and owner != binding.heartbeats.owner and not binding.heartbeats.is_dead(owner):
         raise KeyTaken(
-            f"two programs declare the application '{binding.application}': {listed(others)} does in process "
-            f"{owner.pid} on {owner.host.partition('/')[0]}, and {listed(mine)} would replace its nodes. Give one of "
-            "them another name; if it is the same application that has moved, end that process first"
+            f"two programs declare the application '{binding.application}': {listed(others)} (running as process "
+            f"{owner.pid} on {owner.host.partition('/')[0]}), and {listed(mine)} would replace its nodes. Rename one "
+            "of the two applications. If the source file was only moved, end that process first"
         )
     if is_other:
         _log.warning(
-            "%s replaces the nodes that %s declared for the application '%s'. If they are two applications, give one "
-            "of them another name",
+            "%s replaces the nodes that %s declared for the application '%s'. If these are two applications, rename "
+            "one of them",
             listed(mine),
             listed(others),
             binding.application,
         )
-    said = {"owner": binding.heartbeats.live_owner().text(), "sources": sorted({*mine, *(others if extends else ())})}
-    storage.write(uri, json.dumps(said, indent=1).encode())
+    note = {"owner": binding.heartbeats.live_owner().text(), "sources": sorted({*mine, *(others if extends else ())})}
+    storage.write(uri, json.dumps(note, indent=1).encode())
 
 
 def _last(binding: Binding, uri: str) -> tuple[Owner | None, list[str]]:
     try:
-        said = read_json(binding.platform.storage, uri, "") or {}
-        owner = Owner.of_text(said["owner"]) if "owner" in said else None
-        return owner, [str(source) for source in said.get("sources", [])]
+        note = read_json(binding.platform.storage, uri, "") or {}
+        owner = Owner.of_text(note["owner"]) if "owner" in note else None
+        return owner, [str(source) for source in note.get("sources", [])]
     except (StateError, ValueError, TypeError, AttributeError):
-        return None, []  # a note for people: without it nothing is checked
+        return None, []  # without a readable note, nothing is checked
 
 
 def _sources(binding: Binding) -> list[str]:
-    """Returns the files that this session declared in."""
-    said = (getattr(node, "metadata", {}).get("_source") for node in binding.topology)
-    return sorted({str(source[0]) for source in said if source})
+    """Returns the files in which this session declared nodes."""
+    found = (getattr(node, "metadata", {}).get("_source") for node in binding.topology)
+    return sorted({str(source[0]) for source in found if source})

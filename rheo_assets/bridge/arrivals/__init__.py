@@ -1,1 +1,1 @@
-"""What happened outside, as events: files that arrived, timers that are due."""
+"""Arrivals: new files and due timers, recorded as events."""

@@ -1,4 +1,4 @@
-"""What is known to have arrived at one external dataset, kept between looks and between processes."""
+"""The known arrivals of one external dataset, stored for the next scan and for other processes."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from rheo_assets.platforms.capabilities import Storage
 
 _log = logging.getLogger("rheo_assets")
 _VERSION = 1
-_CHANGES = 32  # so many are read one by one before they are written together
+_CHANGES = 32  # so many are kept as single objects before they are compacted
 
 
 class KnownArrivals:
-    """The versions of a dataset's completion files, by their paths below it.
+    """The versions of a dataset's completion files, by path below the dataset's root.
 
-    `<node>.json` holds them all, and the number of the last change in it. Each later change is an object of its own,
-    `<node>/<number>.json`, so that noticing one file among a million writes one line. A change is created, never
-    overwritten: of two drivers the slower one reads what the other wrote, and does its own over.
+    `<node>.json` holds all versions, and the number of the last change in it. Each later change is a separate object,
+    `<node>/<number>.json`, so that one new file among a million writes one line. A change is created, never
+    overwritten: of two drivers, the slower one reads what the other wrote, and repeats its own change.
 
     Args:
-        storage: Where they lie.
+        storage: Where they are stored.
         prefix: Their URI without `.json`.
         node_id: The dataset, for messages.
 
     Attributes:
-        versions: What is known; None before the first look at the dataset.
+        versions: The known versions; None before the first scan of the dataset.
     """
 
     def __init__(self, storage: Storage, prefix: str, node_id: str) -> None:
@@ -40,7 +40,7 @@ class KnownArrivals:
         self._compacted = self._number = 0
 
     def refresh(self) -> bool:
-        """Reads what others have recorded; returns whether there was anything."""
+        """Reads what other processes recorded; returns whether there was anything new."""
         written = self._storage.version(f"{self._prefix}.json")
         if written is not None and written == self._read:
             return self._read_changes()
@@ -54,15 +54,15 @@ class KnownArrivals:
         return True
 
     def start(self, versions: Mapping[str, str]) -> None:
-        """Records all that lies there at the first look."""
+        """Records all files that exist at the first scan."""
         self._number = max(self._numbers(), default=0)
         self._write_whole(dict(versions))
         self.refresh()
 
     def change(self, versions: Mapping[str, str], gone: Iterable[str] = ()) -> bool:
-        """Records new versions and files that are gone; false where another driver was faster: nothing is recorded.
+        """Records new versions and deleted files. False if another driver was faster: then nothing is recorded.
 
-        Written after the events, so that a crash repeats events and never loses one.
+        It is written after the events, so that a crash repeats events and never loses one.
         """
         assert self.versions is not None
         missing = list(gone)
@@ -90,8 +90,8 @@ class KnownArrivals:
 
     def _read_whole(self) -> None:
         remedy = (
-            f"It holds the completion files of '{self._node_id}' that are known. Put a copy back, or delete it: what "
-            f"lies there then counts as known, and app.process(view) reports what arrived since the last look"
+            f"It lists the known completion files of '{self._node_id}'. Restore a copy, or delete it: all files that "
+            f"exist then count as known. For those that arrived since the last scan, call app.process(view)"
         )
         fields = read_json(self._storage, f"{self._prefix}.json", remedy, "known")
         if fields is not None:
@@ -99,15 +99,15 @@ class KnownArrivals:
             self._number = self._compacted = int(fields.get("changes", 0))
 
     def _read_changes(self) -> bool:
-        """Reads the changes after the last one read; returns whether there was any."""
+        """Reads the changes after the last one read; returns whether there were any."""
         first = self._number
         while True:
             uri = self._uri(self._number + 1)
             try:
                 fields = read_json(self._storage, uri, "", "known")
             except StateError:
-                # Nothing is lost: what it recorded is noticed again, and an arrival that is known is no new event.
-                _log.warning("%s is damaged: what it recorded is looked for again", uri)
+                # Nothing is lost: its arrivals are found again, and repeated events are ignored.
+                _log.warning("%s is damaged: the next scan finds its arrivals again", uri)
                 fields = {"known": {}}
             if fields is None:
                 return self._number > first
@@ -116,7 +116,7 @@ class KnownArrivals:
     def _write_whole(self, versions: Mapping[str, str]) -> None:
         fields = {"version": _VERSION, "changes": self._number, "known": versions}
         self._storage.write(f"{self._prefix}.json", json.dumps(fields, separators=(",", ":")).encode())
-        self._read = None  # another driver may have written, too: the next look reads who was last
+        self._read = None  # another driver may have written, too: the next scan reads the last version
         for number in self._numbers():
             if number <= self._number:
                 self._storage.delete(self._uri(number))

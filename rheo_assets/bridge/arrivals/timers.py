@@ -1,4 +1,4 @@
-"""Ticks: the scheduled times of timers that have passed, each once, also after downtime."""
+"""Ticks: each scheduled time of a timer that has passed, once, also after downtime."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def record_ticks(
     now: datetime,
     is_enough: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Records the ticks of a timer that are due, oldest first, and returns whether that was all of them.
+    """Records the due ticks of a timer, oldest first; returns whether none is left.
 
-    At most 500 are recorded, and none any more once it is enough; the next call goes on after the last one.
+    Records at most 500 ticks, and stops earlier if `is_enough` says so. The next call continues after the last one.
 
-    A rate fires one full period after the first activation and keeps that phase; neither kind fires at activation.
+    A rate fires one full period after the first activation and keeps that phase. No timer fires at activation.
     """
     anchor = state.first_activation(timer.id)
     if anchor is None:

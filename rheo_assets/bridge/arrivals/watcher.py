@@ -1,4 +1,4 @@
-"""Arrivals: what changed in storage since the last look, as events."""
+"""Arrivals: changes in storage since the last scan, as events."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from rheo_assets.bridge.eventlog.journal import Journal
 from rheo_assets.errors import InvalidValue
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import ExternalData
-from rheo_assets.platforms.data.partition_folder import partition_folder
+from rheo_assets.platforms.data.partition_folder import Found, announcements, partition_folder
 from rheo_assets.routing.trigger_group import Key
 
-Found = tuple[tuple[str, ...], str]  # what storage finds: a path in parts, and a version
 _log = logging.getLogger("rheo_assets")
-_PAGE = 100  # so many arrivals are recorded before they count as known, and a look may end
+_PAGE = 100  # so many arrivals are recorded before they are saved as known, and a scan may stop
 
 
 class Watcher:
-    """Looks at one external dataset.
+    """Detects the arrivals of one external dataset.
 
     Args:
         binding: The application.
@@ -46,7 +45,7 @@ class Watcher:
         self._warned: set[str] = set()
 
     def remember(self) -> None:
-        """Takes what lies there now as known: files present at the first activation are ready, but no events."""
+        """Records all present files as known: files present at the first activation are ready, but are no events."""
         self._refresh()
         if self._known.versions is None:
             found = self._find()
@@ -54,15 +53,15 @@ class Watcher:
             self._rounds.end((item[0][:-1] for item in found), (), is_done=True)
 
     def look(self, journal: Journal, is_enough: Callable[[], bool] = lambda: False, is_idle: bool = False) -> bool:
-        """Records every arrival since the last look as an event, and takes note of files that are gone.
+        """Records every arrival since the last scan as an event, and remembers deleted files.
 
         Args:
-            journal: Where they are recorded.
-            is_enough: Asked after each page of arrivals whether the look is to end; the next one goes on.
-            is_idle: Whether the look may pass over what hardly changes where looks cost money; see `Rounds`.
+            journal: Where arrivals are recorded.
+            is_enough: Called after each page of arrivals. If it returns true, the scan stops; the next one continues.
+            is_idle: Whether the scan may skip what hardly changes if requests cost money; see `Rounds`.
 
         Returns:
-            Whether nothing is left for the next look.
+            Whether nothing is left for the next scan.
         """
         self._refresh()
         if self._known.versions is None:
@@ -70,7 +69,7 @@ class Watcher:
             return True
         found = self._find(is_idle)
         changed = self._differences(found, self._known.versions)
-        self._found = None  # whatever ends this look, the next one compares with everything that lies there
+        self._found = None  # if this scan is interrupted, the next one compares all files
         is_done = self._record_all(journal, changed, is_enough)
         self._rounds.end((item[0][:-1] for item in found), map(_folder, changed), is_done)
         if is_done and not self._rounds.has_passed:
@@ -87,31 +86,29 @@ class Watcher:
             for path, version in page.items():
                 self._record(journal, path, version)
             if not self._known.change(page):
-                return False  # another driver was faster: the next look repeats this page, which identities allow
+                return False  # another driver was faster: the next scan repeats this page, with the same identities
         return True
 
     def gone(self) -> list[Key]:
-        """Returns the partitions whose completion files are gone, until `forget_gone`: a turn has to record them."""
+        """Returns the partitions whose completion files were deleted, until `forget_gone` is called."""
         partitions = [partition for path in sorted(self._gone) if (partition := self._partition(path)) is not None]
         return [(self.node.id, p) for p in dict.fromkeys(partitions) if not self._readiness.is_ready(self.node, p)]
 
     def forget_gone(self) -> None:
-        """Takes what `gone` has told as known, once a turn has recorded it; until then a crash repeats it."""
+        """Forgets the deleted files, once a turn has recorded them. After a crash before that, they are found again."""
         if self._gone and self._known.change({}, self._gone):
             self._gone.clear()
 
     def _refresh(self) -> None:
         if self._known.refresh():
-            self._found = None  # what others have recorded is compared with everything that lies there
+            self._found = None  # other processes recorded something: compare all files
 
     def _find(self, is_idle: bool = False) -> list[Found]:
-        layout = self.node.layout
-        names = self.node.protocol.files if self.node.protocol is not None else None
         self._rounds.begin(is_whole=not is_idle)
-        return list(self._storage.find(layout.root, layout.depth(self.node.spec), names, self._rounds.passes))
+        return list(announcements(self._storage, self.node, self._rounds.passes))
 
     def _differences(self, found: Sequence[Found], known: Mapping[str, str]) -> dict[str, str]:
-        """Returns the new versions by path, and keeps which known files are not found any more."""
+        """Returns the new versions by path, and remembers which known files are no longer found."""
         if self._found is None or self._rounds.has_passed:
             fresh = {_path(item): item[1] for item in found}
             missing = known.keys() - fresh.keys()
@@ -142,8 +139,8 @@ class Watcher:
         uri = f"{self.node.layout.root}/{path}"
         folder = uri.rsplit("/", 1)[0]
         read = partition_folder(self._storage, self.node, partition)
-        if read != folder:  # a dimension that folds values has both
-            self._warn(path, f"{read} is the same partition, and is the one that is read: keep one of the two folders")
+        if read != folder:  # possible if a dimension folds values
+            self._warn(path, f"{read} holds the same partition and is read instead. Keep only one of the two folders")
             return
         metadata = {
             "dagster/uri": folder,
@@ -154,9 +151,9 @@ class Watcher:
 
 
 def _without_same(found: Sequence[Found], last: Sequence[Found]) -> tuple[list[Found], list[Found]]:
-    """Returns what is only in one of two looks, by identity: storage may return what has not changed as it is.
+    """Returns what only one of two scans found, by identity: storage returns unchanged objects as the same tuples.
 
-    What is equal and not the same is in both; a storage that makes each look anew is compared by value afterwards.
+    Equal tuples that are not identical are in both results; the caller compares those by value.
     """
     start = min(_same(found, last), len(found), len(last))
     end = min(_same(reversed(found), reversed(last)), min(len(found), len(last)) - start)
@@ -166,7 +163,7 @@ def _without_same(found: Sequence[Found], last: Sequence[Found]) -> tuple[list[F
 
 
 def _same(found: Iterable[Found], last: Iterable[Found]) -> int:
-    """Returns how many are the same from the start on, up to the shorter one's end."""
+    """Returns the number of identical items at the start; `sys.maxsize` if no item differs."""
     unlike = compress(count(), map(is_not, found, last))
     return next(unlike, sys.maxsize)
 

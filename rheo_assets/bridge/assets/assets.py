@@ -1,4 +1,4 @@
-"""Each node as an asset: data nodes materialise, everything else is external."""
+"""The asset of each node: data nodes are materialised, all others are external assets."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from rheo_assets.model.signals import Signal, View
 
 _CONFIG_FIELDS = {
     "executions": dg.Field(
-        [dict], is_required=False, description="Written by the router: executions with resolved inputs."
+        [dict], is_required=False, description="Set by the router: executions with resolved inputs. Leave it empty."
     ),
     "wait": dg.Field(
         bool,
         is_required=False,
-        description="Wait for range-checked and nearest inputs that are not ready, instead of failing with their list.",
+        description="Wait for range-checked and nearest inputs that are not ready. By default, the run fails.",
     ),
     "wait_timeout_seconds": dg.Field(
-        int, is_required=False, description="How long to wait; 3600 unless said otherwise."
+        int, is_required=False, description="How many seconds to wait. The default is 3600."
     ),
 }
-# One object each for all nodes: Dagster reads what it is given anew for every asset.
+# All nodes share these objects: Dagster processes each new object again.
 _CONFIG = dg.Field(_CONFIG_FIELDS)
 _PARENT = dg.In(dg.Nothing)
 _RESULT = dg.Out(dg.Any, is_required=False)
@@ -47,14 +47,14 @@ def node_asset(
 ) -> dg.AssetsDefinition:
     """Returns the asset of a data node.
 
-    It is made of an op and a spec, as `@dg.asset` would make it: that reads the signature of each function a dozen
+    It is built from an op and a spec, as `@dg.asset` does. `@dg.asset` inspects the signature of each function a dozen
     times, and all of ours have the same one.
 
     Args:
         binding: The application.
         node: The node.
-        codec: Another codec than the binding's: the asset then stands alone, without its parents.
-        resources: The resources of its engines; the platform's own options by default.
+        codec: Replaces the codec of the binding; the asset then has no parents.
+        resources: The resources of its engines. By default they have the platform's options.
     """
     key = asset_key(node.application, node.id)
     engines = resources or EngineResources.of([node], binding.platform)
@@ -93,7 +93,7 @@ def _compute(binding: Binding, node: DataNode, engines: EngineResources) -> Call
 
 
 def _input_names(parents: Iterable[dg.AssetDep]) -> dict[str, dg.AssetKey]:
-    """Returns the parents by the names of the op's inputs, which allow fewer letters than ids do."""
+    """Returns the parents by the names of the op's inputs, which allow fewer characters than ids."""
     names: dict[str, dg.AssetKey] = {}
     for parent in parents:
         name = dagster_name(*parent.asset_key.path)
@@ -115,30 +115,30 @@ def external_spec(binding: Binding, node: Signal) -> dg.AssetSpec:
 
 @contextmanager
 def _naming(node: Signal) -> Iterator[None]:
-    """Says whose it is where Dagster refuses what the user said of a node."""
+    """Names the node if Dagster refuses its metadata."""
     try:
         yield
     except (dg.DagsterInvalidDefinitionError, CheckError, TypeError) as error:
         raise DeclarationError(
             f"'{node.id}'",
-            f"Dagster refuses what is said of it: {error}",
-            "`description` and `group` are text, `owners` a list of e-mail addresses and 'team:name', `tags` a dict of "
-            "text",
+            f"Dagster refuses its metadata: {error}",
+            "`description` and `group` are strings, `owners` a list of e-mail addresses and 'team:name', `tags` a dict "
+            "of strings",
         ) from error
 
 
 def router_spec(application: str) -> dg.AssetSpec:
-    """Returns the external asset under which the router's turns are observed."""
+    """Returns the external asset that holds the observations of the router."""
     return dg.AssetSpec(
         router_key(application),
         group_name=dagster_name(application),
-        description="What the router of this application decided: its turns and plans, as observations.",
+        description="The decisions of this application's router: its turns and plans, as observations.",
     )
 
 
 @dataclass(frozen=True)
 class _Edge:
-    """What a node reads of one parent: by which aliases, and whether Dagster's drawing is what really is read."""
+    """A node's dependency on one parent: the aliases that read it, and whether Dagster's mapping is exact."""
 
     aliases: tuple[str, ...]
     dependency: dg.AssetDep
@@ -157,8 +157,8 @@ def _edges(binding: Binding, node: DataNode) -> Iterator[_Edge]:
 
 def _shown(node: Signal, approximate: Sequence[str] = ()) -> dict[str, Any]:
     """Returns what the UI shows of a node: description, group, owners, tags, kinds, a link to its code."""
-    said = dict(getattr(node, "metadata", {}) or {})
-    source = said.pop("_source", None)
+    given = dict(getattr(node, "metadata", {}) or {})
+    source = given.pop("_source", None)
     metadata: dict[str, Any] = {}
     if isinstance(node, DataNode | ExternalData):
         metadata["dagster/uri"] = node.layout.root
@@ -180,16 +180,16 @@ def _shown(node: Signal, approximate: Sequence[str] = ()) -> dict[str, Any]:
             metadata["code"] = dg.MetadataValue.md("\n\n".join(f"```\n{target.code.strip()}\n```" for target in code))
         if approximate:
             names = ", ".join(f"`{alias}`" for alias in approximate)
-            metadata["approximate lineage"] = dg.MetadataValue.md(f"{names}: each materialisation says what it read")
+            metadata["approximate lineage"] = dg.MetadataValue.md(f"{names}: each materialisation lists what it read")
     if source is not None:
         reference = dg.LocalFileCodeReference(file_path=source[0], line_number=source[1], label=node.id)
         metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(code_references=[reference])
-    metadata.update(said.get("metadata") or {})
+    metadata.update(given.get("metadata") or {})
     return {
-        "description": said.get("description"),
-        "owners": said.get("owners"),
-        "tags": said.get("tags"),
-        "group_name": dagster_name(said.get("group") or node.application),
+        "description": given.get("description"),
+        "owners": given.get("owners"),
+        "tags": given.get("tags"),
+        "group_name": dagster_name(given.get("group") or node.application),
         "kinds": _kinds(node),
         "metadata": metadata,
     }

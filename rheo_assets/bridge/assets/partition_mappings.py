@@ -1,4 +1,4 @@
-"""Lineage: which built-in partition mapping shows an input best. Exact resolution is ours; Dagster only draws it."""
+"""Lineage: the built-in partition mapping that shows an input best. Dagster only draws it; inputs are resolved here."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rheo_assets.model.signals import View
 
 @dataclass(frozen=True)
 class Lineage:
-    """One edge as Dagster can draw it.
+    """One edge of the asset graph, as Dagster can draw it.
 
     Attributes:
-        mapping: A built-in mapping; None where the default is right.
-        exact: Whether the mapping is what really is read.
+        mapping: A built-in mapping; None if the default is right.
+        exact: Whether the mapping is exactly what is read.
     """
 
     mapping: dg.PartitionMapping | None
@@ -29,21 +29,21 @@ _APPROXIMATE = Lineage(dg.AllPartitionMapping(), False)
 
 
 def lineage(views: list[View], downstream: Codec, upstream: Codec) -> Lineage:
-    """Returns the edge from a node to one of its parents; several views of one parent are one edge that covers all."""
+    """Returns the edge from a node to one of its parents; one edge covers all views of the parent."""
     if upstream.definition is None or downstream.definition is None:
         return Lineage(None, True)
-    with disable_dagster_warnings():  # mappings of two dimensions and of windows are marked beta
+    with disable_dagster_warnings():  # multi-dimension and window mappings are marked beta
         return _edge(_Reads(views, upstream), downstream, upstream)
 
 
 class _Reads:
-    """What several views read of one parent, in the two dimensions that Dagster has.
+    """What several views read from one parent, in the two dimensions that Dagster has.
 
     Attributes:
-        offsets: The first and last offset in time; None where all read the tip only.
+        offsets: The first and last offset in time; None if all read only the tip.
         pinned: The composite keys that literals pin in all views.
-        is_open: Whether no view pins any.
-        exact: Whether this is what each of the views reads.
+        is_open: Whether no view pins a key.
+        exact: Whether this is exactly what each view reads.
     """
 
     def __init__(self, views: list[View], upstream: Codec) -> None:
@@ -99,7 +99,7 @@ def _time_mapping(reads: _Reads, upstream: Codec, downstream: Codec) -> dg.Parti
 
 
 def _pin(view: View, upstream: Codec) -> list[str] | None:
-    """Returns the composite keys that a view's literals pin, None where they are open or all that are declared."""
+    """Returns the composite keys that a view's literals pin; None if they are open or are all declared keys."""
     if view.narrowed is view.node.filter:
         return None
     keys = upstream.composites(view.narrowed)
@@ -124,10 +124,10 @@ def _multi_to_multi(reads: _Reads, downstream: Codec, upstream: Codec, time: dg.
 
 
 def _one_dimension(reads: _Reads, downstream: Codec, upstream: Codec) -> Lineage:
-    """Returns the edge between one and two dimensions: the same key of the one that both have.
+    """Returns the edge between one and two dimensions: the same key of the shared dimension.
 
-    Dagster can draw neither a range nor a literal there. Too few days are better than all: a backfill that takes
-    what follows with it would make the whole history.
+    Dagster cannot draw a range or a literal there. Too few days are better than all days: a backfill that includes
+    downstream assets would rebuild the whole history.
     """
     shared = _shared(downstream, upstream)
     if shared is None:
@@ -137,7 +137,7 @@ def _one_dimension(reads: _Reads, downstream: Codec, upstream: Codec) -> Lineage
 
 
 def _shared(downstream: Codec, upstream: Codec) -> str | None:
-    """Returns the dimension of the wider one that is the other's only one."""
+    """Returns the dimension of the wider definition that is the only one of the other."""
     wide, narrow = (upstream, downstream) if upstream.time and upstream.others else (downstream, upstream)
     assert wide.time is not None
     if narrow.time is not None:

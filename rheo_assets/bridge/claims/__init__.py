@@ -1,1 +1,1 @@
-"""Who runs what, and who is alive: claims, slots and heartbeats."""
+"""Claims of executions, snapshot slots of drivers, and heartbeats of processes."""

@@ -1,8 +1,8 @@
-"""Heartbeats: how a process is known to be alive, or dead, on another machine or in another container.
+"""Heartbeats: they show whether a process on another machine or in another container is alive.
 
-A process that drives or runs an application writes one small object once a minute, whatever it holds. Whoever finds
-something held by a process of another machine compares two objects: that process's last beat, and its own. Both were
-dated by the storage, so that no two clocks are compared.
+A process that drives or runs an application writes one small object once a minute. To tell whether a process of another
+machine is dead, a process compares the dates of two objects: the other's last heartbeat, and its own. The storage dated
+both, so that two clocks are never compared.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ _log = logging.getLogger("rheo_assets")
 
 
 class WorkInProgress:
-    """What a process is at: the executions that it runs and the plans that it carries out."""
+    """The work that a process has in progress: the executions that it runs and the plans that it executes."""
 
     def __init__(self) -> None:
         self._held: set[str] = set()
         self._changing = threading.Lock()
 
     def holds(self, name: str) -> bool:
-        """Returns whether the process is at something."""
+        """Returns whether a thread of the process works on something."""
         return name in self._held
 
     def hold(self, name: str) -> bool:
-        """Says that a thread of the process is at something; False where another one is."""
+        """Marks that a thread works on something; False if another thread already does."""
         with self._changing:
             is_first = name not in self._held
             self._held.add(name)
             return is_first
 
     def drop(self, name: str) -> None:
-        """Says that the process is no longer at something."""
+        """Marks that no thread works on something any longer."""
         with self._changing:
             self._held.discard(name)
 
 
 class HeartbeatThread(WorkInProgress):
-    """The thread that records heartbeats for a process, in every application that it drives or runs, until it ends."""
+    """The thread that records the heartbeats of a process, in each application that it drives or runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,13 +64,13 @@ class HeartbeatThread(WorkInProgress):
         self._thread: threading.Thread | None = None
 
     def add(self, heartbeats: Heartbeats) -> None:
-        """Records heartbeats for this application too, as long as the object is in use."""
+        """Records heartbeats for this application, too, as long as the object is in use."""
         with self._lock:
             self._all.add(heartbeats)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._live, name="rheo-heart", daemon=True)
                 self._thread.start()
-                # A Dagster run's process ends without `atexit`.
+                # `atexit` hooks do not run in the process of a Dagster run.
                 Finalize(None, self._end, exitpriority=0)
 
     def _live(self) -> None:
@@ -82,17 +82,17 @@ class HeartbeatThread(WorkInProgress):
                     try:
                         heartbeats.record()
                     except Exception as error:
-                        _log.warning("this process could not say that it lives: %s", error)
+                        _log.warning("could not record the heartbeat of this process: %s", error)
 
     def _end(self) -> None:
         self._stop.set()
-        with self._beating:  # none of them comes last
+        with self._beating:  # so that no heartbeat follows the end
             pass
         for heartbeats in self._present():
             try:
                 heartbeats.end()
             except Exception as error:
-                _log.debug("this process could not say that it ends: %s", error)
+                _log.debug("could not remove the heartbeat of this process: %s", error)
 
     def _present(self) -> list[Heartbeats]:
         with self._lock:
@@ -103,17 +103,17 @@ _OF_THIS_PROCESS: Final = HeartbeatThread()
 
 
 class Heartbeats:
-    """Which processes of one application are alive.
+    """The live processes of one application.
 
-    One of this machine is asked of the system, and known to be dead at once. One of another machine is dead when it
-    has been silent for `SILENCE` seconds, or when it has said that it ends.
+    The operating system tells whether a process of this machine is dead. A process of another machine is dead if its
+    last heartbeat is older than `SILENCE` seconds, or if it removed its heartbeat when it ended.
 
     Args:
         storage: Where heartbeats are stored.
         prefix: Their URI prefix.
         owner: The process whose heartbeats are recorded; this one by default.
         thread: Records heartbeats for the owner.
-        look_every: For how long an answer about another machine is kept, seconds.
+        look_every: How long an answer about another machine is cached, seconds.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Heartbeats:
     def live_owner(self) -> Owner:
         """Returns this process, and records heartbeats for it from now on.
 
-        Whoever writes down that it holds something asks here, as a process that never beat counts as dead.
+        Everything that a process holds is recorded under this owner, as a process without heartbeats counts as dead.
         """
         if self._is_silent:
             self.record()
@@ -144,23 +144,23 @@ class Heartbeats:
         return self.owner
 
     def record(self) -> None:
-        """Says that this process lives."""
-        said = {"owner": self.owner.text(), "at": datetime.now(UTC).isoformat()}
-        self._storage.write(self._uri(self.owner), json.dumps(said).encode())
+        """Records a heartbeat of this process."""
+        heartbeat = {"owner": self.owner.text(), "at": datetime.now(UTC).isoformat()}
+        self._storage.write(self._uri(self.owner), json.dumps(heartbeat).encode())
 
     def end(self) -> None:
-        """Says that this process ends."""
+        """Removes the heartbeat of this process, as it ends."""
         self._storage.delete(self._uri(self.owner))
 
     def is_dead(self, owner: Owner) -> bool:
-        """Returns whether a process is known to be gone."""
+        """Returns whether a process is known to be dead."""
         if owner == self.owner:
             return False
         if owner.is_here:
             return owner.is_gone()
-        asked, answer = self._answers.get(owner, (0.0, False))
+        checked, answer = self._answers.get(owner, (0.0, False))
         now = time.monotonic()
-        if owner not in self._answers or now - asked >= self._look_every:
+        if owner not in self._answers or now - checked >= self._look_every:
             if len(self._answers) >= _ANSWERS:
                 self._answers.clear()
             answer = self._is_silent_since_long(owner)
@@ -168,26 +168,26 @@ class Heartbeats:
         return answer
 
     def clean(self) -> float:
-        """Removes the heartbeats of processes that have been dead for long; returns the storage's time, roughly."""
+        """Removes the heartbeats of processes that died long ago; returns the approximate time of the storage."""
         now = self._now()
         self._storage.expire(self._prefix, now - _KEPT)
         return now
 
     def _is_silent_since_long(self, owner: Owner) -> bool:
         try:
-            now = self._now()  # read first: where this process sleeps between the two looks, the other one's is newer
+            now = self._now()  # read first: if this process sleeps in between, the other heartbeat is newer
         except PermissionError:
-            now = None  # who may not write cannot take anything over
+            now = None  # without write permission, this process cannot take anything over
         last = self._storage.modified(self._uri(owner))
         if last is None:
-            return True  # it has said that it ends, or its last beat was long ago
+            return True  # it removed its heartbeat, or died long ago
         return now is not None and now - last > SILENCE
 
     def _now(self) -> float:
-        """Returns when this process beat last, by the storage's clock: less than it is now, if the process slept."""
+        """Returns the time of this process's last heartbeat by the storage's clock; long ago if the process slept."""
         self.live_owner()
         while (now := self._storage.modified(self._uri(self.owner))) is None:
-            self.record()  # it was taken for dead
+            self.record()  # another process took this one for dead and removed it
         return now
 
     def _uri(self, owner: Owner) -> str:

@@ -1,4 +1,4 @@
-"""Owners: processes, told apart from every other one of any machine, container and time."""
+"""Owners: processes, with an identity that no other process of any machine or container ever has."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process, told apart from every other one even when its number is used again.
+    """A process. Its identity differs from every other one, also if the process number is reused.
 
     Attributes:
-        host: The machine's name, for people; then its boot and the process's number space, which no other has. Two
-            containers of one machine have two such spaces, also where both have one name.
+        host: The machine's name for people, its boot id and the process's PID namespace. Two containers of one machine
+            have two namespaces, also if they have the same name.
         pid: The process number.
-        started: The process's start time in clock ticks after boot; empty where the system does not tell.
+        started: The process's start time in clock ticks after boot; empty if the system does not provide it.
     """
 
     host: str
@@ -31,12 +31,12 @@ class Owner:
 
     @property
     def is_here(self) -> bool:
-        """Whether the process's number says something to this one."""
+        """Whether the process is in the PID namespace of this one."""
         place = _place()
         return self.host.partition("/")[2] == place if place else self.host == socket.gethostname()
 
     def is_gone(self) -> bool:
-        """Returns whether the process is known to be gone; of one elsewhere nothing is known: see `Heartbeats`."""
+        """Returns whether the process is known to be dead. False for one elsewhere: see `Heartbeats`."""
         if not self.is_here:
             return False
         try:
@@ -48,7 +48,7 @@ class Owner:
         return _started(self.pid) != self.started
 
     def text(self) -> str:
-        """Returns the owner as one tag value."""
+        """Returns the owner as a tag value."""
         return f"{self.host}:{self.pid}:{self.started}"
 
     @classmethod
@@ -58,7 +58,7 @@ class Owner:
         return cls(host, int(pid), started)
 
 
-@cache  # a machine may get another name while the process runs
+@cache  # the machine may be renamed while the process runs
 def _of_process(pid: int) -> Owner:
     place = _place()
     return Owner("/".join([socket.gethostname(), *([place] if place else [])]), pid, _started(pid))
@@ -66,7 +66,7 @@ def _of_process(pid: int) -> Owner:
 
 @cache
 def _place() -> str:
-    """Returns the boot of this machine and the number space of its processes; empty where the system has neither."""
+    """Returns the boot id of this machine and the PID namespace; empty if the system has neither."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     try:
         mark = boot.read_text(encoding="ascii").strip().replace("-", "")[:16]

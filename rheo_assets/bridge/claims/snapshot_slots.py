@@ -1,4 +1,4 @@
-"""Snapshot slots: each driver of an application saves its routing state in a place of its own."""
+"""Snapshot slots: each driver of an application saves its routing state in its own slot."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ SLOT_CHECKED_EVERY: Final = HEARTBEAT_EVERY
 
 @dataclass(eq=False)
 class SnapshotSlot:
-    """A driver's own place for its routing state, for as long as this object lives and is kept.
+    """A slot for the routing state of one driver, as long as this object lives and the slot is kept.
 
     Attributes:
-        number: Which one.
-        attempt: The number of the object that says so.
-        looked: When the driver last saw that it is its own, epoch seconds.
+        number: The number of the slot.
+        attempt: The number of the object that names the driver as owner.
+        checked: When the driver last checked that it still owns the slot, epoch seconds.
     """
 
     number: int
     attempt: int = 0
-    looked: float = 0.0
+    checked: float = 0.0
 
 
 _slots_here: WeakValueDictionary[str, SnapshotSlot] = WeakValueDictionary()
@@ -41,10 +41,10 @@ class SnapshotSlots(Attempts):
     A slot is free when its owner is dead.
 
     Args:
-        storage: Where they lie.
+        storage: Where the slots are stored.
         prefix: Their URI prefix.
-        heartbeats: Who takes, and who is dead.
-        clock: Tells the time, epoch seconds. It goes on while the machine sleeps.
+        heartbeats: The process that takes slots, and which other processes are dead.
+        clock: Returns the time, epoch seconds. It must not stop while the machine sleeps.
     """
 
     def __init__(
@@ -54,28 +54,28 @@ class SnapshotSlots(Attempts):
         self._clock = clock
 
     def take(self) -> SnapshotSlot | None:
-        """Returns a free slot, None when all are taken."""
+        """Takes a free slot and returns it; None if all are taken."""
         for number in range(SNAPSHOT_SLOTS):
             here = f"{self._storage.location(self._prefix)}/{number}/{self.owner.text()}"
             slot = SnapshotSlot(number)
             if _slots_here.setdefault(here, slot) is not slot:
-                continue  # of another driver of this process
+                continue  # another driver of this process has it
             if self._claim(slot):
                 return slot
             del _slots_here[here]
         return None
 
     def keeps(self, slot: SnapshotSlot) -> bool:
-        """Returns whether a slot is still the driver's own; looks once a minute.
+        """Returns whether the driver still owns a slot; checks the storage once a minute.
 
-        Another driver sits there when this process was silent for so long that it was taken for dead.
+        Another driver owns it if this process was silent for so long that it counted as dead.
         """
         now = self._clock()
-        if abs(now - slot.looked) < SLOT_CHECKED_EVERY:
+        if abs(now - slot.checked) < SLOT_CHECKED_EVERY:
             return True
         if max(self._numbers(slot), default=-1) != slot.attempt:
             return False
-        slot.looked = now
+        slot.checked = now
         return True
 
     def _folder(self, slot: SnapshotSlot) -> str:
@@ -92,7 +92,7 @@ class SnapshotSlots(Attempts):
         slot.attempt = newest + 1
         if not self._storage.create(f"{self._folder(slot)}/{slot.attempt}", self._text()):
             return False
-        slot.looked = self._clock()
+        slot.checked = self._clock()
         for attempt in attempts:
             self._storage.delete(f"{self._folder(slot)}/{attempt}")
         return True
@@ -101,8 +101,8 @@ class SnapshotSlots(Attempts):
         try:
             held = self._read(uri, attempt)
         except StateError:
-            return True  # nobody can say that it is theirs
+            return True  # it is damaged, so that it names no owner
         if held is None:
-            return False  # somebody is just taking it
-        # of a dead driver, or of one of this process that is gone
+            return False  # another driver is taking it now
+        # Its owner is dead, or was an earlier driver of this process.
         return held.owner == self.owner or self._heartbeats.is_dead(held.owner)

@@ -1,7 +1,7 @@
-"""Batches: events that Dagster hands to the storage together go to SQLite in one transaction, not two an event.
+"""Batches: SQLite stores events that Dagster hands over together in one transaction, not in two per event.
 
-Dagster hands over the planned events of a run, and the materialisations of an output, as batches where that is switched
-on. Its SQLite storage then takes a batch apart again. What is stored is the same, row by row, and in the same order.
+If batches are switched on, Dagster hands over the planned events of a run, and the materialisations of an output, as
+batches. Its SQLite storage then stores them one by one. Here they are stored at once: the same rows in the same order.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BATCHED = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_MATER
 
 
 def store_in_batches(instance: dg.DagsterInstance) -> None:
-    """Switches batches on for this instance object, if its event log is Dagster's SQLite with one file per run."""
+    """Switches batches on for this instance object, if its event log can write them."""
     enable_event_batches(instance, _SIZE, _store)
 
 

@@ -1,7 +1,8 @@
-"""What an event of the log says of an execution, and of which partition it is."""
+"""The entry of an execution in an event of the log, and the partition that it belongs to."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,21 +10,23 @@ from typing import Any
 import dagster as dg
 from dagster import EventLogRecord
 
-from rheo_assets.bridge.names import EXECUTION_ENTRY
+from rheo_assets.bridge.names import EVENT_ENTRY, EXECUTION_ENTRY
 from rheo_assets.model.dimensions import DimensionSpec, Partition
 from rheo_assets.model.executions import Execution, Status
 
+AWAITS_CHECKS = "awaits_checks"
+
 
 def execution_entry(spec: DimensionSpec, execution: Execution) -> dict[str, Any]:
-    """Returns the entry that history is read from; `spec` are the dimensions of the execution's node."""
+    """Returns the metadata entry that history reads; `spec` holds the dimensions of the execution's node."""
     fields = replace(execution, dimensions=spec.kinds).to_fields()
     return {EXECUTION_ENTRY: dg.MetadataValue.json(fields)}
 
 
 def execution_of(record: EventLogRecord) -> Execution | None:
-    """Returns the execution that an event tells of; None where it tells of none.
+    """Returns the execution that an event records; None if it records none.
 
-    One that never began has no end of its own: it is over as soon as that is recorded.
+    An execution that never started has no end time: it ended when the event was recorded.
     """
     event: Any = record.asset_materialization or record.asset_observation
     entry = event.metadata.get(EXECUTION_ENTRY) if event is not None else None
@@ -37,16 +40,33 @@ def execution_of(record: EventLogRecord) -> Execution | None:
     return execution if execution.ended else replace(execution, ended=datetime.fromtimestamp(record.timestamp, UTC))
 
 
-def is_of(execution: Execution, spec: DimensionSpec, partition: Partition) -> bool:
-    """Returns whether an execution under a partition's key made this partition.
+def ended_execution(record: EventLogRecord) -> Execution | None:
+    """Returns the execution whose end an event tells of; None for one whose blocking checks decide how it ends."""
+    return None if awaits_checks(record) else execution_of(record)
 
-    Where its node had other dimensions, its partition is gone: the key of a day is also that of the month or week that
-    begins with it.
+
+def awaits_checks(record: EventLogRecord) -> bool:
+    """Returns whether an event is the materialisation of an execution whose blocking checks decide how it ends."""
+    materialization = record.asset_materialization
+    return materialization is not None and event_fields(materialization.metadata).get("kind") == AWAITS_CHECKS
+
+
+def event_fields(metadata: Mapping[str, Any], name: str = EVENT_ENTRY) -> dict[str, Any]:
+    """Returns one of our JSON entries of an event's metadata; empty if it is missing."""
+    value = getattr(metadata.get(name), "data", None)
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def is_of(execution: Execution, spec: DimensionSpec, partition: Partition) -> bool:
+    """Returns whether an execution under a partition's key built this partition.
+
+    It did not if its node had other dimensions then: the key of a day is also the key of the month or week that begins
+    with it.
     """
     return execution.partition == spec.render(partition) and execution.dimensions in {(), spec.kinds}
 
 
 def replaces(execution: Execution, spec: DimensionSpec, partition: Partition) -> bool:
-    """Returns whether an execution wrote another partition into this one's folder: of a month, over its first day."""
+    """Returns whether an execution wrote another partition to this one's folder: a month over its first day."""
     is_same_text = execution.partition == spec.render(partition)
     return execution.status == Status.COMPLETED and is_same_text and not is_of(execution, spec, partition)

@@ -1,4 +1,4 @@
-"""History: what ran and what is running, from the event log and the run rows."""
+"""History: ended and running executions, from the event log and the run records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dagster import DagsterRun, RunRecord, RunsFilter
 
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.claims.owners import Owner
-from rheo_assets.bridge.eventlog.entries import execution_of, is_of, replaces
+from rheo_assets.bridge.eventlog.entries import ended_execution, is_of, replaces
 from rheo_assets.bridge.eventlog.instance import EventLog
 from rheo_assets.bridge.names import (
     APPLICATION_TAG,
@@ -58,9 +58,9 @@ class History:
         self.log = log
 
     def ended(self, node: DataNode, partition: Partition | None = None) -> list[Execution]:
-        """Returns the executions that have ended, oldest first: of a partition, or all, also those of before.
+        """Returns the executions that have ended, oldest first: of one partition, or all.
 
-        Those of before were made while the node had other dimensions.
+        All includes those from a time when the node had other dimensions.
         """
         keys = None
         if partition is not None:
@@ -68,7 +68,7 @@ class History:
         records = self.log.of_asset(asset_key(node.application, node.id), keys, ascending=True)
         found: dict[str, Execution] = {}
         for record in records:
-            execution = execution_of(record)
+            execution = ended_execution(record)
             if execution is None:
                 continue
             if partition is not None and replaces(execution, node.spec, partition):
@@ -79,11 +79,11 @@ class History:
         return list(found.values())
 
     def last(self, node: DataNode, partition: Partition) -> Execution | None:
-        """Returns the last execution of a partition that has ended."""
+        """Returns the last ended execution of a partition; None if there is none."""
         keys = [key] if (key := self.binding.codec(node).encode(partition)) else None
         for limit in (_FIRST_LOOK, None):
             for record in self.log.of_asset(asset_key(node.application, node.id), keys, limit=limit):
-                execution = execution_of(record)
+                execution = ended_execution(record)
                 if execution is not None and is_of(execution, node.spec, partition):
                     return execution
                 if execution is not None and replaces(execution, node.spec, partition):
@@ -91,22 +91,22 @@ class History:
         return None
 
     def ended_as(self, node: DataNode, ids: Mapping[Partition, str]) -> dict[Partition, Execution]:
-        """Returns those executions of these ids, one a partition, that have ended."""
+        """Returns the executions with these ids that have ended; `ids` has one id per partition."""
         codec, wanted = self.binding.codec(node), {identity: partition for partition, identity in ids.items()}
         keys = [codec.encode(partition) for partition in ids] if codec.is_partitioned else [None]
         found: dict[Partition, Execution] = {}
         for page in range(0, len(keys), _KEYS_A_QUERY):
-            asked = [key for key in keys[page : page + _KEYS_A_QUERY] if key is not None]
-            for record in self.log.of_asset(asset_key(node.application, node.id), asked or None, ascending=True):
-                execution = execution_of(record)
+            page_keys = [key for key in keys[page : page + _KEYS_A_QUERY] if key is not None]
+            for record in self.log.of_asset(asset_key(node.application, node.id), page_keys or None, ascending=True):
+                execution = ended_execution(record)
                 if execution is not None and execution.id in wanted:
                     found[wanted[execution.id]] = execution
         return found
 
     def readers(self) -> Callable[[str, Partition], _Readers]:
-        """Returns a function that tells which recorded executions read a partition of a node, and their tips.
+        """Returns a function that returns the recorded executions that read a partition of a node, with their tips.
 
-        It knows the last success of each output partition, and reads a consumer's records once, when first asked.
+        It uses the last success of each output partition. It reads a consumer's records once, at the first call.
         """
         known: dict[str, dict[tuple[str, tuple[str, ...]], _Readers]] = {}
 
@@ -127,7 +127,7 @@ class History:
         for (rendered, _), execution in latest.items():
             try:
                 output = node.spec.read(rendered)
-            except InvalidValue:  # recorded under another declaration
+            except InvalidValue:  # recorded by an earlier version of the node
                 continue
             if not is_of(execution, node.spec, output):
                 continue
@@ -139,10 +139,10 @@ class History:
         return reads
 
     def active(self, node: DataNode, partition: Partition | None = None) -> list[Execution]:
-        """Returns the executions that have a run which has not ended; runs whose process is dead do not count.
+        """Returns the executions whose run has not ended; runs of dead processes do not count.
 
-        Nobody can tell whether the process of a run that Dagster launched is dead. What such a run has ended counts as
-        ended, so that nobody waits for a run that was killed before it could say that it was done.
+        It is not known whether the process of a run that Dagster launched is dead. Executions whose end such a run has
+        recorded count as ended, so that nothing waits for a run that was killed before its own end.
         """
         found = []
         for record in self._active_runs():
@@ -162,9 +162,9 @@ class History:
         return self.ended_as(node, ids)
 
     def about_to_begin(self, node: DataNode) -> set[str]:
-        """Returns the executions for which there is a run that may still claim them.
+        """Returns the ids of the executions that a run may still claim.
 
-        A run claims what it was asked for as soon as it begins; one that has begun long ago and did not is dead.
+        A run claims its executions as soon as it starts. A run that started long ago and did not is dead.
         """
         long_ago = time.time() - _LATELY
         return {
@@ -196,14 +196,14 @@ class History:
 
     def _is_orphan(self, run: DagsterRun) -> bool:
         owner = owner_of(run)
-        is_ours = run.tags.get(APPLICATION_TAG) == self.binding.application  # of others it is not asked
+        is_ours = run.tags.get(APPLICATION_TAG) == self.binding.application  # those of others are not checked
         return owner is not None and is_ours and self.binding.heartbeats.is_dead(owner)
 
     def _partitions_of(self, run: DagsterRun, node: DataNode) -> Sequence[Partition]:
-        """Returns what a run executes of a node; nothing of what it was asked for under other dimensions."""
+        """Returns the partitions of a node that a run executes, without those requested under other dimensions."""
         found = self._keyed(run, node)
-        asked = _routed_ids(run) if found else {}
-        return [partition for partition in found if node.spec.render(partition) in asked] if asked else found
+        routed = _routed_ids(run) if found else {}
+        return [partition for partition in found if node.spec.render(partition) in routed] if routed else found
 
     def _keyed(self, run: DagsterRun, node: DataNode) -> Sequence[Partition]:
         if run.tags.get(NODE_TAG) is not None:
@@ -226,16 +226,16 @@ class History:
 
 
 def owner_of(run: DagsterRun) -> Owner | None:
-    """Returns the process that made a run and carries it out itself; None for a run that Dagster launches.
+    """Returns the process that created a run and executes it itself; None for a run that Dagster launches.
 
-    A retry is launched by Dagster and has its parent's tags.
+    Dagster launches retries, which have the tags of their parent.
     """
     text = run.tags.get(OWNER_TAG) if run.parent_run_id is None else None
     return None if text is None else Owner.of_text(text)
 
 
 def manual_execution_id(run_id: str, node: DataNode, partition: Partition) -> str:
-    """Returns the id of the execution of a partition that a run was asked for by nobody but Dagster."""
+    """Returns the id of the execution of a partition in a manual run."""
     return str(uuid5(NAMESPACE_URL, f"rheo:{run_id}|{node.id}|{partition!r}"))
 
 
@@ -255,7 +255,7 @@ def _running(node: DataNode, partition: Partition, record: RunRecord) -> Executi
 
 
 def _routed_ids(run: DagsterRun) -> dict[tuple[str, ...], str]:
-    """Returns the ids of the executions that the router or a plan asked a run for, by partition; a retry's are new."""
+    """Returns the ids of the executions that the router or a plan requested, by partition; none for a retry."""
     found: dict[tuple[str, ...], str] = {}
     if run.parent_run_id is not None:
         return found

@@ -18,7 +18,7 @@ from rheo_assets.errors import StateError
 _SETTLE = 1.0
 _LONG_AGO = 60.0  # older events have been committed, if clocks differ by less
 _SETTINGS = """\
-# Written by rheo_assets for a local instance. Edit freely; it is never written again.
+# Written by rheo_assets for a local instance. Edit it freely: it is never overwritten.
 telemetry:
   enabled: false
 nux:
@@ -34,12 +34,12 @@ run_queue:
 
 
 def home(root: Path | None) -> Path:
-    """Returns the folder of the Dagster instance: `DAGSTER_HOME`, else `<root>/dagster`; it is made if need be."""
+    """Returns the folder of the Dagster instance: `DAGSTER_HOME`, else `<root>/dagster`; created if it is missing."""
     named = os.environ.get("DAGSTER_HOME")
     folder = Path(named) if named else (root or Path.home() / ".rheo") / "dagster"
     if set("%?") & set(str(folder)):
         variable = "DAGSTER_HOME" if named else "RHEO_HOME"
-        raise StateError(f"Dagster's SQLite opens no file below {folder}: choose a {variable} without '%' and '?'")
+        raise StateError(f"Dagster's SQLite cannot open files below {folder}: choose a {variable} without '%' and '?'")
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "dagster.yaml"
     if not settings.exists() and not named:
@@ -50,8 +50,8 @@ def home(root: Path | None) -> Path:
 def open_instance(root: Path | None) -> dg.DagsterInstance:
     """Opens the instance that a daemon on this machine would use.
 
-    Dagster points this process's standard output at a file while a step runs, which several runs at once never undo: a
-    script keeps its output, and what user code prints is in the run's log instead.
+    Dagster redirects the standard output of the process to a file while a step runs, and concurrent runs never undo it.
+    This is switched off: a script keeps its output, and the output of user code is in the run's log.
     """
     instance = _open(root)
     # Dagster calls logging.config.dictConfig whenever a run starts, even with nothing configured. That closes every
@@ -68,12 +68,12 @@ def _open(root: Path | None) -> dg.DagsterInstance:
     try:
         reference = InstanceRef.from_dir(str(home(root)), overrides={"compute_logs": NO_LOG_CAPTURE})
         return dg.DagsterInstance.from_ref(reference)
-    except Exception as error:  # its settings may name any storage, and that may say anything
+    except Exception as error:  # its settings may name any storage, which may raise anything
         named = os.environ.get("DAGSTER_HOME")
         where = f"DAGSTER_HOME={named}" if named else str((root or Path.home() / ".rheo") / "dagster")
         raise StateError(
-            f"the Dagster instance at {where} cannot be opened ({type(error).__name__}: {error}). Mend its "
-            "dagster.yaml and what that names, or set DAGSTER_HOME to another folder"
+            f"the Dagster instance at {where} cannot be opened ({type(error).__name__}: {error}). Fix its "
+            "dagster.yaml or what it refers to, or set DAGSTER_HOME to another folder"
         ) from error
 
 
@@ -82,9 +82,9 @@ class EventLog:
 
     Args:
         instance: The instance.
-        settle: How long to wait before new events are taken in, seconds. A database gives out storage ids before it
-            commits, so that an event may appear behind one with a higher id; all drivers must fold them in the same
-            order. SQLite has one writer at a time, and needs no wait; anything else gets a second.
+        settle: How long to wait before new events are read, seconds. A database assigns storage ids before it commits,
+            so an event may appear after one with a higher id, but all drivers must read them in the same order. By
+            default 0 for SQLite, which has one writer at a time, and 1 for other databases.
     """
 
     def __init__(self, instance: dg.DagsterInstance, settle: float | None = None) -> None:
@@ -96,7 +96,7 @@ class EventLog:
     def after(self, cursor: int, limit: int = 1000) -> list[EventLogRecord]:
         """Returns materialisations and observations of all assets after a storage id, in storage order.
 
-        A page never ends in the middle of the order: where one kind has more than the limit, the other is cut too.
+        Both kinds end at the same storage id: if one kind has more than the limit, the other is cut, too.
         """
         found = self._merged(cursor, limit)
         if self._settle and found and max(record.timestamp for record in found) > time.time() - _LONG_AGO:
@@ -110,7 +110,7 @@ class EventLog:
         observed = self._page(DagsterEventType.ASSET_OBSERVATION, cursor, limit)
         last = max((page[-1].storage_id for page in (arrived, observed) if page), default=cursor)
         if observed and observed[-1].storage_id == last:
-            # What was stored between the two queries must not be passed over.
+            # An event that was stored between the two queries must not be skipped.
             arrived = self._page(DagsterEventType.ASSET_MATERIALIZATION, cursor, limit)
         last = min([last, *(page[-1].storage_id for page in (arrived, observed) if len(page) >= limit)])
         merged = [record for page in (arrived, observed) for record in page if record.storage_id <= last]
@@ -133,7 +133,7 @@ class EventLog:
         ),
         ascending: bool = False,
     ) -> list[EventLogRecord]:
-        """Returns an asset's events, newest first unless told otherwise."""
+        """Returns an asset's events, newest first by default."""
         found: list[EventLogRecord] = []
         for kind in kinds:
             found += self.instance.event_log_storage.get_event_records(
@@ -150,11 +150,11 @@ class EventLog:
         return found[:limit] if limit is not None else found
 
     def report(self, event: dg.AssetMaterialization | dg.AssetObservation) -> None:
-        """Stores an event that belongs to no run."""
+        """Stores an event without a run."""
         self.instance.report_runless_asset_event(event)
 
     def last_position(self) -> int:
-        """Returns the storage id of the newest asset event, 0 when there is none."""
+        """Returns the storage id of the newest asset event; 0 if there is none."""
         newest = [
             record.storage_id
             for kind in (DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_OBSERVATION)
@@ -169,9 +169,9 @@ class EventLog:
         return self.instance.run_storage.get_cursor_values(set(keys))
 
     def put_rows(self, rows: Mapping[str, str]) -> None:
-        """Writes key-value rows: first those that are new, in one statement, then the others, in another.
+        """Writes key-value rows: the new ones in one statement, then the existing ones in another.
 
-        Dagster's own call inserts all rows or, where one of them exists, updates those that exist and drops the rest.
+        Dagster's own call inserts all rows. If one row exists, it updates the existing rows and drops the others.
         """
         unknown = rows.keys() - self._existing
         self._existing |= self.rows(unknown).keys() if unknown else set()

@@ -1,6 +1,6 @@
 """Run files: the SQLite file of a run's events starts as a copy of an empty one, not with Dagster's migrations.
 
-Dagster keeps the events of each run in a file of its own. To make one it creates the tables and reads all of its
+Dagster keeps the events of each run in a separate file. To create one, it creates the tables and reads all of its
 migration scripts, twice, which takes as long as the rest of a short run.
 """
 
@@ -58,7 +58,7 @@ def _empty(by_dagster: Initializer) -> bytes:
 
 
 def _create(path: Path, content: bytes) -> None:
-    """Makes a file, whole at once; one that another process made in the meantime stays."""
+    """Creates a file in one step; keeps one that another process created in the meantime."""
     whole = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     whole.write_bytes(content)
     try:

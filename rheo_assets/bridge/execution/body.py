@@ -1,9 +1,9 @@
-"""The body of a node's asset: what happens inside a Dagster run."""
+"""The body of a node's asset: what runs inside a Dagster run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from rheo_assets.bridge.binding import Binding
+from rheo_assets.bridge.eventlog.batches import store_in_batches
 from rheo_assets.bridge.eventlog.entries import execution_entry
 from rheo_assets.bridge.eventlog.history import History, owner_of
 from rheo_assets.bridge.eventlog.instance import EventLog
@@ -23,9 +24,11 @@ from rheo_assets.bridge.execution.execution import (
     recorded_success,
     run_execution,
 )
-from rheo_assets.bridge.execution.manual_runs import Asked, ManualRun
+from rheo_assets.bridge.execution.execution_log import CappedLog, failure_text
+from rheo_assets.bridge.execution.manual_runs import ManualRun, Requested
 from rheo_assets.bridge.execution.metadata import describe
 from rheo_assets.bridge.execution.retries import Retry
+from rheo_assets.bridge.execution.run_checks import RunChecks
 from rheo_assets.bridge.names import EVENT_ENTRY
 from rheo_assets.bridge.resources import EngineResources
 from rheo_assets.model.compute.targets import NoOp
@@ -36,11 +39,10 @@ from rheo_assets.model.nodes import DataNode
 _LOOK_EVERY = 1.0
 _CANCELLED = [dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED]
 _OLD = 86400.0
-_LOGGED_LINES = 2000
 
 
 class Body:
-    """Runs the executions of one node that a Dagster run asks for.
+    """Runs the executions of one node that a Dagster run is for.
 
     Args:
         binding: The application.
@@ -59,18 +61,21 @@ class Body:
         self.codec = binding.codecs[node.id]
         self.config: Mapping[str, Any] = context.op_execution_context.op_config or {}
         self.platform = engines.configured(binding.platform, node, context.resources)
-        self._looked = time.monotonic()
+        self._checked = time.monotonic()
+        store_in_batches(context.instance)  # a range of partitions is recorded at once, and the router sees all of it
         self._cancelled = False
+        self.checks = RunChecks(binding, node, self.platform, context)
         self._taken: list[str] = []
         self._lost: list[Request] = []
 
     def run(self) -> Iterator[dg.MaterializeResult[Any]]:
-        """Runs everything and yields the result; without one where another driver has some of it.
+        """Runs everything and yields the result; yields none if another driver runs some of it.
 
         Raises:
-            dg.Failure: An execution failed; those that succeeded are recorded all the same.
+            dg.Failure: An execution failed. Those that succeeded are recorded anyway.
         """
         try:
+            self.checks.complete_parents()
             yield from self._results()
         finally:
             for identity in self._taken:
@@ -92,7 +97,7 @@ class Body:
         for outcome in failed:
             self._record_failure(outcome.execution)
         if failed:
-            raise dg.Failure(_failure_text(self.node, failed), allow_retries=False)
+            raise dg.Failure(failure_text(self.node, failed), allow_retries=False)
 
     def _result(self, done: Sequence[Outcome]) -> dg.MaterializeResult[Any]:
         if not self.codec.is_partitioned:
@@ -102,40 +107,40 @@ class Body:
         return dg.MaterializeResult()
 
     def _metadata(self, outcome: Outcome) -> dict[str, Any]:
-        return describe(self.node, outcome, self.platform)
+        return {**describe(self.node, outcome, self.platform), **self.checks.entries(outcome.execution)}
 
     def _key(self, outcome: Outcome) -> str | None:
         return self.codec.encode(self.node.spec.read(outcome.execution.partition)) or None
 
-    # what is asked for ----------------------------------------------------------------------------------------
+    # requested executions -------------------------------------------------------------------------------------
 
     def _outcomes(self) -> tuple[list[Outcome], int]:
-        """Runs everything; returns what came of it, and how much was left out: others have it, or have made it."""
+        """Runs everything; returns the outcomes, and how many executions were skipped as others have or had them."""
         log = EventLog(self.context.instance)
         history = History(self.binding, log)
         retry = Retry(self.node, self.context.run, history)
-        say = self.context.log.info
-        manual = ManualRun(self.binding, self.node, self.run_id, log, self.config, say, self._is_cancelled)
+        log_info = self.context.log.info
+        manual = ManualRun(self.binding, self.node, self.context.run, log, self.config, log_info, self._is_cancelled)
         manual.claimed = self._taken
         routed = [self._read(item) for item in self.config.get("executions") or ()]
         if routed:
             ended = retry.ended({request.partition: request.id for request in routed})
             mine = [r for r in routed if r.partition not in ended and self._is_ours(r, history)]
-            asked = [
-                Asked(r.partition, r.tips, had_events=True)
+            requested = [
+                Requested(r.partition, r.tips, had_events=True)
                 for r in routed
                 if r.partition in ended and retry.is_wanted(ended[r.partition])
             ]
             wanted = len(routed)
         else:
             partitions = self._partitions()
-            mine, asked, wanted = [], manual.resolve(partitions), len(partitions)
-        made = retry.succeeded([each.partition for each in asked])
-        asked = [each for each in asked if each.partition not in made]
+            mine, requested, wanted = [], manual.resolve(partitions), len(partitions)
+        made = retry.succeeded([each.partition for each in requested])
+        requested = [each for each in requested if each.partition not in made]
         for partition in made:
-            self.context.log.info(f"{self.node.describe(partition)} has been made by the run that this one retries")
+            self.context.log.info(f"{self.node.describe(partition)} is skipped: the retried run has built it")
         outcomes = self._run_all(mine)
-        for batch in manual.batches(asked):
+        for batch in manual.batches(requested):
             outcomes += self._run_all(batch)
         outcomes += map(Outcome, manual.failures)
         return outcomes, wanted - len(outcomes)
@@ -147,17 +152,17 @@ class Body:
         return [self._decoded(str(key)) for key in keys] if self.codec.is_partitioned else [()]
 
     def _decoded(self, key: str) -> Partition:
-        """Returns the partition of a key of Dagster's.
+        """Returns the partition of a Dagster partition key.
 
         Raises:
-            dg.Failure: The key spells a value otherwise than the partition does, as somebody may add it in the UI.
+            dg.Failure: The key is not the canonical key of its partition; it was added in the UI.
         """
         partition = self.codec.decode(key)
         if (right := self.codec.encode(partition)) != key:
             self.codec.register(self.context.instance, [partition])
             raise dg.Failure(
-                f"{self.node.id}: {key!r} is {self.node.describe(partition)}, whose partition key is {right!r}. "
-                "Materialise that one, and delete the other key",
+                f"{self.node.id}: {key!r} means {self.node.describe(partition)}, whose partition key is {right!r}. "
+                f"Materialise {right!r}, and delete the key {key!r}",
                 allow_retries=False,
             )
         return partition
@@ -166,7 +171,7 @@ class Body:
         """Reads one execution of the run's config.
 
         Raises:
-            dg.Failure: It was asked for under another declaration of the node.
+            dg.Failure: It belongs to an earlier version of the node.
         """
 
         def tips(texts: Mapping[str, Sequence[str]]) -> dict[str, Partition]:
@@ -181,9 +186,9 @@ class Body:
         if request is None or request.tips.keys() != self.node.inputs.keys():
             name = f"{self.node.id}[{'/'.join(map(str, item.get('partition', ())))}]"
             raise dg.Failure(
-                f"{name}: this run was asked for under another declaration of '{self.node.id}', whose inputs are "
-                f"{sorted(self.node.inputs)} now. The router asks for it again where that is still wanted; "
-                "materialise the partition to make it now",
+                f"{name}: this run was requested for an earlier version of '{self.node.id}', whose inputs are now "
+                f"{sorted(self.node.inputs)}. If the execution is still needed, the router requests it again; "
+                "to build the partition now, materialise it",
                 allow_retries=False,
             )
         return request
@@ -191,16 +196,16 @@ class Body:
     def _is_ours(self, request: Request, history: History) -> bool:
         name = self.node.describe(request.partition)
         if not self.binding.claims.take(request.id, self.run_id):
-            self.context.log.info(f"{name} is left to the driver that has claimed it")
+            self.context.log.info(f"{name} is skipped: another driver has claimed it")
             return False
         self._taken.append(request.id)
         if self._has_ended(request, history):
-            self.context.log.info(f"{name} has been executed by a driver that is gone")
+            self.context.log.info(f"{name} is skipped: another driver has executed it")
             return False
         return True
 
     def _has_ended(self, request: Request, history: History) -> bool:
-        """Whether the process that had the claim recorded the end and went, while this run stood in a queue."""
+        """Whether another process executed it and ended, while this run was in the queue."""
         claim = self.binding.claims.newest(request.id)
         if claim is None or (claim.attempt == 0 and not self._is_old):
             return False
@@ -208,9 +213,9 @@ class Body:
 
     @cached_property
     def _is_old(self) -> bool:
-        """Whether the run has stood in a queue for so long that the first claim may have been removed."""
+        """Whether the run was queued for so long that the first claim may have been removed."""
         if owner_of(self.context.run) is not None:
-            return False  # it stood in no queue
+            return False  # it was not queued
         record = self.context.instance.get_run_record_by_id(self.run_id)
         return record is None or time.time() - record.create_timestamp.timestamp() > _OLD
 
@@ -223,20 +228,21 @@ class Body:
         with ThreadPoolExecutor(self.platform.concurrency) as pool:
             try:
                 return [outcome for outcome in pool.map(self._run, requests) if outcome is not None]
-            except BaseException:  # the run is interrupted: what runs elsewhere is stopped, too
+            except BaseException:  # the run is interrupted: also stop what runs elsewhere
                 self._cancelled = True
                 pool.shutdown(cancel_futures=True)
                 raise
 
     def _run(self, request: Request) -> Outcome | None:
-        """Runs one execution; None where another process has taken it over meanwhile: how it ends is said there."""
+        """Runs one execution; None if another process took it over meanwhile and records its end."""
         outcome = self._execute(request)
         if outcome is not None and outcome.execution.status != Status.COMPLETED and self._is_superseded(request):
             outcome = None
         if outcome is None:
             self._lost.append(request)
+        if outcome is None and self._is_superseded(request):
             text = self.node.describe(request.partition)
-            self.context.log.warning(f"{text} is left: this process was taken for dead while it was silent")
+            self.context.log.warning(f"{text} is skipped: another process took it over, as this one seemed dead")
         return outcome
 
     def _is_superseded(self, request: Request) -> bool:
@@ -246,76 +252,49 @@ class Body:
         earlier = recorded_success(self.node, request.partition, request.id, self.platform)
         if earlier is not None:
             return Outcome(earlier)
-        said = _Said(self.context.log.info)
+        if (written := self.checks.written(request)) is not None:
+            if self.checks.is_decided_elsewhere(request, written):
+                self.context.log.info(f"{self.node.describe(request.partition)} is left to its blocking asset checks")
+                return None
+            if (adopted := self.checks.adopt(request, written)) is not None:
+                return Outcome(adopted)
+        log = CappedLog(self.context.log.info)
         around = Surroundings(
             self.platform,
-            said,
+            log,
             self._is_cancelled,
             self.binding.callable_path,
             self.run_id,
             partial(self._is_superseded, request),
             backoff=Backoff(retry_for=self.platform.retry_for),
             cancelled_now=self._is_cancelled_now,
+            checks=self.checks.begin(request),
         )
         try:
             return run_execution(self.node, request, around)
         except Superseded:
             return None
-        except Exception as error:  # ours, or the disk's: the execution ends all the same
-            self.context.log.exception(f"{self.node.describe(request.partition)} could not be run")
+        except Exception as error:  # a bug or a disk error: the execution ends anyway
+            self.context.log.exception(f"{self.node.describe(request.partition)} could not be executed")
             rendered, text = self.node.spec.render(request.partition), f"{type(error).__name__}: {error}"
             return Outcome(
                 Execution(request.id, self.node.id, rendered, str(Status.FAILED), run_id=self.run_id, error=text)
             )
         finally:
-            said.end(self.node.describe(request.partition))
+            log.end(self.node.describe(request.partition))
 
     def _is_cancelled(self) -> bool:
-        is_due = time.monotonic() - self._looked >= _LOOK_EVERY
+        is_due = time.monotonic() - self._checked >= _LOOK_EVERY
         return self._is_cancelled_now() if is_due else self._cancelled
 
     def _is_cancelled_now(self) -> bool:
         if not self._cancelled:
-            self._looked = time.monotonic()
+            self._checked = time.monotonic()
             mine = dg.RunsFilter(run_ids=[self.run_id], statuses=_CANCELLED)
-            self._cancelled = self.context.instance.get_runs_count(mine) > 0  # a run's config may be long: unread
+            self._cancelled = self.context.instance.get_runs_count(mine) > 0  # loads no run config
         return self._cancelled
 
     def _record_failure(self, execution: Execution) -> None:
         key = self.codec.encode(self.node.spec.read(execution.partition)) or None
         entries = {EVENT_ENTRY: dg.MetadataValue.json({"kind": "ended"}), **execution_entry(self.node.spec, execution)}
         self.context.log_event(dg.AssetObservation(self.context.asset_key, partition=key, metadata=entries))
-
-
-class _Said:
-    """What one execution says in the run's log: each line is an event there, so that a flood of them is cut off.
-
-    Args:
-        log: Takes one line at a time.
-    """
-
-    def __init__(self, log: Callable[[str], None]) -> None:
-        self._log = log
-        self._lines = 0
-
-    def __call__(self, line: str) -> None:
-        self._lines += 1
-        if self._lines <= _LOGGED_LINES:
-            self._log(line)
-
-    def end(self, name: str) -> None:
-        """Says how much was left out."""
-        if self._lines > _LOGGED_LINES:
-            self._log(f"{name} said {self._lines - _LOGGED_LINES} more lines, which are left out here")
-
-
-def _failure_text(node: DataNode, failed: Sequence[Outcome]) -> str:
-    lines = []
-    for outcome in failed:
-        execution = outcome.execution
-        record = next((r for r in execution.records if r.status != Status.COMPLETED), None)
-        where = f" in {record.title}" if record is not None else ""
-        lines.append(f"{node.describe(node.spec.read(execution.partition))} failed{where}: {execution.error}")
-        if record is not None and record.detail:
-            lines.append(record.detail)
-    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Executions that nobody routed: a person, a job or a backfill asks Dagster for partitions."""
+"""Manual runs: executions that a person, a job or a backfill requests from Dagster, not the router."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import dagster as dg
+
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.eventlog.history import History, manual_execution_id
 from rheo_assets.bridge.eventlog.instance import EventLog
 from rheo_assets.bridge.eventlog.journal import Journal
+from rheo_assets.bridge.execution.backfills import Backfill
+from rheo_assets.bridge.execution.emitted import Emitted
 from rheo_assets.bridge.execution.execution import Request
 from rheo_assets.errors import Contradiction, RheoError, Undetermined, listed
 from rheo_assets.model.dimensions import Partition
@@ -25,13 +29,13 @@ _LONGEST = 3600.0
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A partition that was asked for, and the tips of its inputs.
+class Requested:
+    """A requested partition and the tips of its inputs.
 
     Attributes:
         partition: The output partition.
         tips: The tip of each input.
-        had_events: Whether the events of these tips have come, so that they count as ready.
+        had_events: Whether the events of these tips have arrived, so that they count as ready.
     """
 
     partition: Partition
@@ -41,43 +45,43 @@ class Asked:
 
 @dataclass(frozen=True)
 class _Unready:
-    """What cannot run now, why, and what to do; `is_routed` where the router has asked another run for it."""
+    """A partition that cannot run now, why, and what to do; `is_routed` if the router requested another run for it."""
 
-    asked: Asked
+    wanted: Requested
     waits_for: str
     remedy: str
     is_routed: bool = False
 
 
-_NOT_THERE = "Land or materialise what is missing first, or launch with run config `wait: true` to wait"
-_OTHER_RUN = "Terminate that run if it is dead, or launch with run config `wait: true` to wait for it"
+_NOT_THERE = "Write or materialise the missing partitions first, or set `wait: true` in the run config to wait"
+_OTHER_RUN = "Terminate that run if it is dead, or set `wait: true` in the run config to wait for it"
 
 
 class ManualRun:
-    """The partitions that one run was asked for: resolved, waited for, and handed out when they can run.
+    """The partitions that one manual run requests: resolves them, waits for them, and yields those that can run.
 
     Args:
         binding: The application.
         node: The node.
-        run_id: The run.
+        run: The run.
         log: The instance's event log.
         config: The run config: `wait`, `wait_timeout_seconds`.
-        say: Takes one line for the run's log.
-        is_cancelled: Whether the run is to end.
+        log_info: Logs one line in the run.
+        is_cancelled: Whether the run is cancelled.
 
     Attributes:
-        failures: What cannot be run.
-        claimed: What this run has taken over from another one: the ids of those executions.
+        failures: The executions that cannot run.
+        claimed: The ids of the executions that this run took over from another one.
     """
 
     def __init__(
         self,
         binding: Binding,
         node: DataNode,
-        run_id: str,
+        run: dg.DagsterRun,
         log: EventLog,
         config: Mapping[str, Any],
-        say: Callable[[str], None],
+        log_info: Callable[[str], None],
         is_cancelled: Callable[[], bool],
     ) -> None:
         self.failures: list[Execution] = []
@@ -85,26 +89,28 @@ class ManualRun:
         self._routed: dict[Partition, str] = {}
         self._binding = binding
         self._node = node
-        self._run_id = run_id
+        self._run_id = run.run_id
+        self._backfill = Backfill(binding, node, run, log.instance)
+        self._emitted = Emitted(binding, node, log)
         self._history = History(binding, log)
         self._instance = log.instance
         self._journal = Journal(log, binding.topology, binding.since)
         self._waits = bool(config.get("wait"))
         self._seconds = float(config.get("wait_timeout_seconds", _LONGEST))
-        self._say = say
+        self._log_info = log_info
         self._is_cancelled = is_cancelled
-        self._said: set[Partition] = set()
+        self._reported: set[Partition] = set()
 
-    def resolve(self, partitions: Sequence[Partition]) -> list[Asked]:
-        """Returns partitions with the tips that they tell; those that tell none are failures."""
-        return [asked for partition in partitions if (asked := self._resolve(partition)) is not None]
+    def resolve(self, partitions: Sequence[Partition]) -> list[Requested]:
+        """Returns partitions with the tips that follow from them; partitions without tips become failures."""
+        return [wanted for partition in partitions if (wanted := self._resolve(partition)) is not None]
 
-    def batches(self, asked_for: Sequence[Asked]) -> Iterator[list[Request]]:
-        """Yields what can run, as it comes to be ready; everything at once where the run does not wait.
+    def batches(self, requested: Sequence[Requested]) -> Iterator[list[Request]]:
+        """Yields the executions that can run, as soon as they are ready. Fails the others, unless the run waits.
 
-        What the router has asked another run for is waited for in any case.
+        A partition that the router requested from another run is always waited for.
         """
-        waiting = list(asked_for)
+        waiting = list(requested)
         deadline = time.monotonic() + self._seconds
         while waiting:
             ready, unready = self._split(waiting)
@@ -112,25 +118,25 @@ class ManualRun:
                 self._begin(ready)
                 yield ready
             is_over = self._is_cancelled() or time.monotonic() > deadline
-            left = [each for each in unready if each.is_routed or self._waits]
-            self._give_up(unready if is_over else [each for each in unready if each not in left])
-            waiting = [] if is_over else self._still_waiting(left)
+            patient = [each for each in unready if each.is_routed or self._waits]
+            self._give_up(unready if is_over else [each for each in unready if each not in patient])
+            waiting = [] if is_over else self._still_waiting(patient)
             if waiting and not ready:
                 time.sleep(_LOOK_EVERY)
 
-    def _still_waiting(self, left: Sequence[_Unready]) -> list[Asked]:
-        for each in left:
-            if each.asked.partition not in self._said:
-                self._said.add(each.asked.partition)
-                self._say(f"{self._node.describe(each.asked.partition)} waits for {each.waits_for}")
-        return [each.asked for each in left]
+    def _still_waiting(self, unready: Sequence[_Unready]) -> list[Requested]:
+        for each in unready:
+            if each.wanted.partition not in self._reported:
+                self._reported.add(each.wanted.partition)
+                self._log_info(f"{self._node.describe(each.wanted.partition)} waits for {each.waits_for}")
+        return [each.wanted for each in unready]
 
-    def _resolve(self, partition: Partition) -> Asked | None:
+    def _resolve(self, partition: Partition) -> Requested | None:
         try:
             if not self._node.filter.admits(self._node.spec, partition):
                 text = self._node.describe(partition)
                 raise Contradiction(f"{text} is not among the declared values of '{self._node.id}'")
-            return Asked(partition, self._tips(partition))
+            return Requested(partition, self._tips(partition))
         except RheoError as error:
             self._fail(partition, str(error))
             return None
@@ -142,49 +148,61 @@ class ManualRun:
             text = self._node.describe(partition)
             raise Contradiction(f"{text} cannot be executed by its partition alone: {error}") from None
 
-    def _split(self, waiting: Sequence[Asked]) -> tuple[list[Request], list[_Unready]]:
-        """Returns what can run now, and what cannot."""
-        others = self._others()
-        ready, unready = [], []
-        for asked in waiting:
-            other = others.get(asked.partition)
+    def _split(self, waiting: Sequence[Requested]) -> tuple[list[Request], list[_Unready]]:
+        """Returns the executions that can run now, and the partitions that cannot."""
+        others, emitted = self._others(), self._emitted.ids()
+        ready: list[Request] = []
+        unready: list[_Unready] = []
+        for wanted in waiting:
+            other, identity = others.get(wanted.partition), emitted.get(wanted.partition)
             if other is not None and not _is_routed(other):
-                unready.append(_Unready(asked, f"the end of run {other.run_id}, which executes it", _OTHER_RUN))
-                continue
-            request, waits_for = self._request(asked)
-            if other is not None:
-                self._routed[asked.partition] = other.id
-                request = self._taken_over(request, other)
-                if request is None:
-                    what = f"the end of run {other.run_id}, which the router has asked for"
-                    unready.append(_Unready(asked, what, _OTHER_RUN, is_routed=True))
-                    continue
-            elif self._has_been_made(asked.partition):
-                request = Request(self._routed[asked.partition], asked.partition, asked.tips)
-            if request is not None:
-                ready.append(request)
+                found: Request | _Unready = _Unready(
+                    wanted, f"run {other.run_id}, which is executing it, to end", _OTHER_RUN
+                )
+            elif other is not None:
+                found = self._routed_one(wanted, other.id, f"run {other.run_id}, which the router requested")
+            elif identity is not None:
+                found = self._routed_one(wanted, identity, f"execution {identity}, which the router is about to launch")
             else:
-                unready.append(_Unready(asked, waits_for, _NOT_THERE))
+                found = self._own_one(wanted)
+            (ready if isinstance(found, Request) else unready).append(found)  # type: ignore[arg-type]
         return ready, unready
 
-    def _request(self, asked: Asked) -> tuple[Request | None, str]:
-        """Returns the execution if its inputs are ready, and what it waits for."""
-        had_events = asked.had_events or asked.partition in self._routed
-        given = injected_tips(self._node, asked.tips) if had_events else frozenset()
-        found = unmet(self._node, asked.tips, self._binding.is_ready, given)
+    def _routed_one(self, wanted: Requested, identity: str, name: str) -> Request | _Unready:
+        """Returns an execution that the router emitted, to run in this run, unless another run has started it."""
+        request, _ = self._request(wanted)
+        self._routed[wanted.partition] = identity
+        if request is None or not self._binding.claims.take(identity, self._run_id):
+            return _Unready(wanted, f"{name}, to end", _OTHER_RUN, is_routed=True)
+        self.claimed.append(identity)
+        return replace(request, id=identity)
+
+    def _own_one(self, wanted: Requested) -> Request | _Unready:
+        """Returns a new execution of this run, or one that has already built the partition, to report it again."""
+        partition = wanted.partition
+        if self._has_been_made(partition):
+            return Request(self._routed[partition], partition, wanted.tips)
+        made = self._backfill.made(partition, wanted.tips)
+        if made is not None:
+            self._log_info(
+                f"{self._node.describe(partition)} was built by run {made.run_id} after this backfill was launched"
+            )
+            self._routed[partition] = made.id
+            return Request(made.id, partition, wanted.tips)
+        request, waits_for = self._request(wanted)
+        return request or _Unready(wanted, waits_for, _NOT_THERE)
+
+    def _request(self, wanted: Requested) -> tuple[Request | None, str]:
+        """Returns the execution if its inputs are ready, else None and what it waits for."""
+        had_events = wanted.had_events or wanted.partition in self._routed
+        given = injected_tips(self._node, wanted.tips) if had_events else frozenset()
+        found = unmet(self._node, wanted.tips, self._binding.is_ready, given)
         if not found.are_met:
             return None, listed(found.waiting_for(self._node))
-        return Request(self._id(asked.partition), asked.partition, asked.tips, found.nearest), ""
-
-    def _taken_over(self, request: Request | None, other: Execution) -> Request | None:
-        """Returns what another run was asked for and has not begun, as an execution of this one; None where it has."""
-        if request is None or not self._binding.claims.take(other.id, self._run_id):
-            return None
-        self.claimed.append(other.id)
-        return replace(request, id=other.id)
+        return Request(self._id(wanted.partition), wanted.partition, wanted.tips, found.nearest), ""
 
     def _has_been_made(self, partition: Partition) -> bool:
-        """Whether the run that was waited for has made the partition."""
+        """Whether the run that this one waited for built the partition."""
         identity = self._routed.get(partition)
         if identity is None:
             return False
@@ -192,9 +210,9 @@ class ManualRun:
         return ended is not None and ended.status == Status.COMPLETED
 
     def _others(self) -> dict[Partition, Execution]:
-        """Returns what other runs execute of the node.
+        """Returns the executions of the node in other runs.
 
-        Of two runs that nobody routed, the one that started later waits; a routed one never waits for either.
+        Of two manual runs, the one that started later waits. A routed run never waits for a manual one.
         """
         started = self._started()
         return {
@@ -215,18 +233,18 @@ class ManualRun:
     def _begin(self, requests: Sequence[Request]) -> None:
         routed = self._routed
         ids = {request.partition: request.id for request in requests if routed.get(request.partition) != request.id}
-        if ids:  # what the router has asked for is known to it, and ends as that
+        if ids:  # executions that the router requested are recorded already
             self._journal.began(self._node.id, self._run_id, self._binding.heartbeats.live_owner().text(), ids)
 
     def _give_up(self, unready: Sequence[_Unready]) -> None:
         for each in unready:
-            partition = each.asked.partition
+            partition = each.wanted.partition
             text = f"{self._node.describe(partition)} is not ready to run: waiting for {each.waits_for}"
             if self._is_cancelled():
                 self._fail(partition, f"{text} when the run was cancelled", Status.KILLED)
             elif self._waits or each.is_routed:
-                remedy = "Launch it again once that is there, or with a longer `wait_timeout_seconds`"
-                self._fail(partition, f"{text} still after {self._seconds:g} s. {remedy}")
+                remedy = "Run it again when that is ready, or with a longer `wait_timeout_seconds`"
+                self._fail(partition, f"{text}; gave up after {self._seconds:g} s. {remedy}")
             else:
                 self._fail(partition, f"{text}. {each.remedy}")
 
@@ -241,5 +259,5 @@ class ManualRun:
 
 
 def _is_routed(execution: Execution) -> bool:
-    """Whether the router or a plan has asked for what a run executes, so that the run has to claim it."""
+    """Whether the router or a plan requested the execution, so that its run has to claim it."""
     return execution.id != f"run:{execution.run_id}"

@@ -1,4 +1,4 @@
-"""What a materialisation shows: facts of the execution as Dagster metadata."""
+"""The Dagster metadata of a materialisation: the facts of its execution."""
 
 from __future__ import annotations
 

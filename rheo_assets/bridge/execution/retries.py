@@ -1,4 +1,4 @@
-"""Retries: a person, or Dagster's run retries, ask for a run again."""
+"""Retries: runs that a person, or Dagster's run retries, executes again."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _FROM_FAILURE_TAG = "dagster/is_resume_retry"
 
 
 class Retry:
-    """One run as the retry of another: what has ended already, and what of that is wanted once more.
+    """One run as the retry of another: which executions have ended, and which of those run again.
 
-    A run that is no retry has nothing behind it.
+    A run that is not a retry has no earlier executions.
 
     Args:
         node: The node.
         run: The run.
-        history: What happened.
+        history: The executions of the application.
     """
 
     def __init__(self, node: DataNode, run: dg.DagsterRun, history: History) -> None:
@@ -32,11 +32,11 @@ class Retry:
         self._from_failure = run.tags.get(_FROM_FAILURE_TAG) == "true"
 
     def ended(self, ids: Mapping[Partition, str]) -> dict[Partition, Execution]:
-        """Returns those of the retried run's own executions that have ended; the others are still to be run."""
+        """Returns the executions that have ended, if this is a retry; the others still have to run."""
         return self._history.ended_as(self._node, ids) if self._earlier else {}
 
     def succeeded(self, partitions: list[Partition]) -> set[Partition]:
-        """Returns the partitions that a run before this one has made, where only what failed is wanted."""
+        """Returns the partitions that an earlier run built, if only failed ones run again."""
         found: set[Partition] = set()
         for run_id in self._earlier if self._from_failure else ():
             ids = {partition: manual_execution_id(run_id, self._node, partition) for partition in partitions}
@@ -44,12 +44,12 @@ class Retry:
         return found
 
     def is_wanted(self, execution: Execution) -> bool:
-        """Whether an execution that has ended is to be made once more."""
+        """Whether an ended execution runs again."""
         return not (self._from_failure and execution.status == Status.COMPLETED)
 
 
 def _ancestors(run: dg.DagsterRun, instance: dg.DagsterInstance) -> Iterator[str]:
-    """Yields the runs that a run retries, the latest first."""
+    """Yields the ids of the runs that a run retries, latest first."""
     parent = run.parent_run_id
     while parent is not None:
         yield parent

@@ -1,4 +1,4 @@
-"""The daemon as a script sees it: whether it drives an application, and which declarations it serves."""
+"""The daemon as a script sees it: whether it drives an application, and which versions of nodes it runs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def router_sensor_name(application: str) -> str:
 
 
 def daemon_drives(instance: dg.DagsterInstance, application: str) -> bool:
-    """Returns whether the router sensor is on and its last tick is fresh (60 s and two intervals).
+    """Returns whether the router sensor is on and its last tick is recent (60 s and two intervals).
 
-    Heartbeats would not do: they stay healthy for half an hour after a kill.
+    Dagster's heartbeats are no help: they stay healthy for half an hour after a kill.
     """
     name = router_sensor_name(application)
     for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
@@ -40,25 +40,25 @@ def daemon_drives(instance: dg.DagsterInstance, application: str) -> bool:
 
 
 def record_served(binding: Binding, log: EventLog) -> None:
-    """Notes which declarations the daemon's code location runs."""
+    """Records which versions of nodes the daemon's code location runs."""
     log.put_rows({_row(binding): json.dumps(binding.digests)})
 
 
 def not_served(binding: Binding, log: EventLog, nodes: Iterable[DataNode]) -> set[str]:
-    """Returns those of these nodes that the daemon declares otherwise than this process, or what they read."""
-    asked = list(nodes)
-    if not asked:
+    """Returns the nodes of which the daemon has another version, or another version of an input."""
+    wanted = list(nodes)
+    if not wanted:
         return set()
     row = _row(binding)
     try:
         served = json.loads(log.rows([row]).get(row) or "{}")
     except ValueError:
         served = {}
-    return {node.id for node in asked if not is_same(node, served, binding.digests)}
+    return {node.id for node in wanted if not is_same(node, served, binding.digests)}
 
 
 def is_same(node: DataNode, before: Mapping[str, str], now: Mapping[str, str]) -> bool:
-    """Returns whether a node and what it reads are declared alike in both; see `Binding.digests`."""
+    """Returns whether a node and its inputs have the same version in both; see `Binding.digests`."""
     names = (node.id, *(view.node.id for view in node.inputs.values()))
     return all(name in now and before.get(name) == now[name] for name in names)
 

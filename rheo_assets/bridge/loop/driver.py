@@ -1,7 +1,7 @@
-"""The event loop: one turn notices what happened, routes it, and says what is to be run.
+"""The driver of the event loop: one turn reads new events, routes them, and returns the executions to run.
 
-Scripts, notebooks and the daemon's router sensor drive the very same turns. Whatever a turn asks for stays in the
-outbox until it has ended, so a driver that dies at any point loses nothing; claims see to it that nothing runs twice.
+Scripts, notebooks and the daemon's router sensor drive the same turns. An execution stays in the outbox until it has
+ended, so that a driver that dies at any point loses nothing. Claims ensure that nothing runs twice.
 """
 
 from __future__ import annotations
@@ -19,16 +19,12 @@ import dagster as dg
 from rheo_assets.bridge.arrivals.timers import record_ticks
 from rheo_assets.bridge.arrivals.watcher import Watcher
 from rheo_assets.bridge.binding import Binding
-from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS
-from rheo_assets.bridge.claims.owners import Owner
 from rheo_assets.bridge.claims.snapshot_slots import SLOT_CHECKED_EVERY, SnapshotSlots
 from rheo_assets.bridge.eventlog.instance import EventLog
 from rheo_assets.bridge.eventlog.journal import Journal
-from rheo_assets.bridge.execution.execution import Outcome, Request, recorded_success
-from rheo_assets.bridge.execution.metadata import describe
+from rheo_assets.bridge.loop.recovery import Recovery
+from rheo_assets.bridge.loop.unresolved import Unresolved
 from rheo_assets.bridge.state.application_state import ApplicationState
-from rheo_assets.model.dimensions import Partition
-from rheo_assets.model.executions import Execution, Status
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.routing.entries import Trigger
 from rheo_assets.routing.event_loop import EventLoop, Superseded
@@ -48,10 +44,11 @@ class Driver:
     Args:
         binding: The application.
         instance: The instance.
-        on_redeclared: Called when this driver has gone over to another declaration.
+        on_redeclared: Called when this driver has switched to another declaration.
 
     Attributes:
-        binding: The application as this driver knows it now.
+        binding: The application, with the declaration that this driver uses.
+        unresolved: What the router cannot decide by itself.
     """
 
     def __init__(
@@ -63,18 +60,20 @@ class Driver:
         self.log = EventLog(instance)
         self.state = ApplicationState(binding.platform.storage, binding.home)
         self.lock = RLock()
-        self.asked: dict[str, tuple[int, int, float]] = {}
-        self._left: set[str] = set()
+        self.recovery = Recovery(self)
+        self.requested: dict[str, tuple[int, int, float]] = {}
+        self._unfinished: set[str] = set()
         self._cleaned = -math.inf
         self._is_torn = False
+        self.unresolved = Unresolved(self)
         self._watch()
         self._slots = SnapshotSlots(binding.platform.storage, f"{binding.home}/snapshot_slots", binding.heartbeats)
         self._take_slot()
 
     def _take_slot(self) -> None:
-        """Takes a slot."""
+        """Takes a free slot, if there is one, and loads its state."""
         self.slot = self._slots.take()
-        self._sat = time.monotonic()
+        self._slot_checked = time.monotonic()
         self._load()
 
     def _watch(self) -> None:
@@ -82,32 +81,34 @@ class Driver:
         self._watchers = {node.id: Watcher(self.binding, node) for node in datasets}
 
     def _load(self) -> None:
-        """Starts from what the furthest driver has saved."""
+        """Starts from the latest state that a driver has saved."""
         topology = self.binding.topology
         number = self.slot.number if self.slot is not None else None
         self.journal = Journal(self.log, topology, self.binding.since)
         snapshot = Snapshot(topology, self.log, number)
-        self.loop = EventLoop(topology, self.journal, snapshot, self._is_ready, self._end_lost, self.binding.is_current)
+        self.loop = EventLoop(
+            topology, self.journal, snapshot, self._is_ready, self.unresolved.resolve, self.binding.is_current
+        )
 
     def _has_slot(self) -> bool:
-        """Whether the driver keeps its slot; one without a slot looks for one now and then."""
+        """Whether the driver still owns its slot. Without a slot: whether it is too early to try again."""
         if self.slot is not None:
             return self._slots.keeps(self.slot)
-        return time.monotonic() - self._sat < SLOT_CHECKED_EVERY
+        return time.monotonic() - self._slot_checked < SLOT_CHECKED_EVERY
 
     @property
     def router(self) -> Router:
-        """The fold of everything that has been taken in."""
+        """The routing state after all entries read so far."""
         return self.loop.router
 
     def groups_of(self, node: DataNode) -> NodeGroups | None:
-        """Returns a node's routing state; None where it is not declared any more. For who holds the lock."""
+        """Returns a node's routing state; None if it is no longer declared. The caller holds the lock."""
         return self.router.groups(node.id) if node.id in self.binding.topology.data_nodes else None
 
     # which declaration ----------------------------------------------------------------------------------------
 
     def follow(self) -> None:
-        """Goes over to the declaration on record, where that is another one by now.
+        """Switches to the recorded declaration, if another one was recorded.
 
         Raises:
             StateError: The record cannot be read.
@@ -118,15 +119,15 @@ class Driver:
             recorded = self.binding.as_recorded()
             if changes := recorded.changes_since(self.binding):
                 _log.warning(
-                    "application '%s' was activated anew elsewhere (%s): this process goes on with what is recorded",
+                    "another session activated '%s' (%s). This session now uses the new version",
                     recorded.application,
                     changes,
                 )
             self.bind(recorded)
-            self.activate(datetime.now(UTC))  # who recorded it may have died before it could mark its nodes
+            self.activate(datetime.now(UTC))  # the process that recorded it may have died before it marked the nodes
 
     def bind(self, binding: Binding) -> None:
-        """Goes over to another declaration of the application."""
+        """Switches to another declaration of the application."""
         with self.lock:
             self.binding = binding
             self._watch()
@@ -140,30 +141,8 @@ class Driver:
         """Whether the application is paused."""
         return self.state.is_paused()
 
-    def end(
-        self, node: DataNode, partition: Partition, identity: str, status: Status, error: str, run_id: str | None = None
-    ) -> None:
-        """Records the end of an execution whose run could not do so itself.
-
-        Where it has written its completion file it has succeeded, whatever became of its run: then this is recorded.
-        """
-        done = recorded_success(node, partition, identity, self.binding.platform)
-        if done is not None:
-            self.journal.succeeded(done, partition, describe(node, Outcome(done), self.binding.platform))
-            return
-        if self.groups_of(node) is None:
-            return  # it is not declared any more: nobody waits for it
-        rendered, now = node.spec.render(partition), datetime.now(UTC)
-        execution = Execution(identity, node.id, rendered, str(status), run_id=run_id, error=error, ended=now)
-        self.journal.failed(execution, partition)
-
-    def give_up(self, node: DataNode, request: Request) -> None:
-        """Ends an execution whose every attempt died with its process."""
-        said = f"given up: {MAX_ATTEMPTS} processes died while they ran it, or before they began"
-        self.end(node, request.partition, request.id, Status.FAILED, said)
-
     def activate(self, now: datetime) -> None:
-        """Marks every node as activated; what lies in storage now is known and no event."""
+        """Marks every node as activated. Files that exist now are known, and are no events."""
         with self.lock:
             known = self.state.fields()["activated"]
             for watcher in self._watchers.values():
@@ -179,10 +158,10 @@ class Driver:
                 self._begin()
 
     def _begin(self) -> None:
-        """Begins an application of which nothing was routed before: older events are no events of ours.
+        """Starts to route an application at the end of the log: older events are ignored.
 
-        Another process may do so at the same time. It records events only after it has saved where it begins; so if
-        nothing is saved yet, the position that was read before comes before all of them.
+        Another process may do the same now. It records events only after it has saved its start position. So if no
+        position is saved yet, the one that was read here comes before all events.
         """
         position = self.log.last_position()
         self._load()
@@ -190,7 +169,7 @@ class Driver:
             self.loop.start_at(position)
             self.loop.is_new = False
 
-    def notice(
+    def scan_sources(
         self,
         now: datetime,
         nodes: Iterable[str] | None = None,
@@ -200,36 +179,38 @@ class Driver:
         """Records arrivals and ticks as events.
 
         Args:
-            now: Up to when ticks are due.
-            nodes: The datasets and timers to look at; all otherwise.
-            is_enough: Asked now and then whether to end; each source gets at least a little.
-            is_idle: Whether to pass over what hardly changes where looks cost money; see `Rounds`.
+            now: The time up to which ticks are due.
+            nodes: The datasets and timers to scan. By default all.
+            is_enough: Called now and then. If it returns true, the scan stops; each source gets at least one page.
+            is_idle: Whether to skip what hardly changes if requests cost money; see `Rounds`.
 
         Returns:
-            The ids of the sources that have more: the next call goes on, the others first.
+            The ids of the sources that are not finished. The next call continues with them, after the others.
         """
         with self.lock:
             self.follow()
             timers = self.binding.topology.timers
             known = [*self._watchers, *timers]
             wanted = known if nodes is None else [node_id for node_id in nodes if node_id in known]
-            left = []
-            for node_id in sorted(wanted, key=self._left.__contains__):
+            unfinished = []
+            for node_id in sorted(wanted, key=self._unfinished.__contains__):
                 if node_id in timers:
                     is_done = record_ticks(timers[node_id], self.journal, self.state, now, is_enough)
                 else:
                     is_done = self._watchers[node_id].look(self.journal, is_enough, is_idle)
                 if not is_done:
-                    left.append(node_id)
-            self._left = {node_id for node_id in self._left if node_id not in wanted} | set(left)
-            return left
+                    unfinished.append(node_id)
+            self._unfinished = {node_id for node_id in self._unfinished if node_id not in wanted} | set(unfinished)
+            return unfinished
 
     def turn(self, now: datetime | None = None, is_enough: Callable[[], bool] = lambda: False) -> list[Trigger]:
-        """Folds what is recorded, looks for what is waited for, closes the turn, and returns the outbox.
+        """Reads new entries, checks the readiness of awaited partitions, closes the turn, and returns the outbox.
+
+        An execution of which only the blocking checks are left is not in it.
 
         Args:
             now: The driver's clock.
-            is_enough: Asked now and then whether to end; the next turn goes on.
+            is_enough: Called now and then. If it returns true, the turn stops; the next one continues.
         """
         moment = (now or datetime.now(UTC)).timestamp()
         with self.lock:
@@ -242,58 +223,37 @@ class Driver:
                 gone = [key for watcher in self._watchers.values() for key in watcher.gone()]
                 return loop.turn(moment, gone, is_enough)
 
-            outbox = self._on_whole(turned)
+            outbox = [t for t in self._on_whole(turned) if not self.unresolved.awaits_checks(t)]
             if self.loop.is_behind:
                 return outbox
             for watcher in self._watchers.values():
                 watcher.forget_gone()
             return outbox
 
+    def without_unfinished(self, outbox: Iterable[Trigger]) -> list[Trigger]:
+        """Returns the triggers to launch now, without those that follow from a range that is still being recorded."""
+        with self.lock:
+            checked = {entry.run for entry in self.router.checked_executions()}
+            unfinished = self.journal.recordings.of_unfinished_runs(checked)
+        return [trigger for trigger in outbox if unfinished.isdisjoint(trigger.identities)]
+
     def _clean(self) -> None:
-        """Removes a few of the objects that nobody asks for any more, now and then."""
+        """Removes some old claims and heartbeats, once an hour."""
         if time.monotonic() - self._cleaned >= _CLEANED_EVERY:
             self._cleaned = time.monotonic()
             try:
                 self.binding.claims.clean(self.binding.heartbeats.clean())
             except OSError as error:
-                _log.warning("old claims are not removed: %s", error)
-
-    def _end_lost(self) -> bool:
-        """Ends the executions that nobody routed and whose run is over without saying so."""
-        runs = {other.run: other.owner for _, _, other in self.router.manual_executions()}
-        lost = {run for run, owner in runs.items() if self._is_over(run, owner)}
-        if not lost:
-            return False
-        self.loop.fold()  # a run records its ends before it is over
-        said = "its run is over, and did not say how this execution ended: see the run's log"
-        for node_id, partition, other in self.router.manual_executions():
-            if other.run in lost:
-                node = self.binding.topology.data_nodes[node_id]
-                # From here on it publishes nothing, should it only have been asleep.
-                self.binding.claims.take(other.execution, "lost")
-                self.end(node, partition, other.execution, Status.FAILED, said, other.run)
-                self.binding.claims.release(other.execution)
-                self.mark_failed(other.run)
-        return True
-
-    def _is_over(self, run_id: str, owner: str) -> bool:
-        run = self.instance.get_run_by_id(run_id)
-        return run is None or run.is_finished or self.binding.heartbeats.is_dead(Owner.of_text(owner))
-
-    def mark_failed(self, run_id: str) -> None:
-        """Ends the run of a dead process, which Dagster takes for running."""
-        run = self.instance.get_run_by_id(run_id)
-        if run is not None and not run.is_finished:
-            self.instance.report_run_failed(run, "Its process is gone; what it had not finished runs again.")
+                _log.warning("could not remove old claims: %s", error)
 
     def fold(self) -> None:
-        """Takes in every entry that has been recorded since."""
+        """Reads all entries that were recorded since."""
         self._on_whole(EventLoop.fold)
 
     def _on_whole(self, work: Callable[[EventLoop], T]) -> T:
-        """Works on the fold under the declaration on record.
+        """Runs `work` on the event loop under the recorded declaration.
 
-        Nobody goes on with a fold that was cut in two, by Ctrl-C or a locked database, and so lacks events.
+        After an interruption, by Ctrl-C or a locked database, the state may lack events, so it is loaded again.
         """
         with self.lock:
             while True:

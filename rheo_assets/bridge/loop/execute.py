@@ -1,10 +1,11 @@
-"""`execute`: from what a person asks for to a plan, and to its end."""
+"""`execute`: plans what a user requests, and carries the plan out."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rheo_assets.bridge.binding import Binding
@@ -16,9 +17,9 @@ from rheo_assets.bridge.loop.progress import Counts, Progress
 from rheo_assets.bridge.loop.session import Session
 from rheo_assets.errors import NotReady
 from rheo_assets.model.dimensions import Partition
-from rheo_assets.model.nodes import DataNode
+from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.model.signals import as_view
-from rheo_assets.planning.dependency_tree import Readers, plan_tree
+from rheo_assets.planning.dependency_tree import Readers, plan_readers, plan_tree
 from rheo_assets.planning.one_execution import infer_execution, injected_tips, never_ready, unmet
 from rheo_assets.planning.partition_sets import PartitionSet
 from rheo_assets.planning.plan import Plan, Stage, Tips
@@ -42,15 +43,15 @@ def execute(
     """Plans and runs; returns the output path. See `Application.execute`.
 
     Args:
-        session: Who drives.
-        binding: The application as the node is of it; the session may go over to another declaration meanwhile.
+        session: The session that drives the application.
+        binding: The application with the declaration of the node; the session may switch to another one meanwhile.
         node: The target's node.
-        target: What was asked for.
-        inputs: Those that were given.
+        target: The requested view.
+        inputs: The given inputs.
         waits: Whether to wait for the end.
-        recursive: Whether what is missing is made first.
-        tree: Whether what is made of it is made anew.
-        progress: Whether to show how far it is; None: where it is of use.
+        recursive: Whether missing inputs are built first.
+        tree: Whether everything that was built from the target is rebuilt.
+        progress: Whether to show progress; None if `RHEO_PROGRESS` decides.
     """
     readers = session.history.readers() if tree else None
     plan, partition = plan_of(binding, node, target, inputs, recursive, readers)
@@ -72,28 +73,59 @@ def execute(
     return path
 
 
+def execute_readers(
+    session: Session,
+    source: ExternalData,
+    partition: Partition,
+    waits: bool,
+    recursive: bool,
+    progress: bool | None = None,
+) -> str:
+    """Plans and runs what is built from a partition of external data; returns its path. See `execute`."""
+    binding = session.binding
+    exists = partial(_existing, binding) if recursive else None
+    plan = plan_readers(binding.topology, source, partition, session.history.readers(), exists=exists)
+    path = binding.platform.storage.location(binding.readiness.folder(source, partition))
+    if not len(plan):
+        _log.warning("nothing was built from %s: there is nothing to execute", source.describe(partition))
+        return path
+    session.resume()
+    run = PlanRecord.of(binding.topology, plan, _owner(session, plan))
+    with Progress(f"nodes built from {source.describe(partition)}", progress) as shown:
+        session.plans.start(run)
+        if run.owner is not None or not _is_done_by_daemon(session, run, waits, shown):
+            _carry_out(session, run, waits, shown)
+    return path
+
+
+def _existing(binding: Binding, node_id: str, partitions: PartitionSet) -> PartitionSet:
+    """Returns those partitions that are complete."""
+    signal = binding.topology[node_id]
+    return PartitionSet.of(signal.spec, binding.readiness.ready_of(signal, partitions))
+
+
 def _owner(session: Session, plan: Plan) -> Owner | None:
-    """Returns who carries a plan out: this process or, None, the daemon."""
+    """Returns the process that carries a plan out: this one, or None for the daemon."""
     if not session.is_passive():
         return session.binding.heartbeats.live_owner()
     if _is_served(session, [stage.node for stage in plan.stages]):
         return None
     _log.warning(
-        "the daemon runs another declaration of '%s', or of what is executed with it, than this session: it is "
-        "executed in this process. Reload the code location to let the daemon do it",
+        "the daemon has another version of '%s', or of a node that is executed with it, than this session, which "
+        "therefore executes it in this process. Reload the code location to let the daemon execute it",
         plan.target.node,
     )
     return session.binding.heartbeats.live_owner()
 
 
 def _is_served(session: Session, node_ids: Sequence[str]) -> bool:
-    """Returns whether the daemon declares these nodes as this session does."""
+    """Returns whether the daemon has the same versions of these nodes as this session."""
     nodes = session.binding.topology.data_nodes
     return not not_served(session.binding, session.driver.log, [nodes[name] for name in node_ids if name in nodes])
 
 
 def _hold(session: Session, run: PlanRecord, node: DataNode, partition: Partition) -> bool:
-    """Opens the plan; returns whether the target is its own: whoever recorded a plan first executes it."""
+    """Opens the plan; returns whether it may execute the target: the plan that was recorded first does."""
     with session.driver.lock:
         if session.active(node, partition):
             return False
@@ -110,9 +142,9 @@ def _hold(session: Session, run: PlanRecord, node: DataNode, partition: Partitio
 
 
 def _is_done_by_daemon(session: Session, run: PlanRecord, waits: bool, shown: Progress) -> bool:
-    """Leaves a plan to the daemon; false where that ends before the plan does, so that this process takes over.
+    """Leaves a plan to the daemon; false if the daemon stops before the plan ends, so that this process takes over.
 
-    One whose code location is not what is recorded any more does not drive the plan either.
+    A daemon whose code location no longer has the recorded versions does not drive the plan either.
     """
     node_ids = [stage.node.id for stage in run.stages]
     try:
@@ -125,9 +157,9 @@ def _is_done_by_daemon(session: Session, run: PlanRecord, waits: bool, shown: Pr
             shown.look(lambda: _counts(session, run))
             time.sleep(_ASK_EVERY)
     except KeyboardInterrupt:
-        _log.warning("the daemon goes on with it: %s ends it", _kill(run))
+        _log.warning("the daemon still runs it: %s stops it", _kill(run))
         raise
-    _log.warning("the daemon does not drive it any more: %s is carried on in this process", run.target)
+    _log.warning("the daemon has stopped: this process continues the execution of %s", run.target)
     return False
 
 
@@ -155,7 +187,7 @@ def _carry_out(session: Session, run: PlanRecord, waits: bool, shown: Progress) 
 
 
 def _next(session: Session, run: PlanRecord) -> Step | None:
-    """Starts what a plan asks for now, as long as its target is there, and afterwards."""
+    """Starts the next executions of a plan; raises if its target is no longer declared."""
     session.plans.check_target(run)
     step = session.advance(run)
     session.plans.check_target(run)
@@ -183,20 +215,17 @@ def plan_of(
     *,
     checks_readiness: bool = True,
 ) -> tuple[Plan, Partition]:
-    """Returns the plan of an execution, with everything made of it where `readers` is given.
+    """Returns the plan of an execution; with everything that was built from it if `readers` is given.
 
-    Nothing has been run when it raises.
+    If it raises, nothing has been executed.
     """
     wanted = as_view(target)
     partition, tips = infer_execution(node, type(wanted)(node, wanted.constraints), inputs)
-    if (never := never_ready(node, tips)) is not None:  # also where the plan would make much else first
+    if (never := never_ready(node, tips)) is not None:  # before the plan builds anything else
         raise NotReady(node.id, node.spec.render(partition), (), never)
     topology, given = binding.topology, tips if inputs is not None else None
 
-    def exists(node_id: str, partitions: PartitionSet) -> PartitionSet:
-        signal = topology[node_id]
-        return PartitionSet.of(signal.spec, binding.readiness.ready_of(signal, partitions))
-
+    exists = partial(_existing, binding)
     if readers is not None:
         looking = exists if recursive else None
         return plan_tree(topology, node, partition, readers, exists=looking, tips=given), partition

@@ -1,4 +1,4 @@
-"""Plans as they are recorded: the stages that a plan fixed, as JSON, and who carries them out."""
+"""Recorded plans: the fixed stages of a plan as JSON, and the process that carries them out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rheo_assets.planning.plan import Plan
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """One node's executions of a plan, with the input tips that the plan fixed."""
+    """The executions of one node in a plan, with their fixed input tips."""
 
     node: DataNode
     partitions: tuple[Partition, ...]
@@ -27,19 +27,21 @@ class PlannedStage:
 
 @dataclass(frozen=True)
 class PlanRecord:
-    """A plan that is carried out.
+    """A plan in progress.
 
     Attributes:
-        id: Its identity; executions are named after it.
-        target: The id of the node that was asked for.
-        stages: Its stages, parents first.
-        owner: The process that carries it out while it lives; None: whoever drives the application.
+        id: The id of the plan, from which the ids of its executions are built.
+        target: The id of the requested node.
+        stages: The stages, parents first.
+        owner: The process that carries it out as long as it lives; None for any driver of the application.
+        starts_outside: Whether the target is external data: it is not executed, only what is built from it.
     """
 
     id: str
     target: str
     stages: tuple[PlannedStage, ...]
     owner: Owner | None
+    starts_outside: bool = False
 
     @classmethod
     def of(cls, topology: Topology, plan: Plan, owner: Owner | None) -> PlanRecord:
@@ -49,7 +51,8 @@ class PlanRecord:
             partitions = tuple(stage.partitions)
             fixed = {p: plan.inputs[stage.node, p] for p in partitions if (stage.node, p) in plan.inputs}
             stages.append(PlannedStage(topology.data_nodes[stage.node], partitions, fixed))
-        return cls(str(uuid.uuid4()), plan.target.node, tuple(stages), owner)
+        outside = plan.target.node not in topology.data_nodes
+        return cls(str(uuid.uuid4()), plan.target.node, tuple(stages), owner, outside)
 
     def holds(self) -> dict[str, tuple[Partition, ...]]:
         """Returns the partitions that the plan holds, by node id."""
@@ -57,13 +60,15 @@ class PlanRecord:
 
     @property
     def position(self) -> int:
-        """The position of the target's stage; past the end where the target is no longer declared."""
+        """The position of the target's stage; past the end if the target is no longer declared."""
+        if self.starts_outside:
+            return 0
         return next((n for n, stage in enumerate(self.stages) if stage.node.id == self.target), len(self.stages))
 
     @property
     def has_target(self) -> bool:
-        """Whether the target's stage is there, as it is still declared with the dimensions of then."""
-        return self.position < len(self.stages)
+        """Whether the target is still declared with the same dimensions, so that its stage exists."""
+        return self.starts_outside or self.position < len(self.stages)
 
     def to_json(self) -> str:
         """Returns the plan as JSON, with its owner."""
@@ -78,14 +83,15 @@ class PlanRecord:
             item = {"node": stage.node.id, "dimensions": spec.kinds, "partitions": partitions, "tips": fixed}
             stages.append(item)
         owner = self.owner.text() if self.owner is not None else None
-        return json.dumps({"version": 1, "id": self.id, "owner": owner, "target": self.target, "stages": stages})
+        fields = {"version": 1, "id": self.id, "owner": owner, "target": self.target, "stages": stages}
+        return json.dumps({**fields, **({"starts_outside": True} if self.starts_outside else {})})
 
     @classmethod
     def of_fields(cls, topology: Topology, fields: Mapping[str, Any]) -> PlanRecord:
-        """Reads what `to_json` wrote, under the present declaration.
+        """Reads the fields of `to_json` under the current declaration.
 
-        Nodes that are not declared any more, or with other dimensions, are left out. Tips are kept as far as they are
-        those of the inputs that a node has now; others follow from the partition.
+        Nodes that are no longer declared, or have other dimensions, are skipped. Fixed tips are used if they match the
+        current inputs of a node. Otherwise the tips follow from the partition.
         """
         stages = []
         for item in fields["stages"]:
@@ -97,7 +103,7 @@ class PlanRecord:
             except InvalidValue:
                 continue
         owner = Owner.of_text(fields["owner"]) if fields["owner"] is not None else None
-        return cls(fields["id"], fields["target"], tuple(stages), owner)
+        return cls(fields["id"], fields["target"], tuple(stages), owner, fields.get("starts_outside", False))
 
 
 def _read_stage(node: DataNode, item: Mapping[str, Any]) -> PlannedStage:

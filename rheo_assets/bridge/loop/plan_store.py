@@ -1,4 +1,4 @@
-"""Plans as they lie in storage: one object each, and which process carries it out."""
+"""Plans in storage: one object per plan, which names the process that carries it out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class PlanStore:
     """The recorded plans of one application.
 
     Args:
-        storage: Where they lie.
+        storage: Where they are stored.
         prefix: Their URI prefix.
-        heartbeats: Who is alive, this process among them.
+        heartbeats: The live processes, including this one.
     """
 
     def __init__(self, storage: Storage, prefix: str, heartbeats: Heartbeats) -> None:
@@ -29,7 +29,7 @@ class PlanStore:
         self._heartbeats = heartbeats
 
     def write(self, run: PlanRecord) -> None:
-        """Records a plan; where this process owns it, it carries it out from now on."""
+        """Records a plan. If this process owns it, it carries it out from now on."""
         self._storage.write(self._uri(run.id), run.to_json().encode())
         if run.owner == self._heartbeats.owner:
             self._heartbeats.thread.hold(run.id)
@@ -39,21 +39,21 @@ class PlanStore:
         self._storage.delete(self._uri(run.id))
 
     def adopt(self, run: PlanRecord) -> PlanRecord:
-        """Takes a plan over that nobody carries out any more; returns it with this process as its owner."""
-        if not self._is_left(run):
+        """Takes over an abandoned plan; returns it with this process as its owner."""
+        if not self._is_abandoned(run):
             return run
         adopted = replace(run, owner=self._heartbeats.live_owner())
         self.write(adopted)
         return adopted
 
-    def leave(self, run: PlanRecord) -> None:
-        """Stops carrying a plan out in this process; the next turn of a driver goes on with it."""
+    def release(self, run: PlanRecord) -> None:
+        """Stops carrying a plan out in this process; the next turn of a driver continues it."""
         self._heartbeats.thread.drop(run.id)
 
-    def left(self, topology: Topology) -> tuple[list[PlanRecord], list[str]]:
-        """Returns the plans that no live process of their own carries out, and the ids of those that are damaged.
+    def abandoned(self, topology: Topology) -> tuple[list[PlanRecord], list[str]]:
+        """Returns the plans that no live process carries out, and the ids of damaged plans.
 
-        What is damaged is put aside, so that it is told once.
+        A damaged plan is moved aside, so that it is logged once.
         """
         found, damaged = [], []
         for name in self._storage.children(self._prefix):
@@ -70,14 +70,14 @@ class PlanStore:
                 self._put_aside(plan, content, error)
                 damaged.append(plan)
                 continue
-            if self._is_left(run):
+            if self._is_abandoned(run):
                 found.append(run)
         return found, damaged
 
     def _uri(self, plan: str) -> str:
         return f"{self._prefix}/{plan}.json"
 
-    def _is_left(self, run: PlanRecord) -> bool:
+    def _is_abandoned(self, run: PlanRecord) -> bool:
         if run.owner == self._heartbeats.owner:
             return not self._heartbeats.thread.holds(run.id)
         return run.owner is None or self._heartbeats.is_dead(run.owner)
@@ -85,8 +85,8 @@ class PlanStore:
     def _put_aside(self, plan: str, content: bytes, error: Exception) -> None:
         uri = self._uri(plan)
         _log.warning(
-            "the plan %s is given up: it cannot be read (%s). Its text is kept as %s.damaged; call execute() again "
-            "for what it had not run",
+            "the plan %s is damaged (%s) and was dropped. A copy is kept as %s.damaged. For the executions that it had "
+            "not run, call execute() again",
             uri,
             error,
             uri,

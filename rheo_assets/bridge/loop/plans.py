@@ -30,12 +30,12 @@ _log = logging.getLogger("rheo_assets")
 
 @dataclass(frozen=True)
 class Step:
-    """What a plan asks for now.
+    """The executions of a plan that have to run now.
 
     Attributes:
-        position: The position of its present stage.
-        stage: That stage.
-        requests: Those executions of it that have not ended; none while others still run its partitions.
+        position: The position of the current stage.
+        stage: The current stage.
+        requests: The executions of the stage that have not ended; empty while other executions run its partitions.
     """
 
     position: int
@@ -45,14 +45,13 @@ class Step:
 
 @dataclass
 class _Walk:
-    """How far one plan has come: a cache of what is recorded, and what was decided once.
+    """The progress of one plan: a cache of recorded facts, and decisions that are made once.
 
     Attributes:
-        position: The position of the present stage.
-        requests: What the present stage is to run, once it is decided.
-        postponed: Executions of what follows from the target whose other inputs were not ready: their tips by node id
-            and partition.
-        counts: How many executions of each stage were seen to have ended.
+        position: The position of the current stage.
+        requests: The executions of the current stage; None until they are decided.
+        postponed: Downstream executions whose other inputs were not ready: their tips by node id and partition.
+        counts: The number of ended executions per stage, as seen so far.
     """
 
     position: int = 0
@@ -66,10 +65,10 @@ class Plans:
 
     Args:
         driver: The event loop.
-        history: What happened.
+        history: The executions of the application.
 
     Attributes:
-        files: Where they are recorded, and who carries each out.
+        files: The store of the plans and their owners.
     """
 
     def __init__(self, driver: Driver, history: History) -> None:
@@ -84,14 +83,14 @@ class Plans:
         return self.driver.binding.topology
 
     def renewed(self, run: PlanRecord) -> PlanRecord:
-        """Returns a plan under the present declaration, as who takes it over reads it."""
+        """Returns a plan under the current declaration."""
         nodes = self._topology.data_nodes
         if all(stage.node is nodes.get(stage.node.id) for stage in run.stages):
             return run
         return PlanRecord.of_fields(self._topology, json.loads(run.to_json()))
 
     def reset(self) -> None:
-        """Walks every plan from its first stage, since the application is declared anew."""
+        """Restarts every plan at its first stage, because the declaration has changed."""
         self.history.binding = self.driver.binding
         self._walks = {name: _Walk(postponed=walk.postponed) for name, walk in self._walks.items()}
 
@@ -105,15 +104,15 @@ class Plans:
             self.driver.fold()
 
     def finish(self, run: PlanRecord) -> None:
-        """Lets the partitions go; what could not start yet waits as a trigger group from now on."""
+        """Closes a plan. Executions that could not start yet wait as trigger groups from now on."""
         try:
             self._finish(run)
         finally:
-            self.files.leave(run)
+            self.files.release(run)
 
     def _finish(self, run: PlanRecord) -> None:
         with self.driver.lock:
-            self.driver.turn()  # what the plan's own outputs pushed is absorbed while the plan still holds it
+            self.driver.turn()  # the plan absorbs the events of its own outputs while it is open
             run, absorbed = self.renewed(run), self.driver.router.absorbed.get(run.id, set())
             self.driver.journal.close_plan(run.id)
             for (node_id, partition), tips in self._walk(run).postponed.items():
@@ -127,17 +126,17 @@ class Plans:
 
     def _leave_waiting(self, run: PlanRecord, node: DataNode, partition: Partition, tips: Tips) -> None:
         if self.driver.binding.claims.newest(planned_id(run.id, node.id, partition)) is not None:
-            return  # another driver found it ready
+            return  # another driver found it ready and ran it
         self._inject(node, tips, f"plan:{run.id}:{node.id}")
 
     def _inject(self, node: DataNode, tips: Tips, identity: str) -> None:
-        """Reports the events that start an execution of a node, to that node alone."""
+        """Injects the events that start an execution of a node, for that node only."""
         for alias, view in node.inputs.items():
             if view.needs_event and alias in tips:
                 self.driver.journal.inject(view.node.id, tips[alias], f"{identity}:{alias}", node.id)
 
     def _run_again(self, run: PlanRecord, stage: PlannedStage, absorbed: Sequence[Partition]) -> None:
-        """Reports again what was absorbed and had been written anew after the plan's own execution read it."""
+        """Injects absorbed events again if their data was written after the plan's own execution read it."""
         node, ended = stage.node, self._ended(run, stage) if absorbed else {}
         for partition in absorbed:
             execution = ended.get(partition)
@@ -153,9 +152,9 @@ class Plans:
         views = node.inputs.items()
         return any(view.needs_event and written_since(view.node, tips[alias], moment) for alias, view in views)
 
-    def left(self) -> list[PlanRecord]:
-        """Returns the recorded plans that no live process of their own carries out."""
-        found, damaged = self.files.left(self._topology)
+    def abandoned(self) -> list[PlanRecord]:
+        """Returns the recorded plans that no live process carries out."""
+        found, damaged = self.files.abandoned(self._topology)
         for plan in damaged:
             self.driver.journal.close_plan(plan)
         return found
@@ -163,7 +162,7 @@ class Plans:
     # what they hold -------------------------------------------------------------------------------------------
 
     def is_open(self, run: PlanRecord) -> bool:
-        """Returns whether a plan has not been closed."""
+        """Returns whether a plan is not closed yet."""
         with self.driver.lock:
             self.driver.fold()
             return run.id in self.driver.router.plans
@@ -176,7 +175,7 @@ class Plans:
             return sorted(found, key=lambda name: plans[name].position)
 
     def unfinished(self, node: DataNode, partition: Partition | None = None) -> dict[Partition, str]:
-        """Returns the executions of a node that open plans have not ended yet: their ids by partition."""
+        """Returns the unfinished executions of a node in open plans: their ids by partition."""
         with self.driver.lock:
             held = {
                 held: planned_id(name, node.id, held)
@@ -190,11 +189,11 @@ class Plans:
     # carrying out ---------------------------------------------------------------------------------------------
 
     def step(self, run: PlanRecord) -> Step | None:
-        """Returns what is to run now, None when nothing is left.
+        """Returns the executions to run now; None if the plan is finished.
 
         Raises:
             NotReady: The target's inputs are not ready.
-            ExecutionFailed: A stage failed, or the target was killed before its stage; later ones are not started.
+            ExecutionFailed: A stage failed, or the target was killed before its stage. Later stages do not start.
         """
         run, walk = self.renewed(run), self._walk(run)
         if walk.position < run.position < len(run.stages):
@@ -208,13 +207,13 @@ class Plans:
             ended = self._ended(run, stage)
             rest = tuple(request for partition, request in walk.requests.items() if partition not in ended)
             if rest:
-                return Step(walk.position, stage, rest)
+                return Step(walk.position, stage, self._without_checked(stage, rest))
             raise_failed(list(ended.values()))
             walk.position, walk.requests = walk.position + 1, None
         return None
 
     def verdict(self, run: PlanRecord) -> None:
-        """Raises what a closed plan came to.
+        """Raises if a closed plan did not succeed.
 
         Raises:
             NotReady: The target's inputs are not ready.
@@ -224,23 +223,25 @@ class Plans:
         self.check_target(run)
         for stage in run.stages:
             raise_failed(self.ended(run, stage))
+        if run.starts_outside:
+            return
         stage = run.stages[run.position]
         if not self.ended(run, stage):
             self._requests(run, stage, _Walk())
             partition = stage.node.spec.render(stage.partitions[0])
             raise ExecutionFailed(
-                stage.node.id, partition, "its plan", "it was closed before this was run; see the logs"
+                stage.node.id, partition, "its plan", "it was closed before this execution ran; see the logs"
             )
 
     def check_target(self, run: PlanRecord) -> None:
-        """Raises where the target of a plan is not declared any more, or with other dimensions.
+        """Checks that the target of a plan is still declared.
 
         Raises:
-            ExecutionFailed: So it is.
+            ExecutionFailed: The target is no longer declared, or has other dimensions.
         """
         if not self.renewed(run).has_target:
-            said = "it was declared anew meanwhile, with other dimensions or not at all, so that the plan ends here"
-            raise ExecutionFailed(run.target, (), "its plan", said)
+            error = "meanwhile the node was removed, or declared with other dimensions, so the plan was stopped"
+            raise ExecutionFailed(run.target, (), "its plan", error)
 
     def ended(self, run: PlanRecord, stage: PlannedStage) -> list[Execution]:
         """Returns the executions of a stage that have ended."""
@@ -248,7 +249,7 @@ class Plans:
         return [found[partition] for partition in stage.partitions if partition in found]
 
     def counts(self, run: PlanRecord) -> tuple[int, int]:
-        """Returns how many executions of a plan have ended, and how many there are."""
+        """Returns the number of ended executions of a plan, and the number of all."""
         run, counts = self.renewed(run), self._walk(run).counts
         for position, stage in enumerate(run.stages):
             if counts.get(position, 0) < len(stage.partitions):
@@ -263,8 +264,14 @@ class Plans:
     def _ended(self, run: PlanRecord, stage: PlannedStage) -> Mapping[Partition, Execution]:
         return self.history.ended_as(stage.node, {p: planned_id(run.id, stage.node.id, p) for p in stage.partitions})
 
+    def _without_checked(self, stage: PlannedStage, requests: Sequence[Request]) -> tuple[Request, ...]:
+        """Returns those of which more is left to do than their blocking checks."""
+        with self.driver.lock:
+            is_checked = self.driver.unresolved.is_checked
+            return tuple(request for request in requests if not is_checked(stage.node.id, request.id))
+
     def _is_busy(self, run: PlanRecord, stage: PlannedStage) -> bool:
-        """Whether partitions of a stage run that were started before the plan held it: none runs twice at once."""
+        """Whether executions from before the plan still run partitions of a stage, which must not run twice at once."""
         mine = {p: planned_id(run.id, stage.node.id, p) for p in stage.partitions}
         if not self.driver.is_paused():
             with self.driver.lock:
@@ -285,16 +292,16 @@ class Plans:
         identity = planned_id(run.id, node.id, partition)
         if binding.readiness.is_ready(node, partition):
             if recorded_success(node, partition, identity, binding.platform) is not None:
-                # Its process died before it could report: the body does only that, whatever has become of the inputs.
+                # Its process died before it recorded the end. The body now only records it, whatever its inputs are.
                 return Request(identity, partition, self._tips(stage, partition))
             if self._only_fills_gaps(run, node):
-                return None  # somebody else has made it since
+                return None  # something else has built it since
         tips = self._tips(stage, partition)
         conditions = unmet(node, tips, binding.is_ready, injected_tips(node, tips))
         if conditions.are_met:
             return Request(identity, partition, tips, conditions.nearest)
         missing, never = conditions.waiting_for(node), never_ready(node, tips)
-        is_recursive = run.position > 0  # stages before the target's are what it needs
+        is_recursive = run.position > 0  # the stages before the target build its inputs
         error = NotReady(node.id, node.spec.render(partition), missing, never, is_recursive)
         if node.id == run.target:
             raise error
@@ -311,16 +318,16 @@ class Plans:
 
 
 def raise_failed(executions: Sequence[Execution]) -> None:
-    """Raises for the first execution that did not succeed.
+    """Raises if an execution did not succeed.
 
     Raises:
-        ExecutionFailed: With the failed target and its cause.
+        ExecutionFailed: The first execution that did not succeed, with the failed target and its cause.
     """
     for execution in executions:
         if execution.status == Status.COMPLETED:
             continue
         record = next((r for r in execution.records if r.status != Status.COMPLETED), None)
         target = f"target {record.target} ({record.title})" if record is not None else "its run"
-        told = record.detail.strip() if record is not None else ""
-        detail = f"\n{told}" if told not in str(execution.error) else ""
+        details = record.detail.strip() if record is not None else ""
+        detail = f"\n{details}" if details not in str(execution.error) else ""
         raise ExecutionFailed(execution.node, execution.partition, target, f"{execution.error}{detail}")

@@ -28,27 +28,29 @@ def poll(
 
 
 def kill(session: Session, node: DataNode, partition: Partition) -> bool:
-    """Ends the running and queued executions of a partition; returns whether there was one that had not ended."""
+    """Ends the running and queued executions of a partition; returns whether there were any."""
     active = session.active(node, partition)
     for run in session.history.active_runs(node, partition):
         session.instance.report_run_canceling(run, "killed by app.kill()")
         if run.status in NOT_BEGUN:
-            session.instance.report_run_canceled(run, "killed by app.kill() before it began")
-    counted = [_end(session, node, partition, execution) for execution in active]  # all of them, not up to the first
+            session.instance.report_run_canceled(run, "killed by app.kill() before it started")
+    counted = [
+        _end(session, node, partition, execution) for execution in active
+    ]  # a list, so that all of them are ended
     return any(counted)
 
 
 def _end(session: Session, node: DataNode, partition: Partition, execution: Execution) -> bool:
-    """Ends an execution that nobody has begun; returns False where it has ended otherwise meanwhile."""
+    """Ends an execution that has not started; returns False if it ended in another way meanwhile."""
     claims, identity = session.binding.claims, execution.id
     is_claimable = execution.status == Status.QUEUED or not identity.startswith("run:")
-    # Who has the claim begins it: with the claim here, nobody does any more, whatever its run is up to.
+    # Only the owner of the claim may start it. With the claim here, no run can.
     is_mine = is_claimable and claims.take(identity, "killed")
     try:
         ended = session.history.ended_as(node, {partition: identity}).get(partition)
         if ended is None and is_mine:
             session.runs.withdraw(identity)
-            session.driver.end(node, partition, identity, Status.KILLED, "killed before it began")
+            session.driver.recovery.end(node, partition, identity, Status.KILLED, "killed before it started")
         return ended is None or ended.status == Status.KILLED
     finally:
         if is_mine:

@@ -1,4 +1,4 @@
-"""Progress for people: a bar on a terminal, a line in a notebook, a log line a minute anywhere else."""
+"""Progress for people: a bar on a terminal, a line in a notebook, and one log line per minute elsewhere."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _log = logging.getLogger("rheo_assets")
 
 
 class Counts(NamedTuple):
-    """How far something has come.
+    """The numbers of ended, planned and running executions.
 
     Attributes:
-        ended: Executions that have ended.
-        total: How many there are; None where nobody knows.
-        running: Executions that have begun or are about to.
+        ended: The number of ended executions.
+        total: The number of all executions; None if it is not known.
+        running: The number of executions that have started or are about to.
     """
 
     ended: int
@@ -37,18 +37,18 @@ class _Display(Protocol):
     every: float
 
     def show(self, counts: Counts, seconds: float) -> None:
-        """Shows them in the place of those before."""
+        """Shows the counts in place of the last ones."""
 
     def close(self) -> None:
-        """Leaves nothing behind."""
+        """Removes the display."""
 
 
 class Progress:
-    """Shows on standard error how far something has come, while it is entered.
+    """A context that shows progress on standard error.
 
     Args:
-        title: What it is.
-        wanted: False shows nothing; None does as `RHEO_PROGRESS` says, where `0` is nothing.
+        title: What is in progress.
+        wanted: Whether to show it; None if `RHEO_PROGRESS` decides, where `0` shows nothing.
     """
 
     def __init__(self, title: str, wanted: bool | None = None) -> None:
@@ -60,11 +60,11 @@ class Progress:
 
     @property
     def every(self) -> float:
-        """How long a wait may be without a look, seconds."""
+        """The longest time between two calls of `look`, seconds."""
         return min(5.0, self._display.every) if self._display is not None else 5.0
 
     def look(self, count: Callable[[], Counts]) -> None:
-        """Shows what `count` returns, if it is time to; it is not called otherwise."""
+        """Shows the result of `count` if an update is due; otherwise `count` is not called."""
         now = time.monotonic()
         if self._display is None or now < self._next:
             return
@@ -88,7 +88,7 @@ def _display(title: str) -> _Display:
 
 
 class _Bar:
-    """A bar of rich."""
+    """A progress bar of rich."""
 
     every = 0.5
 
@@ -98,11 +98,11 @@ class _Bar:
         self._task: Any = None
 
     def show(self, counts: Counts, seconds: float) -> None:
-        """Shows them in the place of those before."""
-        del seconds  # rich has a clock
+        """Shows the counts in place of the last ones."""
+        del seconds  # rich measures the time itself
         if self._bar is None:
             self._open()
-        self._bar.update(self._task, completed=counts.ended, total=counts.total, said=str(counts))
+        self._bar.update(self._task, completed=counts.ended, total=counts.total, counts=str(counts))
 
     def _open(self) -> None:
         from rich.console import Console
@@ -110,19 +110,19 @@ class _Bar:
         from rich.progress import Progress as RichProgress
 
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=24))
-        said = TextColumn("{task.fields[said]}", markup=False)
-        self._bar = RichProgress(*columns, said, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(self._title, total=None, said="")
+        counts = TextColumn("{task.fields[counts]}", markup=False)
+        self._bar = RichProgress(*columns, counts, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task(self._title, total=None, counts="")
         self._bar.start()
 
     def close(self) -> None:
-        """Leaves nothing behind."""
+        """Removes the display."""
         if self._bar is not None:
             self._bar.stop()
 
 
 class _Line:
-    """One line of text that is written over: all that every notebook can show."""
+    """One line of text that is overwritten: all notebooks can show that."""
 
     every = 0.5
 
@@ -131,7 +131,7 @@ class _Line:
         self._width = 0
 
     def show(self, counts: Counts, seconds: float) -> None:
-        """Shows them in the place of those before."""
+        """Shows the counts in place of the last ones."""
         self._write(f"{self._title}: {counts}, {seconds:.0f} s")
 
     def _write(self, text: str) -> None:
@@ -140,7 +140,7 @@ class _Line:
         self._width = len(text)
 
     def close(self) -> None:
-        """Leaves nothing behind."""
+        """Removes the display."""
         if self._width:
             self._write("")
             sys.stderr.write("\r")
@@ -148,7 +148,7 @@ class _Line:
 
 
 class _Log:
-    """Log lines."""
+    """One log line per minute."""
 
     every = 60.0
 
@@ -156,8 +156,8 @@ class _Log:
         self._title = title
 
     def show(self, counts: Counts, seconds: float) -> None:
-        """Logs them."""
+        """Logs the counts."""
         _log.info("%s: %s, %.0f s", self._title, counts, seconds)
 
     def close(self) -> None:
-        """Leaves nothing behind."""
+        """Removes the display."""

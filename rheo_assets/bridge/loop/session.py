@@ -1,4 +1,4 @@
-"""A session: one process that drives an activated application, beside a daemon or without one."""
+"""A session: it drives an activated application from one process, with or without a daemon."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS
 from rheo_assets.bridge.eventlog.history import History
 from rheo_assets.bridge.execution.execution import Request
+from rheo_assets.bridge.loop.already_read import skip_if_read
 from rheo_assets.bridge.loop.daemon import daemon_drives, not_served
 from rheo_assets.bridge.loop.driver import Driver
 from rheo_assets.bridge.loop.local_runs import LocalRuns, emitted
@@ -37,7 +38,7 @@ class Session:
 
     Args:
         binding: The application.
-        instance: Where everything is recorded.
+        instance: The Dagster instance.
     """
 
     def __init__(self, binding: Binding, instance: dg.DagsterInstance) -> None:
@@ -53,15 +54,15 @@ class Session:
 
     @property
     def binding(self) -> Binding:
-        """The application as it is declared now: as this session activated it, or another process since."""
+        """The application with its current declaration: of this session, or of a process that activated it later."""
         return self.driver.binding
 
     def follow(self) -> None:
-        """Goes over to the declaration on record, where another process has activated another one."""
+        """Switches to the recorded declaration, if another process activated another one."""
         self.driver.follow()
 
     def activate(self, binding: Binding) -> None:
-        """Marks a declaration as activated, and goes over to it."""
+        """Switches to a declaration, and marks it as activated."""
         if binding is not self.binding:
             self.driver.bind(binding)
         self.driver.activate(datetime.now(UTC))
@@ -73,39 +74,40 @@ class Session:
     # the event loop -------------------------------------------------------------------------------------------
 
     def tick(self, now: datetime | None = None) -> None:
-        """Takes one turn: arrivals, timers, readiness, lifetimes, launches; beside a daemon only the first two."""
+        """Takes one turn: arrivals, timers, readiness, expiry and launches. With a daemon, only the first two."""
         self.resume()
-        self.driver.notice(now or datetime.now(UTC))
+        self.driver.scan_sources(now or datetime.now(UTC))
         self.turn(now)
 
     def turn(self, now: datetime | None = None, only: Callable[[Trigger], bool] | None = None) -> None:
-        """Folds what is recorded and starts what may run, unless a daemon does; looks for no arrivals."""
-        with self.driver.lock:  # what is emitted is started under the same declaration
-            outbox = self._others_left() if self.is_passive() else self.driver.turn(now)
+        """Reads new entries and starts what can run, unless a daemon does. Does not look for arrivals."""
+        with self.driver.lock:  # start under the declaration that was routed
+            outbox = self._unserved() if self.is_passive() else self.driver.turn(now)
             if not self.is_paused():
                 again = self._withdrawn
                 self._launch([t for t in outbox if only is None or only(t) or self._identity(t) in again])
 
-    def _others_left(self) -> list[Trigger]:
-        """Returns what a daemon has emitted and does not run, as it knows another declaration of it."""
+    def _unserved(self) -> list[Trigger]:
+        """Returns the triggers that the daemon does not run, as it has another version of their node."""
         self.driver.fold()
         outbox, nodes = self.driver.router.outbox(), self.binding.topology.data_nodes
         unserved = not_served(self.binding, self.driver.log, {nodes[trigger.node] for trigger in outbox})
         return [trigger for trigger in outbox if trigger.node in unserved]
 
     def _launch(self, triggers: Iterable[Trigger]) -> None:
-        """Starts what is in the outbox and runs nowhere."""
+        """Starts the executions of the outbox that run nowhere."""
         for node, requests in emitted(self.binding, triggers):
-            self.start(node, requests, tells=True)
+            self.start(node, requests, logs_failures=True)
 
-    def start(self, node: DataNode, requests: Sequence[Request], *, tells: bool = False) -> None:
-        """Starts those executions of a node that run nowhere; `tells` logs the failure of one that nobody waits for."""
+    def start(self, node: DataNode, requests: Sequence[Request], *, logs_failures: bool = False) -> None:
+        """Starts the executions that run nowhere; `logs_failures` is for those that no caller waits for."""
         with self.driver.lock:
             if self.binding.topology.data_nodes.get(node.id) is not node:
-                return  # declared anew meanwhile: the next turn, or the plan's next step, asks for it as it is now
+                return  # declared again meanwhile: the next turn, or the plan's next step, starts the new version
             free = [r for r in requests if self.runs.future(r.id) is None and not self._is_claimed(node, r)]
+            free = [r for r in free if not skip_if_read(self.driver, node, r)]
             if free:
-                self.runs.submit(node, free, tells=tells)
+                self.runs.submit(node, free, logs_failures=logs_failures)
 
     def _identity(self, trigger: Trigger) -> str:
         return trigger.execution_id(self.binding.application)
@@ -117,48 +119,48 @@ class Session:
         if not self.binding.claims.is_over(request.id, claim):
             return True
         if claim.owner != self.binding.heartbeats.owner:
-            self.driver.mark_failed(str(claim.fields["run_id"]))
+            self.driver.recovery.mark_failed(str(claim.fields["run_id"]))
         if claim.attempt + 1 < MAX_ATTEMPTS:
             return False
-        self.driver.give_up(node, request)
+        self.driver.recovery.give_up(node, request)
         return True
 
     def _after_run(self) -> None:
         self.turn()
 
     def _record_lost(self, node: DataNode, requests: Sequence[Request], error: str) -> None:
-        """Ends what a broken run left without an end, so that nothing waits for it for ever."""
+        """Records an end for the executions of a broken run that have none, so that nothing waits for them forever."""
         ended = self.history.ended_as(node, {request.partition: request.id for request in requests})
         for request in requests:
             claim = self.binding.claims.newest(request.id)
             is_ours = claim is None or claim.owner == self.binding.heartbeats.owner
             if is_ours and request.partition not in ended:
-                self.driver.end(node, request.partition, request.id, Status.FAILED, error)
+                self.driver.recovery.end(node, request.partition, request.id, Status.FAILED, error)
 
-    # what others left -----------------------------------------------------------------------------------------
+    # abandoned work -------------------------------------------------------------------------------------------
 
     def resume(self) -> None:
-        """Takes over what dead processes left: their runs are buried, their plans carried on."""
+        """Takes over from dead processes: fails their runs, and continues their plans."""
         if not self._resumed:
             self._resumed = True
             for run in self.history.orphans():
-                self.driver.mark_failed(run.run_id)
+                self.driver.recovery.mark_failed(run.run_id)
         if self.is_passive():
             return
         with self.driver.lock:  # one thread of this process takes them over
-            left = [self.plans.files.adopt(plan) for plan in self.plans.left()]
-        for plan in left:
-            _log.warning("nobody carries out plan %s any more: it is carried on here", plan.id)
+            adopted = [self.plans.files.adopt(plan) for plan in self.plans.abandoned()]
+        for plan in adopted:
+            _log.warning("the process that executed plan %s has ended: this session continues the plan", plan.id)
             self.conclude(plan)
 
     # plans ----------------------------------------------------------------------------------------------------
 
     def advance(self, run: PlanRecord) -> Step | None:
-        """Starts what a plan asks for now; returns what that is, None when nothing is left.
+        """Starts the next executions of a plan; returns them, or None if the plan is finished.
 
         Raises:
             NotReady: The target's inputs are not ready.
-            ExecutionFailed: A stage failed; later ones have not been started.
+            ExecutionFailed: A stage failed. Later stages have not started.
         """
         step = self.plans.step(run)
         if step is not None:
@@ -166,18 +168,18 @@ class Session:
         return step
 
     def rest(self, step: Step, longest: float = 5.0) -> None:
-        """Waits until a step has come on, or for a while."""
+        """Waits until the executions of a step have ended, but not longer than `longest` seconds."""
         futures = [future for r in step.requests if (future := self.runs.future(r.id)) is not None]
         if futures:
             wait(futures, timeout=longest)
             return
         time.sleep(LOOK_EVERY)
-        if not step.requests:  # what was emitted before the plan held it, and perhaps left by a dead process
+        if not step.requests:  # triggers from before the plan, perhaps of a dead process
             mine = set(step.stage.partitions)
             self.turn(only=lambda trigger: trigger.node == step.stage.node.id and trigger.partition in mine)
 
     def conclude(self, run: PlanRecord) -> None:
-        """Carries the rest of a plan out in the background."""
+        """Carries out the rest of a plan in the background."""
 
         def carry_on() -> None:
             try:
@@ -185,26 +187,26 @@ class Session:
                     while (step := self.advance(run)) is not None:
                         self.rest(step)
                         if self.runs.is_closing:
-                            return  # it stays open: who comes next carries it on
+                            return  # the plan stays open: the next session continues it
                 except RheoError as error:
                     _log.warning("%s", error)
                 if not self.runs.is_closing:
                     self.close(run)
-            except BaseException:  # the disk is full, the database is locked: the next turn goes on with it
-                self.plans.files.leave(run)
+            except BaseException:  # a full disk, a locked database: the next turn continues it
+                self.plans.files.release(run)
                 raise
 
         self.runs.background(carry_on)
 
     def close(self, run: PlanRecord) -> None:
-        """Lets a plan's partitions go and starts what that frees."""
+        """Closes a plan, and starts the executions that waited for it."""
         self.plans.finish(run)
         self.turn()
 
-    # its state ------------------------------------------------------------------------------------------------
+    # state ----------------------------------------------------------------------------------------------------
 
     def is_passive(self) -> bool:
-        """Whether a daemon drives this application, so that this process only reports."""
+        """Whether a daemon drives this application, so that this process starts nothing."""
         return daemon_drives(self.instance, self.binding.application)
 
     def is_paused(self) -> bool:
@@ -212,7 +214,7 @@ class Session:
         return self.driver.is_paused()
 
     def active(self, node: DataNode, partition: Partition | None = None) -> list[Execution]:
-        """Returns the executions that have not ended: with a run, emitted, or planned."""
+        """Returns the executions that have not ended: with a run, in the outbox, or in a plan."""
         with self.driver.lock:
             self.driver.fold()
             state = None if self.is_paused() else self.driver.groups_of(node)
@@ -225,16 +227,16 @@ class Session:
         return [*running, *(execution for execution in waiting if execution.partition not in begun)]
 
     def await_end(self, node: DataNode, partition: Partition) -> None:
-        """Waits until a partition is not being executed any more."""
+        """Waits until a partition is no longer being executed."""
         while self.active(node, partition):
             time.sleep(LOOK_EVERY)
             self.turn()
 
     def settle(self, timeout: float | None = None, progress: bool | None = None) -> None:
-        """Ticks until nothing is running or can run.
+        """Ticks until nothing runs or can run.
 
         Raises:
-            TimeoutError: Time is over; the message names what still runs.
+            TimeoutError: The time is over; the message names what still runs.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         already = self.driver.router.ended
@@ -245,8 +247,8 @@ class Session:
                     names = ", ".join(self._running_names()) or "a plan"
                     raise TimeoutError(f"still running after {timeout:g} s: {names}")
                 shown.look(lambda: self._counts(already))
-                left = shown.every if deadline is None else max(0.0, min(shown.every, deadline - time.monotonic()))
-                self._pause(left)
+                rest = shown.every if deadline is None else max(0.0, min(shown.every, deadline - time.monotonic()))
+                self._pause(rest)
 
     def _pause(self, longest: float) -> None:
         waiting = self.runs.waiting()
@@ -269,7 +271,7 @@ class Session:
         return not self.runs.waiting() and self.driver.router.cursor == before
 
     def _others_run(self) -> bool:
-        """Whether another live process has executions of this application's outbox."""
+        """Whether another live process runs executions of this application's outbox."""
         if self.is_paused():
             return False
         outbox = self.driver.router.outbox()
@@ -281,10 +283,10 @@ class Session:
         nodes = self.binding.topology.data_nodes.values()
         return [node.describe(node.spec.read(e.partition)) for node in nodes for e in self.active(node)]
 
-    # by hand --------------------------------------------------------------------------------------------------
+    # manual events --------------------------------------------------------------------------------------------
 
     def inject(self, signal: Signal, partition: Partition, route: str | None, event_id: str | None) -> str:
-        """Records an event and returns its identity."""
+        """Records an injected event and returns its identity."""
         identity = event_id or f"injected:{uuid.uuid4()}"
         self.driver.journal.inject(signal.id, partition, identity, route)
         return identity

@@ -1,1 +1,1 @@
-"""What the daemon evaluates: the sensors of an application, and the runs that they ask for."""
+"""The sensors of an application, which the daemon evaluates, and the runs that they request."""

@@ -16,11 +16,11 @@ from rheo_assets.bridge.loop.driver import Driver
 from rheo_assets.bridge.loop.plans import Plans
 from rheo_assets.model.nodes import DataNode
 
-NOTICE_BOX = 10.0  # seconds; the router waits for both source sensors, and Dagster allows it 60
+SCAN_BOX = 10.0  # seconds; the router waits for both source sensors, and Dagster stops it after 60
 
 
 class DaemonDriver:
-    """The driver that all sensors of one code location share; made at the first tick."""
+    """The driver that all sensors of one code location share; created at the first tick."""
 
     def __init__(self, binding: Binding) -> None:
         self.binding = binding
@@ -38,7 +38,7 @@ class DaemonDriver:
         return self._driver
 
     def plans(self, driver: Driver) -> Plans:
-        """Returns the plans, which remember how far they have come."""
+        """Returns the plans, which remember their progress."""
         if self._plans is None:
             self._plans = Plans(driver, History(driver.binding, driver.log))
         elif self._plans.history.binding is not driver.binding:
@@ -46,12 +46,12 @@ class DaemonDriver:
         return self._plans
 
     def runs(self, node: DataNode) -> bool:
-        """Returns whether this code location runs a node as it is declared on record."""
+        """Returns whether this code location has the recorded version of a node."""
         now = self._driver.binding if self._driver is not None else self.binding
         return now.topology is self.binding.topology or is_same(node, self.binding.digests, now.digests)
 
 
 def time_box(seconds: float) -> Callable[[], bool]:
-    """Returns a function that tells whether a tick has taken that long since now: what is left is for the next one."""
+    """Returns a function that tells whether a tick has taken too long: the next one continues."""
     deadline = time.monotonic() + seconds
     return lambda: time.monotonic() > deadline

@@ -1,4 +1,4 @@
-"""The router's sensor: every five seconds it routes what has happened, and asks for the runs that can start."""
+"""The router sensor: every five seconds it routes new events and requests the runs that can start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rheo_assets.bridge.loop.daemon import router_sensor_name
 from rheo_assets.bridge.loop.driver import Driver
 from rheo_assets.bridge.loop.local_runs import emitted
 from rheo_assets.bridge.names import asset_key
-from rheo_assets.bridge.sensors.daemon_driver import NOTICE_BOX, DaemonDriver, time_box
+from rheo_assets.bridge.sensors.daemon_driver import SCAN_BOX, DaemonDriver, time_box
 from rheo_assets.bridge.sensors.run_requests import planned, run_requests
 from rheo_assets.errors import listed
 from rheo_assets.model.nodes import DataNode
@@ -26,20 +26,20 @@ _ROUTER_BOX = 20.0
 
 
 def router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinition:
-    """Returns the sensor that routes events and asks for the runs that follow from them."""
+    """Returns the sensor that routes events and requests the runs that follow from them."""
     nodes = list(binding.topology.data_nodes.values())
 
     def route(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         driver = shared.on(context.instance)
         driver.follow()
         if unwatched := _unwatched(binding.topology, driver.binding.topology):
-            driver.notice(datetime.now(UTC), unwatched, time_box(NOTICE_BOX), is_idle=True)
+            driver.scan_sources(datetime.now(UTC), unwatched, time_box(SCAN_BOX), is_idle=True)
         is_enough = time_box(_ROUTER_BOX)
         outbox = driver.turn(datetime.now(UTC), is_enough)
         is_paused = driver.is_paused()
-        wanted = planned(shared.plans(driver))  # asked for by hand: also while the application is paused
+        wanted = planned(shared.plans(driver))  # users requested these: run them also while the application is paused
         if not is_paused:
-            wanted = chain(wanted, emitted(driver.binding, outbox))
+            wanted = chain(wanted, emitted(driver.binding, driver.without_unfinished(outbox)))
         others: dict[str, None] = {}
         wanted = _own(wanted, shared, others)
         requests = list(_until(is_enough, run_requests(driver.binding, driver, wanted, is_enough)))
@@ -61,9 +61,9 @@ def router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinition
 
 
 def _in_one_process(context: dg.SensorEvaluationContext, requests: Sequence[dg.RunRequest]) -> list[dg.RunRequest]:
-    """Returns the requests, to be executed in the run's own process unless the code location has an executor.
+    """Returns the requests, executed in the run's own process unless the code location sets an executor.
 
-    A run has one step, for which another process would be started in vain.
+    A run has one step, so that a second process for it would be useless.
     """
     repository = context.repository_def
     if repository is None or not requests:
@@ -76,7 +76,7 @@ def _in_one_process(context: dg.SensorEvaluationContext, requests: Sequence[dg.R
 
 
 def _until(is_enough: Callable[[], bool], requests: Iterator[dg.RunRequest]) -> Iterator[dg.RunRequest]:
-    """Ends a tick in time: what is left stays in the outbox for the next one."""
+    """Ends a tick in time: the other requests stay in the outbox for the next one."""
     for request in requests:
         yield request
         if is_enough():
@@ -86,7 +86,7 @@ def _until(is_enough: Callable[[], bool], requests: Iterator[dg.RunRequest]) -> 
 def _own(
     wanted: Iterable[tuple[DataNode, list[Request]]], shared: DaemonDriver, others: dict[str, None]
 ) -> Iterator[tuple[DataNode, list[Request]]]:
-    """Yields what this code location can run; notes the nodes that it knows otherwise, or not at all."""
+    """Yields what this code location can run; adds the nodes of which it has another version, or none, to `others`."""
     for node, requests in wanted:
         if shared.runs(node):
             yield node, requests
@@ -95,14 +95,14 @@ def _own(
 
 
 def _unwatched(loaded: Topology, now: Topology) -> list[str]:
-    """Returns the sources of a kind for which this code location has no sensor, as it declares none of them."""
+    """Returns the sources without a sensor: this code location declares no source of their kind."""
     return [*(() if loaded.external_data else now.external_data), *(() if loaded.timers else now.timers)]
 
 
 def _declared_otherwise(node_ids: Iterable[str]) -> str:
     return (
-        f"to start and not started here: {listed(node_ids)}. The application was activated since with other "
-        "declarations than this code location has loaded. Reload it; until then scripts run what it does not know"
+        f"not started: {listed(node_ids)}. Another session has activated other versions of these nodes than this code "
+        "location has loaded. Reload it. Until then, only scripts run them"
     )
 
 

@@ -1,4 +1,4 @@
-"""The sensors of an application: what its daemon evaluates."""
+"""The sensors of an application, which the daemon evaluates."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from rheo_assets.bridge.sensors.sources import source_sensors
 
 
 def application_sensors(binding: Binding) -> list[dg.SensorDefinition]:
-    """Returns the router's sensor and those of the sources; all share one driver."""
+    """Returns the router sensor and the source sensors; all share one driver."""
     shared = DaemonDriver(binding)
     return [router_sensor(binding, shared), *source_sensors(binding, shared)]

@@ -1,1 +1,1 @@
-"""What an application keeps beside its data as JSON: its small state, and the declaration on record."""
+"""The JSON that an application stores next to its data: its state, and the recorded declaration."""

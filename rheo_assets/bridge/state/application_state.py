@@ -1,4 +1,4 @@
-"""The application's own small state beside its data: readable JSON, written whole."""
+"""The small state of an application next to its data: readable JSON, written whole."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from rheo_assets.platforms.capabilities import Platform, Storage
 
 STATE_VERSION = 1
 _REPAIR = (
-    "It holds when nodes were first activated. Put a copy back, or delete it and activate again: timers then count "
-    "from now"
+    "It records when nodes were first activated. Restore a copy, or delete it and activate again: timers then start now"
 )
 
 
 def declaration_uri(platform: Platform, application: str) -> str:
-    """Returns where an application's declaration is recorded."""
+    """Returns the URI of an application's recorded declaration."""
     return f"s3://{platform.bucket(application)}/state/declaration.json"
 
 
 def read_json(storage: Storage, uri: str, remedy: str, *required: str) -> dict[str, Any] | None:
-    """Returns a recorded JSON object, None when there is none.
+    """Returns a recorded JSON object; None if it does not exist.
 
     Args:
-        storage: Where it lies.
+        storage: The store of the object.
         uri: The object.
-        remedy: What to do about one that is damaged, for the message.
-        *required: Fields whose values are JSON objects and without which it is damaged, too.
+        remedy: What to do if it is damaged, for the message.
+        *required: Fields that must exist. Their values are JSON objects.
 
     Raises:
-        StateError: It is not readable.
+        StateError: The object is damaged.
     """
     try:
         content = storage.read(uri)
@@ -43,18 +42,18 @@ def read_json(storage: Storage, uri: str, remedy: str, *required: str) -> dict[s
     except ValueError:
         raise StateError(f"{uri} is damaged: it is not readable JSON. {remedy}") from None
     if not isinstance(fields, dict):
-        raise StateError(f"{uri} is damaged: it holds no JSON object. {remedy}")
+        raise StateError(f"{uri} is damaged: it is not a JSON object. {remedy}")
     for name in required:
         if not isinstance(fields.get(name), dict):
-            raise StateError(f"{uri} is damaged: it has no {name!r}. {remedy}")
+            raise StateError(f"{uri} is damaged: {name!r} is missing. {remedy}")
     return fields
 
 
 class ApplicationState:
-    """What an application remembers besides its declaration.
+    """The state of an application besides its declaration.
 
     Args:
-        storage: Where it lies.
+        storage: Where it is stored.
         home: The URI prefix of the application's own state.
     """
 
@@ -76,7 +75,7 @@ class ApplicationState:
         return found
 
     def change(self, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        """Changes the fields and writes them if they are different."""
+        """Applies `change` to the fields, and writes them if they differ."""
         fields = self.fields()
         before = json.dumps(fields, sort_keys=True)
         change(fields)
@@ -89,13 +88,13 @@ class ApplicationState:
         return self._storage.version(self._paused) is not None
 
     def pause(self, is_paused: bool) -> None:
-        """Records whether it is: an object of its own, which no activation at the same moment can overwrite."""
+        """Pauses or resumes. The state is a separate object, which a concurrent activation cannot overwrite."""
         if is_paused:
             self._storage.write(self._paused, b"")
         else:
             self._storage.delete(self._paused)
 
     def first_activation(self, node_id: str) -> datetime | None:
-        """Returns when a node was first activated."""
+        """Returns when a node was first activated; None if it never was."""
         at = self.fields()["activated"].get(node_id)
         return None if at is None else datetime.fromtimestamp(at, UTC)

@@ -1,4 +1,4 @@
-"""The declaration on record: what another process can know of an application, and whether it still stands."""
+"""The recorded declaration: what another process reads of an application, and its version."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Recorded:
 
     Attributes:
         topology: The nodes.
-        version: The version of the record that they were read from; see `Storage.version`.
+        version: The version of the record; see `Storage.version`.
     """
 
     topology: Topology
@@ -29,17 +29,17 @@ class Recorded:
 
 
 def recorded_version(application: str, platform: Platform) -> str | None:
-    """Returns the version of an application's record, None when there is none."""
+    """Returns the version of an application's record; None if it has none."""
     return platform.storage.version(declaration_uri(platform, application))
 
 
 def recorded_topology(application: str, platform: Platform) -> Recorded | None:
-    """Returns the nodes that the last activation recorded, None when there are none.
+    """Returns the nodes that the last activation recorded; None if there is no record.
 
     Raises:
         StateError: The record cannot be read.
     """
-    version = recorded_version(application, platform)  # first: who reads older text than it finds changed looks again
+    version = recorded_version(application, platform)  # first: a record that changes in between is read again
     fields = read_json(platform.storage, declaration_uri(platform, application), _REPAIR)
     if version is None or fields is None:
         return None
@@ -47,6 +47,6 @@ def recorded_topology(application: str, platform: Platform) -> Recorded | None:
 
 
 def stored_callables(application: str, platform: Platform) -> Callable[[str], Any]:
-    """Returns a function that opens the callable of a hash."""
+    """Returns a function that loads the callable of a hash."""
     prefix = f"s3://{platform.bucket(application)}/blobs"
     return lambda digest: load_callable(platform.storage.read(f"{prefix}/{digest}"))

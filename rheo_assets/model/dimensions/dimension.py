@@ -197,6 +197,21 @@ class Dimension:
         return formats.segments(self.format) if self.format is not None else 1
 
     @property
+    def shape(self) -> str:
+        """A regular expression of what a rendered value looks like, as strict as paths need it."""
+        if self.format is not None:
+            return formats.shape(self.format)
+        return r"[+-]?[0-9]+" if self.type is DimensionType.LONG else "[^/]+?"
+
+    def spelled_remedy(self, text: str, value: Value) -> str:
+        """Returns what to declare so that a value is rendered as a text that was read as it."""
+        if self.type is DimensionType.LONG:
+            return f"Declare 'digits': {len(text)}" if text.isdigit() else "Name the folders by the number alone"
+        assert isinstance(value, datetime)
+        form = formats.showing(value, text)
+        return f"Declare 'format': {form!r}" if form else "Declare its 'format', and a 'granularity' that shows it"
+
+    @property
     def folds(self) -> bool:
         """Whether several texts are one value, as `SE` and `se` are."""
         return self.transform is not None or self.insensitive

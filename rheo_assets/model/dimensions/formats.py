@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from rheo_assets.errors import DeclarationError
@@ -26,6 +27,11 @@ _FIELDS: Final = (
     (DatetimeGranularity.WEEK, frozenset("UWV")),
     (DatetimeGranularity.MONTH, frozenset("mbB")),
     (DatetimeGranularity.YEAR, frozenset("YyG")),
+)
+_COMMON: Final = (
+    *("%Y-%m-%d", "%Y%m%d", "%Y-%-m-%-d", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d", "%Y_%m_%d"),
+    *("%Y-%m", "%Y%m", "%Y", "%Y-%m-%d %H", "%Y-%m-%dT%H", "%Y-%m-%d-%H", "%Y%m%d%H", "%Y-%m-%d %H:%M"),
+    *("%Y-%m-%dT%H:%M", "%Y%m%d%H%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y%m%dT%H%M%S", "%Y%m%d%H%M%S"),
 )
 _UNPADDED: Final = re.compile(r"%(%|-(?=[A-Za-z]))")  # strptime has no %-d, and reads 5 as %d
 
@@ -88,6 +94,31 @@ def read_short(granularity: DatetimeGranularity, text: str) -> datetime | None:
 def segments(form: str) -> int:
     """Returns how many path segments the text of a format is: 3 for `%Y/%m/%d`."""
     return form.count("/") + 1
+
+
+def showing(moment: datetime, text: str) -> str | None:
+    """Returns a common format that shows the moment as the text; None where none does.
+
+    >>> showing(datetime(2024, 3, 1), "20240301")
+    '%Y%m%d'
+    """
+    return next((form for form in _COMMON if shown(form, moment) == text), None)
+
+
+@lru_cache(maxsize=256)
+def shape(form: str) -> str:
+    """Returns an expression of the texts of a format: as many digits where it has digits, words where it has words.
+
+    >>> shape("%Y/%m/%d")
+    '[0-9]{4}/[0-9]{2}/[0-9]{2}'
+    """
+
+    def part(hit: re.Match[str]) -> str:
+        if hit[0].isdigit():
+            return f"[0-9]{{{'1,' if '%-' in form else ''}{len(hit[0])}}}"
+        return re.escape(hit[0]) if hit[0] in form else r"[^\W\d_]+"
+
+    return re.sub(r"[0-9]+|[^\W\d_]+|.", part, shown(form, _SAMPLE), flags=re.DOTALL)
 
 
 def _default(granularity: DatetimeGranularity) -> str:

@@ -100,6 +100,7 @@ def dataset_of(
         location[2],
         *_segments([name for name, _ in keys], location[0], parameters, where),
         dataset_format=data_format,
+        columns=_columns(storage, where),
         **options,
     )
     dataset.check_spec(spec, where)
@@ -250,6 +251,14 @@ def _format_of(storage: Mapping[str, Any], parameters: Mapping[str, str], where:
         f"is stored by {serde or told[1] or 'nothing that it names'}",
         f"Readable: {[str(f) for f in DataFormat]}",
     )
+
+
+def _columns(storage: Mapping[str, Any], where: str) -> dict[str, str] | None:
+    """Returns the catalog's columns: they hold for every engine."""
+    columns = {str(column["Name"]): str(column.get("Type") or "string") for column in storage.get("Columns") or ()}
+    if len(columns) < len(storage.get("Columns") or ()):
+        raise DeclarationError(where, "has a column twice", "Repair it in the catalog")
+    return columns or None
 
 
 def _csv_options(storage: Mapping[str, Any], parameters: Mapping[str, str], where: str) -> dict[str, Any]:

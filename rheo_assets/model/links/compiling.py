@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any
 
 from rheo_assets.errors import DeclarationError, InvalidValue, RheoError
-from rheo_assets.model.dimensions import DimensionSpec, Value, compared_equal
-from rheo_assets.model.links.rules import EQUALS, OUTPUT, Rule, Rulebook, Variable, closure
-from rheo_assets.model.signals import DimensionsOf, View
+from rheo_assets.model.dimensions import Value
+from rheo_assets.model.links.building import RuleBuilder
+from rheo_assets.model.links.covers import CoverLink
+from rheo_assets.model.links.rules import EQUALS, OUTPUT, Rule, Rulebook
+from rheo_assets.model.signals import View
+from rheo_assets.model.subscripts import DimensionsOf
 
 
-class Compiler:
+class Compiler(RuleBuilder):
     """Turns the links of one node into a rulebook.
 
     A ref whose dimensions are all literals reads exactly that partition: no link applies to it, and the output follows
-    it only in dimensions that no other input has.
-
-    Args:
-        node_id: For messages.
-        inputs: The node's views by alias, in declared order.
-        output: The output's spec.
+    it only in dimensions that no other input has. See `RuleBuilder` for the arguments.
     """
-
-    def __init__(self, node_id: str, inputs: Mapping[str, View], output: DimensionSpec) -> None:
-        self._node_id = node_id
-        self._inputs = dict(inputs)
-        self._output = output
-        self._variables: list[Variable] = []
-        self._index: dict[tuple[str, str], int] = {}
-        for alias, view in inputs.items():
-            self._add_variables(alias, view.node.spec)
-        self._add_variables(OUTPUT, output)
-        self._constants = self._literals()
-        self._fixed = {alias for alias, view in inputs.items() if view.is_ref and view.is_material}
-        self._rules: list[Rule] = []
-        self._explicit_pairs: set[tuple[str, str, str]] = set()
-        self._computed: set[tuple[str, str]] = set()
-        self._equated: set[tuple[str, str]] = set()
 
     def compile(
         self,
@@ -46,6 +28,7 @@ class Compiler:
         output_links: Iterable[Sequence[Any]],
         auto_inputs: bool,
         auto_output: bool,
+        covers: Iterable[CoverLink] = (),
     ) -> Rulebook:
         """Returns the rules; see `Linkage` for the arguments.
 
@@ -59,34 +42,12 @@ class Compiler:
         else:
             self._link_silent_inputs_by_name()
         covered = {name for link in output_links for name in [self._add_output_link(link)] if name}
-        self._cover_output(covered, auto_output)
+        periods = list(covers)
+        self._cover_output(covered, auto_output, {period.target[1] for period in periods if period.target[0] == OUTPUT})
+        for period in periods:
+            self._equate(self._index[period.target], self._index[period.source])
         self._infer_open_inputs(covered)
-        return Rulebook(
-            self._node_id,
-            self._inputs,
-            self._output,
-            tuple(self._variables),
-            self._index,
-            self._constants,
-            tuple(self._rules),
-        )
-
-    def _add_variables(self, alias: str, spec: DimensionSpec) -> None:
-        for dimension in spec:
-            self._index[alias, dimension.name] = len(self._variables)
-            self._variables.append(Variable(alias, dimension))
-
-    def _literals(self) -> dict[int, Value]:
-        constants = {}
-        for alias, view in self._inputs.items():
-            for dimension in view.node.spec:
-                values = view.narrowed.literals(view.node.spec, dimension.name)
-                if values is not None and len(values) == 1:
-                    constants[self._index[alias, dimension.name]] = values[0]
-        return constants
-
-    def _subject(self, link: object) -> str:
-        return f"node '{self._node_id}': link {link!r}"
+        return self.book()
 
     def _aliases(self, side: object, link: object) -> list[str]:
         if not isinstance(side, DimensionsOf):
@@ -138,22 +99,6 @@ class Compiler:
             self._equated |= {(target, target_name), (source, source_name)}
             self._equate(self._index[target, target_name], self._index[source, source_name])
 
-    def _equate(self, one: int, other: int) -> None:
-        for target, source in ((one, other), (other, one)):
-            to, of = self._variables[target].dimension, self._variables[source].dimension
-            if to.granularity is not None and of.type is not to.type and of.has_order:
-                raise DeclarationError(
-                    f"node '{self._node_id}'",
-                    f"{self._variables[source]} is {of.type}, {self._variables[target]} is {to.type}: not comparable",
-                    "Link them with a function, or switch auto_input_dim_linking_enabled off",
-                )
-            coarser = (
-                to.granularity is not None
-                and of.granularity is not None
-                and of.granularity.fineness < to.granularity.fineness
-            )
-            self._rules.append(Rule(target, (source,), None, guesses=coarser))
-
     def _link_by_name(self) -> None:
         aliases = [alias for alias in self._inputs if alias not in self._fixed]
         for position, one in enumerate(aliases):
@@ -193,28 +138,6 @@ class Compiler:
             if pair is None:
                 return
             self._equate(*pair)
-
-    def _known_from_events(self) -> set[int]:
-        """Returns the variables that literals, events and the rules so far determine."""
-        plain = {alias for alias, view in self._inputs.items() if view.needs_event}
-        known = {index for index, variable in enumerate(self._variables) if variable.alias in plain}
-        return closure(known | set(self._constants), self._rules)
-
-    def _links_automatically(self, one: str, other: str, name: str) -> bool:
-        if (one, other, name) in self._explicit_pairs:
-            return False
-        if (one, name) in self._computed or (other, name) in self._computed:
-            return False
-        first, second = self._index[one, name], self._index[other, name]
-        if first in self._constants and second in self._constants:
-            # The user pinned them apart ({"x": a['NA'], "y": a['EU']}): linking them would make a dead node.
-            return compared_equal(
-                self._constants[first],
-                self._variables[first].dimension,
-                self._constants[second],
-                self._variables[second].dimension,
-            )
-        return True
 
     def _output_index(self, name: object, link: object) -> int:
         if not isinstance(name, str) or (OUTPUT, name) not in self._index:
@@ -283,7 +206,7 @@ class Compiler:
             # A reverse link serves look-ups only: it may be coarser than the forward link, so it never contradicts it.
             self._rules.append(Rule(self._index[alias, target.names[0]], sources, function, checks=False))
 
-    def _cover_output(self, covered: set[str], auto_output: bool) -> None:
+    def _cover_output(self, covered: Set[str], auto_output: bool, of_periods: Set[str]) -> None:
         for name in self._output.names:
             if name in covered:
                 continue
@@ -291,7 +214,7 @@ class Compiler:
             source = min(havers, key=self._fixed.__contains__, default=None)
             if auto_output and source is not None:
                 self._equate(self._index[OUTPUT, name], self._index[source, name])
-            elif not auto_output and self._inputs:
+            elif not auto_output and self._inputs and name not in of_periods:
                 raise DeclarationError(
                     f"node '{self._node_id}'",
                     f"output dimension '{name}' has no link and automatic output links are off",

@@ -11,6 +11,7 @@ from rheo_assets.errors import Contradiction, DeclarationError, Undetermined
 from rheo_assets.model.dimensions import DimensionSpec, Partition, Value
 from rheo_assets.model.filters import Filter
 from rheo_assets.model.links.compiling import Compiler
+from rheo_assets.model.links.covers import CoverLink
 from rheo_assets.model.links.inference import Inference
 from rheo_assets.model.links.outputs import outputs_of
 from rheo_assets.model.links.rules import OUTPUT, Rule, Variable, closure
@@ -37,6 +38,7 @@ class Linkage:
         output_links: `("out", f, input("d"))`, `("out", EQUALS, literal)` and `(input("d"), f, ("o1",))` triples.
         auto_inputs: Whether inputs are linked by equal dimension names.
         auto_output: Whether output dimensions follow inputs of the same name.
+        covers: What covering inputs are linked to by themselves.
 
     Raises:
         DeclarationError: A link that names what is not there, or cannot work.
@@ -51,11 +53,13 @@ class Linkage:
         output_links: Iterable[Sequence[Any]] = (),
         auto_inputs: bool = True,
         auto_output: bool = True,
+        covers: Iterable[CoverLink] = (),
     ) -> None:
         self.node_id = node_id
         self.inputs = dict(inputs)
         self.output = output
-        self._book = Compiler(node_id, inputs, output).compile(input_links, output_links, auto_inputs, auto_output)
+        compiler = Compiler(node_id, inputs, output)
+        self._book = compiler.compile(input_links, output_links, auto_inputs, auto_output, covers)
         self._inference = Inference(self._book)
 
     def check_determined(self) -> None:
@@ -119,13 +123,15 @@ class Linkage:
         """
         values = dict(self._book.constants)
         for alias, partition in tips.items():
-            self._enter(values, alias, partition, self.inputs[alias].node.spec)
+            view = self.inputs[alias]
+            self._enter(values, alias, view.linked(partition), view.linked_spec)
         if output is not None:
             self._enter(values, OUTPUT, output, self.output)
         values = self._inference.fixpoint(values, allow_guesses=allow_guesses)
         found: dict[str, Partition | None] = {}
         for alias, view in self.inputs.items():
             tip = self._collect(values, alias, view.node.spec)
+            tip = view.anchored(tip) if tip is not None else None
             if tip is not None and not view.admits(tip):
                 raise Contradiction(
                     f"node '{self.node_id}': input '{alias}' has no partition {view.node.describe(tip)} in {view}"

@@ -13,7 +13,8 @@ from typing import Any
 from rheo_assets.errors import DeclarationError
 from rheo_assets.model.compute.plain import plain
 from rheo_assets.model.recording.functions import Load, Store, dump_function, load_function
-from rheo_assets.model.signals import DimensionsOf, View
+from rheo_assets.model.signals import View
+from rheo_assets.model.subscripts import DimensionsOf
 
 
 def dump_link(link: Any, node_id: str, views: Mapping[str, View], store: Store) -> dict[str, Any]:

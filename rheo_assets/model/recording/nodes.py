@@ -97,6 +97,7 @@ def _dump_external(node: ExternalData, store: Store) -> dict[str, Any]:
         "options": _named(node.options, where),
         "protocol": _dump_protocol(node.protocol, where),
         "metadata": _named(_said(node.metadata), where),
+        **_columns(node),
     }
 
 
@@ -138,7 +139,13 @@ def _dump_data(node: DataNode, store: Store) -> dict[str, Any]:
         "protocol": _dump_protocol(node.protocol, where),
         "ttl_in_secs": node.ttl,
         "metadata": _named(_said(node.metadata), where),
+        **_columns(node),
     }
+
+
+def _columns(node: ExternalData | DataNode) -> dict[str, Any]:
+    """Returns the declared columns in their order, none where there are none: older documents have none."""
+    return {"columns": [list(column) for column in node.columns]} if node.columns else {}
 
 
 def _said(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,6 +165,10 @@ def _dump_protocol(protocol: SignalIntegrityProtocol | None, where: str) -> dict
 
 def _load_protocol(recorded: Mapping[str, Any] | None) -> SignalIntegrityProtocol | None:
     return SignalIntegrityProtocol(recorded["type"], recorded["args"]) if recorded else None
+
+
+def _load_columns(record: Mapping[str, Any]) -> dict[str, str] | None:
+    return dict(record["columns"]) if record.get("columns") else None
 
 
 class _Loader:
@@ -234,7 +245,8 @@ class _Loader:
         spec = load_spec(record["dimensions"], node_id, self._load)
         bucket, _, folder = record["location"].removeprefix("s3://").partition("/")
         layout = Layout(record["location"], tuple(record["segments"]))
-        dataset = S3Dataset("", bucket, folder, *layout.segments, dataset_format=record["format"], **record["options"])
+        said = {"dataset_format": record["format"], "columns": _load_columns(record), **record["options"]}
+        dataset = S3Dataset("", bucket, folder, *layout.segments, **said)
         return external_node(
             self._application,
             node_id,
@@ -279,6 +291,7 @@ class _Loader:
             record["auto_input_dim_linking_enabled"],
             record["auto_output_dim_linking_enabled"],
             _load_protocol(record["protocol"]),
+            _load_columns(record),
             dataset_format=record["format"],
             **record["options"],
             **record["metadata"],

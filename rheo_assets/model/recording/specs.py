@@ -115,7 +115,9 @@ def load_filter(spec: DimensionSpec, recorded: Sequence[Sequence[Any]]) -> Filte
 
 def dump_view(view: View) -> dict[str, Any]:
     """Returns the node's id, the constraints of its first dimensions, and the flags that are set."""
-    flags = {name: True for name, attribute in _FLAGS.items() if getattr(view, attribute)}
+    flags: dict[str, Any] = {name: True for name, attribute in _FLAGS.items() if getattr(view, attribute)}
+    if view.is_covering:
+        flags["covering"] = str(view.period) if view.period is not None else None
     return {"node": view.node.id, "view": [_dump_constraint(constraint) for constraint in view.constraints], **flags}
 
 
@@ -123,4 +125,5 @@ def load_view(node: Signal, recorded: Mapping[str, Any]) -> View:
     """Returns the view of `dump_view` on its node."""
     pairs = zip(node.spec, recorded["view"], strict=False)
     constraints = tuple(_load_constraint(dimension, constraint) for dimension, constraint in pairs)
-    return View(node, constraints, **{attribute: recorded.get(name, False) for name, attribute in _FLAGS.items()})
+    view = View(node, constraints, **{attribute: recorded.get(name, False) for name, attribute in _FLAGS.items()})
+    return view.covering(recorded["covering"]) if "covering" in recorded else view

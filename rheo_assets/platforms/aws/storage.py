@@ -16,6 +16,7 @@ from rheo_assets.model.uris import bucket_and_key
 from rheo_assets.platforms.aws.errors import error_code
 from rheo_assets.platforms.aws.objects import S3Objects, identity
 from rheo_assets.platforms.aws.replacement import S3Replacement
+from rheo_assets.runner.data_files import is_bookkeeping, is_hidden_folder
 
 _FIRST_LOOK: Final = 100  # keys: a partition has data among its first few, or none at all
 _AT_ONCE: Final = 32
@@ -36,8 +37,8 @@ class S3Storage(S3Objects):
     """Serves an object store from S3, with as few calls as the question allows.
 
     Names that start with `.` are not objects, as on the local platform, nor are the `…_$folder$` objects of old EMR
-    releases and keys that end with `/`. Names that start with `_` (`_SUCCESS`, `_temporary`) are objects but not data:
-    `has_objects` does not count them.
+    releases and keys that end with `/`. Other bookkeeping (`_SUCCESS`, `x.tmp`) is objects but not data: `has_objects`
+    does not count it.
 
     A version is the ETag with the time of the last change, so that the same content written again is a new version; S3
     tells the time in whole seconds.
@@ -62,11 +63,12 @@ class S3Storage(S3Objects):
     def has_objects(self, uri: str) -> bool:
         """Returns whether any data object lies below the prefix; stops at the first page that has one.
 
-        Hidden names and markers that start with `_` (`_SUCCESS`) do not count.
+        Bookkeeping (`_SUCCESS`, `x.tmp`) does not count.
         """
         bucket, key = bucket_and_key(uri)
         below = f"{key}/" if key else ""
-        return self._any_data(bucket, below) or (bool(key) and self.version_of(bucket, key) is not None)
+        is_file = bool(key) and not is_bookkeeping(key.rpartition("/")[2])
+        return self._any_data(bucket, below) or (is_file and self.version_of(bucket, key) is not None)
 
     def children(self, uri: str) -> Iterator[str]:
         """Yields the names one level below the prefix, sorted: folders and objects."""
@@ -173,9 +175,9 @@ class S3Storage(S3Objects):
     def _any_data(self, bucket: str, prefix: str) -> bool:
         below: list[str] = []
         for level in self._listed(bucket, prefix, _FIRST_LOOK):
-            if any(_is_data(name) for name in level.objects):
+            if not all(map(is_bookkeeping, level.objects)):
                 return True
-            below += [f"{prefix}{name}/" for name in level.folders if _is_data(name)]
+            below += [f"{prefix}{name}/" for name in level.folders if not is_hidden_folder(name)]
         return any(self._any_data(bucket, folder) for folder in below)
 
     def _level(self, bucket: str, prefix: str) -> _Level:
@@ -203,8 +205,4 @@ class S3Storage(S3Objects):
 
 def _is_seen(name: str) -> bool:
     # The key of a marker that some tools write for a folder ends with `/`: its name is empty.
-    return name != "" and not name.startswith(".") and not name.endswith("_$folder$")
-
-
-def _is_data(name: str) -> bool:
-    return _is_seen(name) and not (name.startswith("_") and "=" not in name)
+    return name != "" and not name.startswith(".") and not name.endswith("$folder$")

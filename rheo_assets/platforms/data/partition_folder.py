@@ -1,28 +1,58 @@
-"""Where the data of a partition lies: where its values say, or in a folder that reads as them, as `SE` does as `se`."""
+"""Where the data of a partition lies: where its values say, or in a folder that reads as them, as `SE` does as `se`.
+
+So is one whose name goes on after the value, where the path pattern has a `*`.
+"""
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rheo_assets.errors import InvalidValue
-from rheo_assets.model.datasets import PLACEHOLDER
+from rheo_assets.model.datasets import PLACEHOLDER, WILDCARD, literal_or_any
 from rheo_assets.model.dimensions import Dimension, Partition, Value
+from rheo_assets.model.hive_folders import is_hive, meaning
 from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.runner.data_files import is_data
+
+Found = tuple[tuple[str, ...], str]  # what storage finds: a path in parts, and a version
 
 
 def partition_folder(storage: Storage, signal: DataNode | ExternalData, partition: Partition) -> str:
     """Returns the URI of the folder that is read for a partition.
 
-    Where a STRING dimension of external data folds values, several folders can be one partition. The one that is
-    spelled as the value is read if there is anything in it, else the first that there is.
+    Several folders can be one partition of external data: a STRING dimension may fold values, `name=value` folders may
+    be escaped, and a path may have a `*`. The folder that is spelled as the value is read if it holds anything, else
+    the first that does.
     """
-    uri = signal.layout.uri(signal.spec, partition)
-    if isinstance(signal, DataNode) or not any(d.folds for d in signal.spec) or _is_there(storage, uri):
+    if isinstance(signal, DataNode):
+        return signal.layout.uri(signal.spec, partition)
+    if signal.layout.has_wildcard:
+        uri = signal.layout.uri(signal.spec, partition)
+        return next((folder for folder in _folders(storage, signal, partition) if _is_there(storage, folder)), uri)
+    uri, *escaped = signal.layout.uris(signal.spec, partition)
+    folds = any(d.folds for d in signal.spec)
+    if not (escaped or folds) or _is_there(storage, uri):
         return uri
-    return next((folder for folder in _folders(storage, signal, partition) if _is_there(storage, folder)), uri)
+    others = itertools.chain(escaped, _folders(storage, signal, partition) if folds else ())
+    return next((folder for folder in others if _is_there(storage, folder)), uri)
+
+
+def announcements(
+    storage: Storage, signal: DataNode | ExternalData, passes: Callable[[tuple[str, ...]], bool] | None = None
+) -> Iterator[Found]:
+    """Returns the objects that announce partitions of a signal, by their path below its root, with their versions.
+
+    Those of its protocol; without one every object that is data, which bookkeeping is not.
+    `passes` says which folders may be skipped; see `Storage.find`.
+    """
+    layout = signal.layout
+    names = signal.protocol.files if signal.protocol is not None else None
+    found = storage.find(layout.root, layout.depth(signal.spec), names, passes)
+    return found if names is not None else (item for item in found if is_data("/".join(item[0])))
 
 
 def _is_there(storage: Storage, folder: str) -> bool:
@@ -46,24 +76,39 @@ class _Level:
 
     def below(self, storage: Storage, folders: Iterator[str]) -> Iterator[str]:
         if not any(dimension.folds for dimension, _ in self.values):
-            texts = iter(dimension.render(value) for dimension, value in self.values)
-            name = re.sub(re.escape(PLACEHOLDER), lambda _: next(texts), self.pattern)
-            yield from (f"{folder}/{name}" for folder in folders)
+            yield from self._spelled(storage, folders)
             return
-        expression = re.compile("(.+?)".join(re.escape(part) for part in self.pattern.split(PLACEHOLDER)))
+        expression = re.compile("(.+?)".join(map(literal_or_any, self.pattern.split(PLACEHOLDER))))
         for folder in folders:
             yield from (f"{folder}/{name}" for name in storage.children(folder) if self._reads(expression, name))
+
+    def _spelled(self, storage: Storage, folders: Iterator[str]) -> Iterator[str]:
+        """Yields the folders whose names begin as the values are spelled, of those with a `*` all that there are."""
+        texts = [dimension.render(value) for dimension, value in self.values]
+        first, *others = self.pattern.split(PLACEHOLDER)
+        name = first + "".join(text + part for text, part in zip(texts, others, strict=True))
+        if WILDCARD not in self.pattern:
+            yield from (f"{folder}/{name}" for folder in folders)
+            return
+        above, _, _ = name.rpartition("/")
+        pairs = zip(map(re.escape, texts), map(literal_or_any, others), strict=True)
+        expression = re.compile(literal_or_any(first) + "".join(text + part for text, part in pairs))
+        for folder in folders:
+            parent = f"{folder}/{above}".rstrip("/")
+            found = ("/".join(filter(None, (above, child))) for child in storage.children(parent))
+            yield from (f"{folder}/{path}" for path in found if expression.fullmatch(path))
 
     def _reads(self, expression: re.Pattern[str], name: str) -> bool:
         match = expression.fullmatch(name)
         if match is None:
             return False
+        texts = map(meaning, match.groups()) if is_hive(self.pattern) else match.groups()
         try:
             return all(
                 dimension.comparable(dimension.read(text)) == dimension.comparable(value)
                 if dimension.folds
                 else dimension.render(value) == text
-                for text, (dimension, value) in zip(match.groups(), self.values, strict=True)
+                for text, (dimension, value) in zip(texts, self.values, strict=True)
             )
         except InvalidValue:
             return False

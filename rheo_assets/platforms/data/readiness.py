@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from hashlib import blake2b
 
-from rheo_assets.errors import NoData, listed
+from rheo_assets.errors import DeclarationError, NoData, listed
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.model.signals import Signal, View
@@ -38,13 +39,35 @@ class Readiness:
                 _log.warning("a partition of '%s' is never ready: %s", signal.id, error)
             return False
 
+    def version(self, signal: Signal, partition: Partition) -> str:
+        """Returns a short text that differs whenever the partition is written again; empty where it is not complete.
+
+        It is that of the completion file, or without a protocol of all its objects.
+        """
+        if not isinstance(signal, DataNode | ExternalData):
+            return ""
+        try:
+            folder = self.folder(signal, partition)
+            if signal.protocol is None:
+                found = [version for _, version in sorted(self._storage.find(folder, 0, None))]
+            else:
+                found = [self._storage.version(f"{folder}/{name}") or "" for name in signal.protocol.files]
+        except ValueError:  # a link that leaves the storage: `is_ready` says so
+            return ""
+        return blake2b(repr((folder, found)).encode(), digest_size=6).hexdigest() if any(found) else ""
+
     def was_written_since(self, signal: Signal, partition: Partition, moment: float) -> bool:
         """Returns whether the partition's completion file is newer than a moment, epoch seconds; of others False."""
+        written = self.written_at(signal, partition)
+        return written is not None and written > moment
+
+    def written_at(self, signal: Signal, partition: Partition) -> float | None:
+        """Returns when the partition's completion file was written, epoch seconds; None without one."""
         if not isinstance(signal, DataNode | ExternalData) or signal.protocol is None:
-            return False
+            return None
         folder = self.folder(signal, partition)
         found = (self._storage.modified(f"{folder}/{name}") for name in signal.protocol.files)
-        return any(at is not None and at > moment for at in found)
+        return max((at for at in found if at is not None), default=None)
 
     def folder(self, signal: DataNode | ExternalData, partition: Partition) -> str:
         """Returns the URI of the folder that is read for a partition."""
@@ -61,7 +84,10 @@ class Readiness:
 
         Raises:
             NoData: Nothing in the range of a nearest view is ready.
+            DeclarationError: A covering view that says no period.
         """
+        if view.is_covering and view.cover is None:
+            raise DeclarationError(str(view), "does not say which period it covers", 'Write .covering("MONTH")')
         partitions = view.partitions(tip)
         if not view.is_nearest:
             return partitions
@@ -71,7 +97,7 @@ class Readiness:
             raise NoData(f"{view} has nothing to read: none of {named} is ready. Make or land one, or widen the range")
         return (chosen,)
 
-    def is_readable(self, signal: Signal, partition: Partition, tip: Partition) -> bool:
+    def is_readable(self, signal: Signal, partition: Partition, tip: Partition | None) -> bool:
         """Returns whether what reads a range finds the partition there: it is ready, or the tip and holds data."""
         return self.is_ready(signal, partition) or (partition == tip and self.has_data(signal, partition))
 

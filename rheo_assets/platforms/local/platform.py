@@ -1,4 +1,4 @@
-"""The local platform: everything under one folder, everything for real."""
+"""The local platform: real storage and engines in one folder."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class LocalPlatform:
     """Storage, engines and catalog of one machine.
 
     Args:
-        root: The folder that holds everything; `RHEO_HOME`, else `~/.rheo`.
-        retry_for: For how many seconds an execution waits for an engine that is out of reach or has no room; a day.
+        root: The folder that holds everything. Defaults to `RHEO_HOME`, else `~/.rheo`.
+        retry_for: How long an execution waits for an engine that is unavailable, seconds. The default is a day.
     """
 
     name = "local"
@@ -45,10 +45,10 @@ class LocalPlatform:
         return f"rheo-{application}"
 
     def prepare(self, application: str) -> None:
-        """Makes the root; other folders come to be when something is written.
+        """Creates the root; other folders are created by the first write.
 
         Raises:
-            CapabilityMissing: Nothing can be written there.
+            CapabilityMissing: The root is not writable.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -56,12 +56,12 @@ class LocalPlatform:
                 pass
         except OSError as error:
             raise CapabilityMissing(
-                f"application '{application}' cannot keep anything at {str(self.root)!r}: {error.strerror or error}. "
-                "Set RHEO_HOME, or LocalPlatform(root), to a folder that you may write to, with room left"
+                f"application '{application}' cannot write to {str(self.root)!r}: {error.strerror or error}. "
+                "Set RHEO_HOME, or LocalPlatform(root), to a writable folder with free space"
             ) from error
 
     def engine(self, target: Target) -> Engine:
-        """Returns the engine that serves a target.
+        """Returns the engine that runs a target.
 
         Raises:
             CapabilityMissing: A package is not installed.
@@ -70,7 +70,7 @@ class LocalPlatform:
 
     @cached_property
     def catalog(self) -> LocalCatalog:
-        """The tables that `app.glue_table` finds."""
+        """The catalog that `app.glue_table` reads."""
         return LocalCatalog(self.root)
 
     def _functions(self) -> Engine:
@@ -81,14 +81,14 @@ class LocalPlatform:
     def _presto(self) -> Engine:
         for package in ("duckdb", "sqlglot"):
             if importlib.util.find_spec(package) is None:
-                raise CapabilityMissing(f"Presto SQL needs {package} here: pip install {package}")
+                raise CapabilityMissing(f"Presto SQL needs {package} here: run pip install {package}")
         from rheo_assets.platforms.local.presto.engine import PrestoEngine
 
         return PrestoEngine(self.root)
 
     def _spark(self) -> Engine:
         if importlib.util.find_spec("pyspark") is None:
-            raise CapabilityMissing("Spark is not installed here: pip install 'rheo-assets[spark,java]'")
+            raise CapabilityMissing("Spark is not installed here: run pip install 'rheo-assets[spark,java]'")
         from rheo_assets.platforms.local.spark.engine import SparkEngine
 
         return SparkEngine(self.root)
@@ -99,7 +99,7 @@ class LocalPlatform:
             self.storage.write(uri, content, private=True)
 
     def params(self) -> Mapping[str, Any]:
-        """Returns what callables get in `params` besides `dimensions`."""
+        """Returns the entries of a callable's `params` besides `dimensions`."""
         return {"platform": self.name}
 
     def __repr__(self) -> str:

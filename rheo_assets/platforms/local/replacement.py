@@ -1,12 +1,12 @@
-"""Replaces what lies below a prefix as a whole: written aside, swapped in by renames.
+"""Replaces all content below a prefix: writes it to a hidden folder, and swaps the folders by renaming.
 
-Beside the folder lies a hidden one for as long as it is being replaced:
+While a folder is being replaced, it has a hidden sibling:
 
     .writing-2024-03-01/<id>/new    the next content
-    .writing-2024-03-01/<id>/old    the content before, between the two renames of the swap
+    .writing-2024-03-01/<id>/old    the previous content, between the two renames of the swap
 
-Each writer holds a lock on its `<id>` that ends with its process, however that ends. Whoever comes next puts the old
-content of a dead one back if the swap was cut in two, and removes the rest.
+Each writer locks its `<id>`; the lock ends with its process. If a writer died, the next one restores the old content if
+the swap was interrupted, and removes the rest.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class LocalReplacement:
     Args:
         target: The folder that is replaced.
         uri: Its URI.
-        writer: The identity of the execution that writes.
-        explained: Makes an error of the disk say which object it is about and what to do.
+        writer: The id of the execution that writes.
+        explained: Adds the object and the remedy to an error of the disk.
 
     Attributes:
-        uri: Where the next content is written.
+        uri: The URI to write the next content to.
     """
 
     def __init__(self, target: Path, uri: str, writer: str, explained: Callable[[OSError, str], OSError]) -> None:
@@ -49,7 +49,7 @@ class LocalReplacement:
         self.uri = f"{parent}/{self._shared.name}/{self._own.name}/new"
 
     def __enter__(self) -> LocalReplacement:
-        """Makes the empty folder to write in; what dead writers left is put back or removed."""
+        """Creates the empty folder to write to; restores or removes the folders of dead writers."""
         with self._explaining(), _alone(self._shared):
             for other in self._shared.iterdir():
                 self._clear_if_dead(other)
@@ -62,22 +62,22 @@ class LocalReplacement:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Removes what was not published."""
+        """Removes the folder if it was not published."""
         with _alone(self._shared):
             self._clear(self._own)
             os.close(self._lock)
-            with contextlib.suppress(OSError):  # somebody else writes
+            with contextlib.suppress(OSError):  # another writer uses it
                 self._shared.rmdir()
 
     def publish(self, name: str, content: bytes) -> None:
-        """Puts what was written in the place of the folder, together with a last object that says it is whole.
+        """Replaces the folder with the written one, including a last object that marks it as complete.
 
         Raises:
             OSError: The disk is full; the old content stays.
         """
         new, old = self._own / "new", self._own / "old"
         with self._explaining(), _alone(self._shared):
-            new.mkdir(exist_ok=True)  # a function that wrote nothing may have removed it
+            new.mkdir(exist_ok=True)  # a function may have removed it if it wrote nothing
             (new / name).write_bytes(content)
             if os.path.lexists(self._target):
                 self._target.rename(old)
@@ -86,7 +86,7 @@ class LocalReplacement:
     def _clear_if_dead(self, other: Path) -> None:
         try:
             lock = os.open(other, os.O_RDONLY)
-        except OSError:  # it has just gone
+        except OSError:  # it was just removed
             return
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,7 +98,7 @@ class LocalReplacement:
 
     def _clear(self, own: Path) -> None:
         if os.path.lexists(own / "old") and not os.path.lexists(self._target):
-            (own / "old").rename(self._target)  # the swap was cut in two
+            (own / "old").rename(self._target)  # the swap was interrupted
         try:
             own.rmdir()
         except OSError:
@@ -114,11 +114,11 @@ class LocalReplacement:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Makes the folder and keeps the other writers out of it for a moment."""
+    """Creates the folder and locks it against other writers for a moment."""
     while True:
         try:
             lock = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:  # there is none yet, or its last writer has just removed it
+        except FileNotFoundError:  # it does not exist yet, or its last writer just removed it
             folder.mkdir(parents=True, exist_ok=True)
             continue
         try:

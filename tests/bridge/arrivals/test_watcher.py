@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rheo_assets import PrestoSQL
 from rheo_assets.bridge.arrivals import known
 from rheo_assets.bridge.arrivals.watcher import Watcher
 from rheo_assets.bridge.binding import Binding
@@ -21,6 +22,7 @@ from rheo_assets.model.declaration import external_node
 from rheo_assets.model.topology import Topology
 from rheo_assets.platforms.local.platform import LocalPlatform
 from rheo_assets.routing.entries import Turn
+from tests.cases.topologies import node, spec
 
 SPEC = {"region": {"type": "STRING", "day": {"type": "DATETIME", "format": "%Y-%m-%d"}}}
 SINCE = datetime(2024, 1, 1)
@@ -150,10 +152,10 @@ def test_a_crash_between_the_look_and_the_turn_loses_no_gone_partition(root):
         dying = Driver(lake.binding, instance)
         dying.activate(datetime.now(UTC))
         (lake.folder / "NA/2024-01-01/_SUCCESS").unlink()
-        dying.notice(datetime.now(UTC))
+        dying.scan_sources(datetime.now(UTC))
         assert turns(dying) == []
         heir = Driver(lake.binding, instance)
-        heir.notice(datetime.now(UTC))
+        heir.scan_sources(datetime.now(UTC))
         heir.turn()
         heir.turn()
         (turn,) = turns(heir)
@@ -230,3 +232,41 @@ def test_an_arrival_that_another_driver_recorded_first_is_not_recorded_over_it(l
     assert late.partitions() == ["NA/2024-01-01"]
     assert lake.journal.partitions() == ["NA/2024-01-01", "NA/2024-01-02"]
     assert lake.seen_by(slow) == lake.seen_by(lake.watcher()) == []
+
+
+def test_bookkeeping_before_the_data_is_no_arrival_of_a_dataset_without_protocol(app, caplog):
+    data = S3Dataset("1", "outside", "orders", "{}", dataset_format="json")
+    orders = app.marshal_external_data(data, "orders", spec("day"), None, None)
+    made = node(app, "made", [orders], compute_targets=[PrestoSQL("select * from orders")])
+    app.activate()
+    (path,) = app.materialize(orders["2024-01-01"])
+    Path(path).mkdir(parents=True)
+    for name in ("_started_123", "x.tmp", "_SUCCESS", "a.json._COPYING_"):
+        (Path(path) / name).write_text("nothing yet")
+    app.settle()
+    assert app.history(made) == []
+    assert "not routed" not in caplog.text
+    with pytest.raises(FileNotFoundError):
+        app.load_data(orders["2024-01-01"])
+    (Path(path) / "a.json").write_text('{"x": 1}\n')
+    app.settle()
+    assert [execution.status for execution in app.history(made)] == ["COMPLETED"]
+
+
+@pytest.mark.parametrize(
+    "name", ["ts=2024-03-01 05%3A00%3A00", "ts=2024-03-01%2005%3A00%3A00", "ts=2024-03-01 05:00:00"]
+)
+def test_a_folder_that_hive_escaped_is_its_partition(app, name):
+    level = {"type": "DATETIME", "format": "%Y-%m-%d %H:%M:%S"}
+    data = S3Dataset("1", "outside", "logs", "ts={}", dataset_format="json")
+    logs = app.marshal_external_data(data, "logs", {"ts": level}, None, SUCCESS)
+    made = node(app, "made", [logs], compute_targets=[PrestoSQL("select * from logs")])
+    app.activate()
+    folder = app.platform.root / "s3/outside/logs" / name
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text('{"x": 1}\n')
+    (folder / "_SUCCESS").touch()
+    app.settle()
+    assert [execution.status for execution in app.history(made)] == ["COMPLETED"]
+    assert app.load_data(logs["2024-03-01 05:00:00"]).to_dict("records") == [{"x": 1}]
+    assert app.materialize(logs["2024-03-01 05:00:00"]) == [str(folder)]

@@ -98,3 +98,27 @@ def test_a_look_up_by_region_follows_its_region_only(app: flow.Application):
     app.create_data("named", [orders(app, dimension_filter=DECLARED), names], compute_targets=[flow.NOOPCompute])
     graph = app.definitions().resolve_asset_graph()
     assert parents(graph, "named", "2024-03-05|NA", "names") == {"NA"}
+
+
+MONTH = {"type": "DATETIME", "format": "%Y-%m", "granularity": "MONTH"}
+FEBRUARY = {f"2024-02-{day:02d}" for day in range(1, 30)}
+
+
+def test_a_month_that_covers_its_days_follows_those_days(app: flow.Application):
+    dataset = flow.S3Dataset("1", "bucket", "rates", "{}")
+    rates = app.marshal_external_data(dataset, "rates", DAY)
+    month = {"output_dimension_spec": {"month": MONTH}, "compute_targets": [flow.NOOPCompute]}
+    app.create_data("monthly", {"days": rates.covering()}, **month)
+    graph = app.definitions().resolve_asset_graph()
+    assert parents(graph, "monthly", "2024-02-01", "rates") == FEBRUARY
+    assert "approximate lineage" not in graph.get(dg.AssetKey(["app", "monthly"])).metadata
+
+
+def test_a_month_of_a_region_follows_the_days_of_that_region(app: flow.Application):
+    spec = {"region": {"type": "STRING", "month": MONTH}}
+    days = orders(app, dimension_filter=DECLARED).covering()
+    app.create_data("monthly", {"days": days}, output_dimension_spec=spec, compute_targets=[flow.NOOPCompute])
+    graph = app.definitions().resolve_asset_graph()
+    key = next(k for k in graph.get(dg.AssetKey(["app", "monthly"])).partitions_def.get_partition_keys() if "EU" in k)
+    assert len(parents(graph, "monthly", key)) in {28, 29, 30, 31}
+    assert {k.split("|")[1] for k in parents(graph, "monthly", key)} == {"EU"}

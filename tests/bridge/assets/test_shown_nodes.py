@@ -63,7 +63,7 @@ def test_another_session_shows_what_was_said_of_timers_and_projections(root: Pat
 )
 def test_what_dagster_refuses_is_told_with_the_node(app: Application, said: dict[str, Any]) -> None:
     app.create_data("made", compute_targets=[NOOPCompute], **said)
-    with pytest.raises(ValueError, match=r"'made': Dagster refuses what is said of it: .*`owners` a list"):
+    with pytest.raises(ValueError, match=r"'made': Dagster refuses its metadata: .*`owners` a list"):
         app.definitions()
 
 

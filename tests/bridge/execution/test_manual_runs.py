@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from rheo_assets import Application, InlinedCompute
 from rheo_assets.bridge.assets.assets import node_asset
@@ -18,6 +19,7 @@ from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.claims.owners import Owner
 from rheo_assets.bridge.eventlog.history import manual_execution_id
 from rheo_assets.bridge.eventlog.instance import open_instance
+from rheo_assets.bridge.execution.backfills import BACKFILL_TAG
 from rheo_assets.bridge.execution.execution import Request
 from rheo_assets.bridge.loop.driver import Driver
 from rheo_assets.bridge.loop.local_runs import run_config, run_tags
@@ -30,15 +32,18 @@ FIRST, SECOND = "2024-03-01", "2024-03-02"
 SINCE = datetime(2024, 1, 1)
 
 
-def from_the_ui(root: Path, app: Application, made: DataNode, days: list[str], **config: Any) -> bool:
+def from_the_ui(
+    root: Path, app: Application, made: DataNode, days: list[str], backfill: str | None = None, **config: Any
+) -> bool:
     """Runs partitions as Dagster's UI would, in this process; returns whether the run succeeded."""
     asset = node_asset(Binding(app.topology, app.platform, SINCE), made)
     job = dg.Definitions(assets=[asset]).resolve_implicit_global_asset_job_def()
+    tags = {RANGE_START_TAG: days[0], RANGE_END_TAG: days[-1]} if len(days) > 1 else {}
     with open_instance(root) as instance:
         result = job.execute_in_process(
             instance=instance,
             partition_key=days[0] if len(days) == 1 else None,
-            tags={RANGE_START_TAG: days[0], RANGE_END_TAG: days[-1]} if len(days) > 1 else {},
+            tags={**tags, BACKFILL_TAG: backfill} if backfill is not None else tags,
             run_config={"ops": {asset.op.name: {"config": config}}},
             asset_selection=[asset.key],
             raise_on_error=False,
@@ -70,7 +75,7 @@ def says_that_it_waits(root: Path) -> bool:
     """Whether the newest run has looked, and waits for another one."""
     with open_instance(root) as instance:
         said = [entry.user_message for entry in instance.all_logs(instance.get_runs(limit=1)[0].run_id)]
-    return any("waits for the end of run" in text for text in said)
+    return any("waits for run " in text for text in said)
 
 
 def slow(root: Path) -> Any:
@@ -193,8 +198,8 @@ def test_of_two_runs_from_the_ui_the_later_one_fails_at_once_or_waits(root: Path
     assert not from_the_ui(root, app, made, [FIRST])
     (refused,) = [e for e in app.history(made) if e.status == "FAILED"]
     assert refused.error is not None
-    assert "made[2024-03-01] is not ready to run: waiting for the end of run" in refused.error
-    assert "Terminate that run if it is dead, or launch with run config `wait: true`" in refused.error
+    assert "made[2024-03-01] is not ready to run: waiting for run " in refused.error
+    assert "Terminate that run if it is dead, or set `wait: true` in the run config" in refused.error
     waiting = started(lambda: from_the_ui(root, app, made, [FIRST], wait=True))
     until(lambda: says_that_it_waits(root))
     (root / "go").touch()
@@ -245,8 +250,11 @@ def test_a_waiting_run_runs_each_partition_when_it_is_ready(root: Path, app: App
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({}, r"waiting for x\[2024-03-01\]\. Land .* `wait: true`"),
-        ({"wait": True, "wait_timeout_seconds": 0}, r"waiting for x\[2024-03-01\] still after 0 s\. .*`wait_timeout_s"),
+        ({}, r"waiting for x\[2024-03-01\]\. Write or .* `wait: true`"),
+        (
+            {"wait": True, "wait_timeout_seconds": 0},
+            r"waiting for x\[2024-03-01\]; gave up after 0 s\. .*`wait_timeout_s",
+        ),
     ],
 )
 def test_what_is_not_ready_fails_with_what_to_do(
@@ -278,3 +286,80 @@ def test_a_run_that_was_killed_after_its_last_word_holds_nobody_up(root: Path, a
         assert not app.has_active_record(made[FIRST])
         assert app.execute(made[FIRST])
         assert [e.status for e in app.history(made)] == ["FAILED", "COMPLETED"]
+
+
+def asked_for(root: Path, made: DataNode, days: list[str]) -> str:
+    """Asks for a backfill as the UI does, of which Dagster launches no run yet; returns its id."""
+    with open_instance(root) as instance:
+        backfill = PartitionBackfill(
+            backfill_id="abcdefgh",
+            status=BulkActionStatus.REQUESTED,
+            from_failure=False,
+            tags={},
+            backfill_timestamp=time.time(),
+            asset_selection=[dg.AssetKey(["app", made.id])],
+            partition_names=days,
+        )
+        instance.add_backfill(backfill)
+        return backfill.backfill_id
+
+
+def test_a_backfill_takes_over_what_the_router_made_since_it_was_asked_for(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x])
+    last = node(app, "last", [made])
+    app.activate()
+    event(app, x[FIRST])
+    backfill = asked_for(root, made, [FIRST])
+    assert from_the_ui(root, app, made, [FIRST], backfill)
+    app.settle(60)  # the router makes what follows before Dagster launches the backfill's next run
+    assert from_the_ui(root, app, last, [FIRST], backfill)
+    app.settle(60)
+    assert len(app.history(made)) == 2, "before the backfill, and by it"
+    assert len({execution.id for execution in app.history(last)}) == 2
+    with open_instance(root) as instance:
+        (run,) = instance.get_runs(limit=1)
+        (reported,) = instance.fetch_materializations(dg.AssetKey(["app", "last"]), limit=1).records
+        assert reported.run_id == run.run_id, "the backfill counts the partition as its own"
+        assert "was built by run" in "".join(entry.user_message for entry in instance.all_logs(run.run_id))
+
+
+def test_a_backfill_makes_again_what_was_made_before_it_or_from_older_inputs(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x])
+    last = node(app, "last", [made[:-2]])
+    app.activate()
+    for day in (FIRST, SECOND):
+        event(app, x[day])
+    assert len(app.history(last)) == 2
+    backfill = asked_for(root, made, [FIRST, SECOND])
+    assert from_the_ui(root, app, made, [SECOND], backfill)
+    app.settle(60)
+    assert len(app.history(last)) == 3
+    assert from_the_ui(root, app, made, [FIRST], backfill)  # an input of the range, and not its tip
+    assert from_the_ui(root, app, last, [SECOND], backfill)
+    assert len({e.id for e in app.history(last) if e.partition == (SECOND,)}) == 3
+
+
+def test_a_run_from_the_ui_without_a_backfill_makes_its_partition_again(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x])
+    app.activate()
+    event(app, x[FIRST])
+    assert from_the_ui(root, app, made, [FIRST])
+    assert len({execution.id for execution in app.history(made)}) == 2
+
+
+def test_the_ui_takes_over_what_the_router_has_emitted_and_not_launched(root: Path, app: Application) -> None:
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x])
+    app.activate()
+    binding = Binding(app.topology, app.platform, SINCE)
+    with open_instance(root) as instance:
+        driver = Driver(binding, instance)
+        driver.journal.inject("x", x.spec.read([FIRST]), "one", None)
+        (trigger,) = driver.turn()
+        assert from_the_ui(root, app, made, [FIRST])
+        assert driver.turn() == []
+    app.settle(60)
+    assert [e.id for e in app.history(made)] == [trigger.execution_id("app")]

@@ -29,11 +29,9 @@ def test_an_event_that_waited_too_long_is_named_also_by_another_process(root: Pa
     for looking in (app, Application("app", platform=LocalPlatform(root))):
         reason = looking.why(looking["pairs"]["NA"][DAY])
         assert reason.status == "NOT_TRIGGERED"
-        assert "a trigger group that had x[NA][2024-01-02] was dropped: it waited for longer than the 60 s" in str(
-            reason
-        )
-        assert "none of them has come" not in str(reason)
-        assert "none of them has come" in str(looking.why(looking["pairs"]["NA"][NEXT]))
+        assert "a trigger group with x[NA][2024-01-02] was dropped after waiting longer than 60 s" in str(reason)
+        assert "none has arrived yet" not in str(reason)
+        assert "none has arrived yet" in str(looking.why(looking["pairs"]["NA"][NEXT]))
 
 
 def test_groups_that_could_never_complete_are_counted(app: Application) -> None:
@@ -43,7 +41,7 @@ def test_groups_that_could_never_complete_are_counted(app: Application) -> None:
     app.activate()
     app.process(app["z"][DAY])
     reason = app.why(checked[NEXT])
-    assert "1 trigger groups of 'checked' were dropped as they could never complete" in str(reason)
+    assert "1 trigger groups of 'checked' were dropped because they could never complete" in str(reason)
     assert "could never complete" not in str(app.why(made[DAY]["NA"]))
 
 
@@ -66,9 +64,9 @@ def test_an_event_on_which_a_link_fails_is_told_and_runs_once_the_function_is_co
     reason = app.why(made["four"])
     assert reason.status == "WAITING"
     assert reason.sentences[0] == (
-        "held back, and perhaps of this partition: the event of x[4], as node 'made': the link output.title <- f(x.n) "
+        "an event that may belong to this partition is held (x[4]): node 'made': the link output.title <- f(x.n) "
         "raised KeyError: 4 for [4]. Links get str, int and naive UTC datetime values. Correct the function and "
-        "activate() again, or reload the code location: it is offered again then"
+        "activate() again, or reload the code location: the event is then routed again"
     )
     assert "could never complete" not in str(reason)
     (held,) = app.pending(made)
@@ -90,7 +88,9 @@ def test_a_partition_on_which_a_link_fails_may_run_some_day(app: Application) ->
     app.activate()
     reason = app.why(made[4])
     assert reason.status == "NOT_TRIGGERED"
-    assert reason.sentences[-1].startswith("execute() would be refused: node 'made': the link y.title <- f(x.n) raised")
+    assert reason.sentences[-1].startswith(
+        "execute() cannot run it by its partition alone: node 'made': the link y.title <- f(x.n) raised"
+    )
 
 
 def test_what_a_pause_holds_up_says_so(app: Application) -> None:
@@ -101,7 +101,7 @@ def test_what_a_pause_holds_up_says_so(app: Application) -> None:
     app.process(x[DAY])
     reason = app.why(made[DAY])
     assert reason.status == "QUEUED"
-    assert reason.sentences == ("the application is paused: it runs after app.resume()",)
+    assert reason.sentences == ("the application is paused; it will run after app.resume()",)
     app.resume()
     app.settle(60)
     assert app.why(made[DAY]).status == "COMPLETED"
@@ -117,7 +117,7 @@ def test_what_a_plan_holds_says_so(app: Application) -> None:
     session.driver.journal.open_plan("a-plan", {"made": [partition]})
     reason = app.why(made[DAY])
     assert reason.status == "QUEUED"
-    assert reason.sentences == ("a plan of execute() holds it: it runs when its turn comes",)
+    assert reason.sentences == ("it is part of an execute() in progress and runs when its inputs are built",)
     session.driver.journal.close_plan("a-plan")
     file(app, x[DAY])
     assert app.execute(made[DAY])
@@ -144,7 +144,7 @@ def test_why_says_what_execute_would_be_refused_for_without_the_tips_of_plain_in
     with pytest.raises(RuntimeError) as refused:
         app.validate(made["NA"]["2024-03-09"], readiness=True)
     assert reason.unready == refused.value.waiting_for == ("x[NA][2024-03-08]",)  # type: ignore[attr-defined]
-    assert reason.sentences[-1] == "execute() would be refused until x[NA][2024-03-08] is ready"
+    assert reason.sentences[-1] == "execute() raises NotReady until x[NA][2024-03-08] is ready"
     file(app, x["NA"]["2024-03-08"])
     assert "execute()" not in str(app.why(made["NA"]["2024-03-09"]))
 

@@ -35,7 +35,7 @@ def test_a_driver_that_lost_its_slot_takes_another_and_knows_what_waits(root: Pa
         )
         folder = root / "s3/rheo-app/snapshot_slots"
         (folder / str(slot.number) / str(slot.attempt + 1)).write_text(stranger)
-        slot.looked -= SLOT_CHECKED_EVERY
+        slot.checked -= SLOT_CHECKED_EVERY
         driver.turn()
         assert driver.slot is not None
         assert driver.slot.number != slot.number
@@ -60,7 +60,7 @@ def test_a_driver_that_found_no_slot_takes_the_first_that_is_free(root: Path, ap
         (folder / "5" / "99").unlink()
         driver.turn()
         assert driver.slot is None  # it does not look all the time
-        driver._sat -= SLOT_CHECKED_EVERY
+        driver._slot_checked -= SLOT_CHECKED_EVERY
         driver.turn()
         assert driver.slot is not None
         assert driver.slot.number == 5

@@ -92,7 +92,7 @@ def test_what_a_newer_declaration_adds_runs_in_a_session_that_was_open_before(
         session.poll(session["made"][DAY])
     else:
         session.process(session["x"][DAY])
-    assert "application 'app' was activated anew elsewhere (new: added)" in caplog.text
+    assert "another session activated 'app' (new: added)" in caplog.text
     later = another(root)
     later.settle(SETTLE_SECONDS)
     assert ran(later, "made") == ran(later, "added") == [DAY]
@@ -140,9 +140,9 @@ def test_a_node_that_does_not_fit_what_it_reads_any_more_is_refused_before_anyth
     )
     changed.activate()
     node(session, "added", [made], output_dim_links=[("day", lambda day: day, made("day"))])
-    with pytest.raises(ValueError, match=r"nodes do not fit each other as they are declared now.*'day'") as refused:
+    with pytest.raises(ValueError, match=r"a node no longer fits its inputs.*'day'") as refused:
         session.activate()
-    assert "take what it reads from the application, as app['id']" in str(refused.value)
+    assert "with its inputs taken from the application: app['id']" in str(refused.value)
     assert "added" not in another(root).topology
 
 
@@ -180,7 +180,7 @@ def test_a_plan_whose_target_is_taken_away_says_so(root: Path, app: Application)
         node(other, "made", [S3(other, "x", "day")], compute_targets=[waiting(root)])
         other.activate()
 
-    with pytest.raises(RuntimeError, match="down failed in its plan: it was declared anew meanwhile"):
+    with pytest.raises(RuntimeError, match="down failed in its plan: meanwhile the node was removed, or declared"):
         meanwhile(root, lambda: app.execute(down[DAY], recursive=True), change)
     assert ran(app, "made") == [DAY]
     with pytest.raises(
@@ -257,7 +257,7 @@ def test_a_target_that_is_taken_away_before_its_plan_begins_leaves_no_plan(
         start(plans, run)
 
     monkeypatch.setattr(Plans, "start", start_late)
-    with pytest.raises(RuntimeError, match="made failed in its plan: it was declared anew meanwhile"):
+    with pytest.raises(RuntimeError, match="made failed in its plan: meanwhile the node was removed, or declared"):
         app.execute(app["made"][DAY])
     app.activate()
     assert app.why(app["made"][DAY]).status == "NOT_TRIGGERED"

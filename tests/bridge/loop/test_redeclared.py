@@ -42,7 +42,7 @@ def test_a_node_that_is_taken_away_stops_nothing_and_is_told(
     later = redeclared(root)
     stays = node(later, "stays", [S3(later, "x", "region", "day")])
     later.activate()
-    assert "not declared any more: down, gone, y. Their data stays" in caplog.text
+    assert "no longer declared: down, gone, y. Their data stays" in caplog.text
     later.resume()
     later.settle(SETTLE_SECONDS)
     assert sorted(ran(later, stays)) == [f"NA/{DAY}", f"NA/{NEXT}"]
@@ -86,7 +86,7 @@ def test_a_node_with_other_dimensions_goes_on_and_says_what_is_dropped(
     pairs = node(later, "pairs", [new[:-2].range_check(True)])
     later.activate()
     later.resume()
-    assert "'made' has other dimensions: day, and no longer region, day" in caplog.text
+    assert "the dimensions of 'made' changed from region, day to day" in caplog.text
     for day in (DAY, NEXT):
         later.process(later["x"][day])
     later.settle(SETTLE_SECONDS)
@@ -154,7 +154,7 @@ def test_what_ran_before_its_node_had_other_dimensions_is_history_alone(
     reason = later.why(january)
     assert reason.status == "NOT_TRIGGERED"
     assert not reason.executions
-    assert ("a complete partition lies in its folder" in str(reason)) == (day == DAY and form == "%Y-%m-%d")
+    assert ("its folder holds a complete partition" in str(reason)) == (day == DAY and form == "%Y-%m-%d")
     assert ran(later, month) == [day]
     later.execute(month, inputs=[later["x"][day]], update_dependency_tree=True)
     assert [(e.partition, e.dimensions) for e in later.history(month)] == [
@@ -177,7 +177,7 @@ def test_a_partition_whose_folder_another_one_has_taken_meanwhile_was_not_made(r
     later.execute(month, inputs=[later["x"]["2024-01-15"]])
     app.activate()
     assert app.poll(made[DAY]) == (None, None)
-    assert "a complete partition lies in its folder, and no execution of it is recorded" in str(app.why(made[DAY]))
+    assert "its folder holds a complete partition, but no execution is recorded" in str(app.why(made[DAY]))
     app.execute(made[DAY])
     assert app.poll(made[DAY])[0] is not None
 
@@ -273,7 +273,7 @@ def test_a_run_that_was_asked_for_under_another_declaration_says_so(root: Path, 
             instance=instance, partition_key=DAY, run_config=run.run_config, raise_on_error=False
         )
     said = str(result.get_step_failure_events()[0].step_failure_data.error)
-    assert f"made[{DAY}]: this run was asked for under another declaration of 'made', whose inputs are ['y']" in said
+    assert f"made[{DAY}]: this run was requested for an earlier version of 'made', whose inputs are now ['y']" in said
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_an_entry_of_the_router_that_cannot_be_read_stops_no_other(
         instance.report_runless_asset_event(dg.AssetObservation(router_key("app"), metadata=entry))
     app.process(x["NA"][DAY])
     assert ran(app, made) == [f"NA/{DAY}"]
-    assert "event 1 of asset app/rheo/router is passed over" in caplog.text
+    assert "skipped event 1 of asset app/rheo/router" in caplog.text
 
 
 def test_events_of_others_that_cannot_be_read_stop_no_other(
@@ -315,5 +315,5 @@ def test_events_of_others_that_cannot_be_read_stop_no_other(
             instance.report_runless_asset_event(dg.AssetMaterialization(key))
     app.process(x["NA"][DAY])
     assert ran(app, made) == [f"NA/{DAY}"]
-    assert "event 1 of asset app/x is passed over" in caplog.text
-    assert "an event of 'x' is not routed: 'rubbish' is no partition key of 'x'" in caplog.text
+    assert "skipped event 1 of asset app/x" in caplog.text
+    assert "an event of 'x' is not routed: 'rubbish' is not a partition key of 'x'" in caplog.text

@@ -63,10 +63,10 @@ def test_a_backlog_of_files_is_taken_in_page_by_page_by_whoever_comes_next(
     app.activate()
     days = arrive(root, x, 250)
     first = drivers()
-    assert first.notice(datetime.now(UTC), is_enough=at_once) == ["x"]
+    assert first.scan_sources(datetime.now(UTC), is_enough=at_once) == ["x"]
     assert events(first, "x") == days[:100]
-    assert drivers().notice(datetime.now(UTC), is_enough=at_once) == ["x"]
-    assert first.notice(datetime.now(UTC), is_enough=at_once) == []
+    assert drivers().scan_sources(datetime.now(UTC), is_enough=at_once) == ["x"]
+    assert first.scan_sources(datetime.now(UTC), is_enough=at_once) == []
     assert events(first, "x") == days
 
 
@@ -75,9 +75,9 @@ def test_a_source_with_a_backlog_lets_the_others_go_first(root: Path, app: Appli
     app.activate()
     driver = drivers()
     arrive(root, busy, 350)
-    assert driver.notice(datetime.now(UTC), ["busy", "quiet"], at_once) == ["busy"]
+    assert driver.scan_sources(datetime.now(UTC), ["busy", "quiet"], at_once) == ["busy"]
     arrive(root, quiet, 1)
-    assert driver.notice(datetime.now(UTC), ["busy", "quiet"], at_once) == ["busy"]
+    assert driver.scan_sources(datetime.now(UTC), ["busy", "quiet"], at_once) == ["busy"]
     newest = driver.log.after(driver.log.last_position() - 101)
     assert [record.asset_key.path[1] for record in newest if record.asset_key] == ["quiet", *["busy"] * 100]
 
@@ -87,10 +87,10 @@ def test_a_week_of_minutes_is_caught_up_with_bit_by_bit(app: Application, driver
     app.activate()
     now = datetime.now(UTC) + timedelta(days=7)
     for _ in range(2):
-        assert drivers().notice(now, ["t"], at_once) == ["t"]
+        assert drivers().scan_sources(now, ["t"], at_once) == ["t"]
     last = drivers()
     soon = now - timedelta(days=7) + timedelta(minutes=10, seconds=30)
-    assert last.notice(soon, ["t"]) == []
+    assert last.scan_sources(soon, ["t"]) == []
     found = events(last, "t")
     assert len(found) == len(set(found)) == 10
 

@@ -336,6 +336,29 @@ def test_partitions_whose_columns_differ_are_refused_with_both_names(bench: Benc
         bench.run(task("SELECT id FROM orders", orders(2)))
 
 
+def test_declared_columns_are_those_of_the_table_whatever_the_files_have(bench: Bench, world: World) -> None:
+    columns = (("id", "string"), ("amount", "decimal(10,2)"))
+    for form in ("json", "parquet", "csv"):
+        bench.storage.delete(f"s3://{BUCKET}/in")
+        bench.put(f"s3://{BUCKET}/in/2024-01-01", "SELECT '1.10' AS amount, '007' AS id", form)
+        made = task("SELECT id FROM orders", orders(format=form, columns=columns), token=form)
+        (table,) = Tables(world.clients, bench.storage, home).make(made)
+        assert table.columns == columns
+        name = "orders__text" if form == "csv" else "orders"
+        stored = bench.glue.get_table(DatabaseName=database_name(made), Name=name)["Table"]["StorageDescriptor"]
+        found = [(column["Name"], column["Type"]) for column in stored["Columns"]]
+        assert found == ([("amount", "string"), ("id", "string")] if form == "csv" else list(columns))
+    assert table.view.endswith('SELECT CAST(NULLIF("id", \'\') AS varchar) AS "id", CAST(NULLIF("amount", \'\') '
+                               'AS decimal(10,2)) AS "amount" FROM "orders__text"')  # fmt: skip
+
+
+def test_csv_files_whose_columns_stand_in_another_order_are_refused_since_athena_goes_by_position(bench: Bench) -> None:
+    for day, header in (("2024-01-01", "id,name"), ("2024-01-02", "name,id")):
+        bench.storage.write(f"s3://{BUCKET}/in/{day}/a.csv", f"{header}\n1,2\n".encode())
+    with pytest.raises(TaskFailure, match=r"by their position.*2024-01-0[12].*2024-01-0[12]"):
+        bench.run(task("SELECT id FROM orders", orders(2, format="csv")))
+
+
 def test_nothing_of_a_query_is_left_in_the_catalog(bench: Bench) -> None:
     land(bench)
     made = task("SELECT id FROM orders", orders())

@@ -81,9 +81,9 @@ def test_an_unknown_database_names_near_misses(catalog: LocalCatalog):
     "name", ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "%2e%2e", "a\0b", "a.b", "x" * 300, "\ud800", None]
 )
 def test_names_cannot_leave_the_catalog(catalog: LocalCatalog, name: str):
-    with pytest.raises(DeclarationError, match="is no name of the local catalog"):
+    with pytest.raises(DeclarationError, match="is not allowed as a name in the local catalog"):
         catalog.table("shop", name)
-    with pytest.raises(DeclarationError, match="is no name of the local catalog"):
+    with pytest.raises(DeclarationError, match="is not allowed as a name in the local catalog"):
         catalog.register(name, "orders", GlueTable("s3://lake/orders"))
 
 

@@ -40,7 +40,7 @@ def measured(s3: Any, output: TaskOutput, folder: Path) -> Measured | None:
         rows = _count(s3, files, output, folder / "count", connection)
         source = _source(_whole(s3, files[0], output, folder / "first"), output)
         relation = connection.sql(f"SELECT * FROM {source}")
-        names = names_when_read(relation.columns, output.format, output.options)
+        names = names_when_read(relation.columns, output.format, output.options, output.columns)
         schema = tuple((name, athena_types.athena_name(kind)) for name, kind in zip(names, relation.types, strict=True))
         found = [] if files[0].size > _PREVIEWED else relation.limit(PREVIEW_ROWS).fetchall()
         return Measured(rows, schema, tuple({n: plain(v) for n, v in zip(names, row, strict=True)} for row in found))
@@ -79,7 +79,7 @@ def empty_file(output: TaskOutput, columns: Sequence[tuple[str, str]], folder: P
     """Returns a file without rows that still says its columns: name, content, and what it amounts to."""
     import duckdb
 
-    names = names_when_read((name for name, _ in columns), output.format, output.options)
+    names = names_when_read((name for name, _ in columns), output.format, output.options, output.columns)
     told = Measured(0, tuple(zip(names, (kind for _, kind in columns), strict=True)))
     if output.format != "parquet":
         return file_name(output), b"", told

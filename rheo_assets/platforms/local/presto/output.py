@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rheo_assets.model.column_types import kind_of
+from rheo_assets.platforms.local.presto.column_types import kind_of_type, type_of_kind
 from rheo_assets.platforms.local.presto.empty_outputs import leave_schema
-from rheo_assets.platforms.local.presto.files import hidden
 from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal, listing, not_available
 from rheo_assets.platforms.local.presto.session import identifier, literal
 from rheo_assets.runner.csv_columns import has_header, names_when_read
+from rheo_assets.runner.data_files import is_bookkeeping
 from rheo_assets.runner.empty_outputs import WITHOUT_TYPES
+from rheo_assets.runner.merging import misfit
 from rheo_assets.runner.task import TaskOutput
 
 _FORMATS = {"PARQUET": "parquet", "JSON": "json", "TEXTFILE": "csv"}
@@ -76,7 +79,7 @@ def destination(location: str, properties: Mapping[str, Any]) -> Destination:
 def check_empty(place: Destination, store: Store) -> None:
     """Refuses a location that holds data, as Athena does."""
     path = store.local(place.location)
-    if path.is_file() or any(not hidden(name.name) for name in path.rglob("*")):
+    if path.is_file() or any(not is_bookkeeping(name.name) for name in path.rglob("*")):
         raise Refusal(
             f"the location {place.location} already holds data, where Athena fails with HIVE_PATH_ALREADY_EXISTS: "
             "delete it first, or put the partition into the location, as in s3://bucket/folder/{day}"
@@ -105,6 +108,27 @@ def add_files(table: str, place: Destination, store: Store, connection: Any) -> 
     connection.execute(f"COPY {source} TO {literal(str(target))} ({options})")
 
 
+def as_declared(query: str, output: TaskOutput, connection: Any) -> str:
+    """Returns a query with the columns that the node declares, in their order.
+
+    Raises:
+        Refusal: The query has others, or of other types.
+    """
+    if not output.columns:
+        return query
+    declared = {name: kind_of(kind) for name, kind in output.columns}
+    relation = connection.sql(query)
+    kinds = {name: kind_of_type(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
+    if wrong := misfit(kinds, declared):
+        raise Refusal(wrong)
+    names = {name.lower(): name for name in relation.columns}
+    columns = (
+        f"CAST({identifier(names[name.lower()])} AS {type_of_kind(kind)}) AS {identifier(names[name.lower()])}"
+        for name, kind in declared.items()
+    )
+    return f"SELECT {', '.join(columns)} FROM ({query})"
+
+
 def write_partition(source: str, output: TaskOutput, store: Store, connection: Any) -> int:
     """Replaces the output by one file with the rows of a table or of a query in parentheses; returns how many.
 
@@ -121,7 +145,7 @@ def write_partition(source: str, output: TaskOutput, store: Store, connection: A
     told = _nulls_told(source, relation.columns, output.format)
     (rows,) = connection.execute(f"COPY {told} TO {literal(str(file))} ({options})").fetchone()
     if rows == 0 and output.format in WITHOUT_TYPES:
-        names = names_when_read(relation.columns, output.format, output.options)
+        names = names_when_read(relation.columns, output.format, output.options, output.columns)
         leave_schema(file.parent, zip(names, relation.types, strict=True))
     return int(rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import threading
 import uuid
@@ -14,8 +15,10 @@ from typing import Any
 
 from rheo_assets.platforms.local.presto.macros import definitions
 from rheo_assets.platforms.local.presto.paths import Store
+from rheo_assets.platforms.local.presto.refusals import Refusal
 
 _IDLE_KEPT = 2
+_PATTERN = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,9 @@ def _started(store: Store, threads: int, memory_limit: str) -> _Engine:
         connection.execute("SET integer_division = true")  # 7 / 2 is 3 in Trino
         connection.execute("SET enable_progress_bar = false")
         connection.execute(definitions())
-        connection.execute(f"SET allowed_directories = [{literal(f'{store.base}/')}]")
+        base = f"{store.base}/"
+        allowed = ", ".join(map(literal, {base, _as_name(base)}))  # a path is compared as it is written
+        connection.execute(f"SET allowed_directories = [{allowed}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
     except BaseException:
@@ -123,5 +128,13 @@ def identifier(name: str) -> str:
 
 
 def file_list(files: Any) -> str:
-    """Returns the paths as a SQL list."""
-    return "[" + ", ".join(literal(str(file)) for file in files) + "]"
+    """Returns the paths as a SQL list. Each is a name: what DuckDB would take for a pattern stands in brackets."""
+    return "[" + ", ".join(literal(_as_name(str(file))) for file in files) + "]"
+
+
+def _as_name(path: str) -> str:
+    if not _PATTERN.search(path):
+        return path
+    if "\\" in path:  # DuckDB knows no way to write one in a pattern
+        raise Refusal(f"the path {path!r} has a backslash and one of '*', '?' and '[', which DuckDB cannot read")
+    return _PATTERN.sub(r"[\g<0>]", path)

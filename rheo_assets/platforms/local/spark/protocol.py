@@ -1,4 +1,4 @@
-"""What a client and the Spark worker say to each other: JSON lines over a connection on 127.0.0.1.
+"""The protocol between a client and the Spark worker: JSON lines over a connection on 127.0.0.1.
 
 The client opens with `{"token": …, "task": …, "root": …}` or `{"token": …, "stop": true}` and may add
 `{"cancel": true}`. The worker answers `{"accepted": true}`, then `{"log": line}` any number of times, then once
@@ -33,7 +33,7 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a worker listens, and the secret it wants to hear. Kept in a file that only the owner can read."""
+    """The port and the secret of a worker, stored in a file that only the owner can read."""
 
     port: int
     token: str
@@ -46,8 +46,8 @@ class Home:
 
     A root has its own, unless `RHEO_SPARK_HOME` names a folder whose worker several roots share. Roots below the
     system's temporary folder share one worker: a test suite with one root per test starts one JVM.
-    A worker serves one set of versions: after an upgrade of the library, Python or Spark a new one starts beside the
-    old, which ends when it has been idle.
+    A worker serves one set of versions: after an upgrade of the library, Python or Spark, a new worker starts. The old
+    one ends when it has been idle.
     """
 
     root: Path
@@ -60,48 +60,48 @@ class Home:
 
     @property
     def folder(self) -> Path:
-        """Everything of Spark below the root."""
+        """The folder of Spark's files below the root."""
         return self.root / "spark"
 
     @property
     def address_file(self) -> Path:
-        """Where the worker says how it is reached; gone when it takes no more tasks."""
+        """The file with the worker's address; removed when the worker accepts no more tasks."""
         return self.folder / f"worker-{self.version}.json"
 
     @property
     def lock_file(self) -> Path:
-        """Locked by the worker as long as it lives."""
+        """The file that the worker locks as long as it lives."""
         return self.folder / f"worker-{self.version}.lock"
 
     @property
     def start_lock_file(self) -> Path:
-        """Locked by the client that starts a worker."""
+        """The file that a client locks while it starts a worker."""
         return self.folder / f"worker-{self.version}.start"
 
     @property
     def scratch(self) -> Path:
-        """What the worker, its JVM and its tasks need only while they live; emptied when a worker starts and ends."""
+        """The folder for temporary files of the worker, JVM and tasks; emptied when a worker starts and ends."""
         return self.folder / f"tmp-{self.version}"
 
     @property
     def log_file(self) -> Path:
-        """What the worker and its JVM say."""
+        """The log file of the worker and its JVM."""
         return self.folder / "worker.log"
 
     def prepare(self) -> None:
-        """Makes the folder, for the owner only."""
+        """Creates the folder, readable only by its owner."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
 
     def announce(self, address: Address) -> None:
-        """Writes the address so that a reader sees all of it or nothing."""
+        """Writes the address in one step."""
         fresh = self.address_file.with_suffix(f".{address.pid}")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump({"port": address.port, "token": address.token, "pid": address.pid}, file)
         fresh.replace(self.address_file)
 
     def address(self) -> Address | None:
-        """Returns where the worker says it is, which may be out of date."""
+        """Returns the recorded address of the worker, which may be out of date; None if there is none."""
         try:
             fields = json.loads(self.address_file.read_text())
             return Address(int(fields["port"]), str(fields["token"]), int(fields["pid"]))
@@ -122,11 +122,11 @@ def _temporary_home(root: Path) -> Path | None:
 
 
 def fingerprint() -> str:
-    """Returns what a worker must have in common with its clients: Python, Spark, our own source, the choice of Java."""
+    """Returns a hash of what a worker and its clients must share: Python, Spark, our own source, the choice of Java."""
     settings = [os.environ.get(name, "") for name in ("RHEO_JAVA", "RHEO_SPARK_MEMORY", "JAVA_HOME")]
     # The environment, not the executable: its `python` and `python3` are one Python.
-    told = "\n".join([_sources(), sys.prefix, sys.version, str(spark_jars()), *settings])
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    shared = "\n".join([_sources(), sys.prefix, sys.version, str(spark_jars()), *settings])
+    return hashlib.sha256(shared.encode()).hexdigest()[:12]
 
 
 @cache
