@@ -20,7 +20,7 @@ class RunVerbs:
     _sessions: Sessions
 
     def activate(self, allow_concurrent_executions: bool = True) -> None:
-        """Validates, records the declaration that other sessions find, and begins to take events.
+        """Validates, records the declaration that other sessions find, and starts to take events.
 
         Args:
             allow_concurrent_executions: False waits until executions of the earlier declaration have ended.
@@ -72,9 +72,9 @@ class RunVerbs:
             target: A concrete view of a data node; the node itself where the inputs determine the output. With
                 `update_dependency_tree` also of external data: what is made from it is executed.
             inputs: Concrete inputs; the others are inferred from the output.
-            wait: Whether to return only when it has ended.
+            wait: Whether to wait until it has finished.
             recursive: Execute every missing partition that it reads first.
-            update_dependency_tree: Execute what is made from it, too.
+            update_dependency_tree: Also execute everything that is built from it.
             progress: Whether to show on standard error how far it is: a bar on a terminal, a line in a notebook, a log
                 line a minute elsewhere. None does so unless `RHEO_PROGRESS` is `0`.
 
@@ -130,7 +130,7 @@ class RunVerbs:
         plan_of(binding, space.own(target, "validate"), target, inputs, checks_readiness=readiness)
 
     def poll(self, view: Any, wait: bool = True) -> tuple[str | None, list[ComputeRecord] | None]:
-        """Returns `(path, records)` of the last execution; `(None, None)` where there was none.
+        """Returns `(path, records)` of the last execution; `(None, None)` if there was none.
 
         Raises:
             ValueError: Not a data node of this application, or not concrete.
@@ -159,7 +159,7 @@ class RunVerbs:
             now: The time up to which timers are due; a naive one is UTC.
 
         Raises:
-            ValueError: It is no datetime.
+            ValueError: `now` is not a datetime.
         """
         if now is not None and not isinstance(now, datetime):
             raise DeclarationError(f"tick(now={now!r})", "is not a datetime", "Give a datetime; a naive one means UTC")

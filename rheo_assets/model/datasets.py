@@ -60,7 +60,7 @@ class SignalIntegrityProtocol:
         named = self.args.get("file", ())
         for name in named if isinstance(named, list | tuple | set) else (named,):
             if not isinstance(name, str) or fault_of(name):
-                raise DeclarationError("protocol FILE_CHECK", f"file {name!r} is no file name", _WRITE_FILE)
+                raise DeclarationError("protocol FILE_CHECK", f"file {name!r} is not a file name", _WRITE_FILE)
         if not self.files:
             raise DeclarationError("protocol FILE_CHECK", "names no file", _WRITE_FILE)
 
@@ -88,7 +88,7 @@ class Layout:
     segments: tuple[str, ...]
 
     def depth(self, spec: DimensionSpec) -> int:
-        """Returns how many folders below the root a partition lies."""
+        """Returns how many folders below the root a partition is."""
         return len(self.segments) + sum(dimension.segments - 1 for dimension in spec)
 
     @property
@@ -197,10 +197,10 @@ class S3Dataset:
     ) -> None:
         where = f"S3Dataset {bucket}/{folder}"
         if not isinstance(bucket, str) or not _BUCKET.match(bucket) or ".." in bucket:
-            raise DeclarationError(where, f"{bucket!r} is no bucket name", "Letters, digits, '.', '_' and '-'")
+            raise DeclarationError(where, f"{bucket!r} is not a bucket name", "Letters, digits, '.', '_' and '-'")
         parts = folder.strip("/").split("/") if isinstance(folder, str) else [""]
         if any(fault_of(part) for part in parts):
-            raise DeclarationError(where, f"folder {folder!r} is no key prefix", "Write names between '/', no '..'")
+            raise DeclarationError(where, f"folder {folder!r} is not a key prefix", "Write names between '/', no '..'")
         segments: tuple[str, ...] = ()
         for pattern in partition_format:
             named = [part for part in pattern.strip("/").split("/") if part] if isinstance(pattern, str) else [""]

@@ -19,7 +19,7 @@ class Event:
         partition: Which partition.
         identity: What makes this change itself: object key and version, run id, tick. A repeat has the same.
         at: When it was stored, epoch seconds.
-        has_data: Whether completed data lies behind it; false for an event that was injected by hand.
+        has_data: Whether completed data exists for it; false for an event that was injected by hand.
         route: The only node it is offered to; None: every consumer.
     """
 
@@ -170,7 +170,7 @@ Entry = Event | Turn | PlanOpened | PlanClosed | Began | Ended | AwaitsChecks | 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What the router asks for: one execution.
+    """One execution that the router requests.
 
     Attributes:
         node: The data node's id.

@@ -147,7 +147,7 @@ class EventLoop:
         while self._due and self._due[0][0] <= now and not is_enough():
             _, number, key = heapq.heappop(self._due)
             if self._last_look.get(key) != number:
-                continue  # an event made it fresh, and it was scheduled anew
+                continue  # an event refreshed it, and it was scheduled again
             if not self.router.waits_for(key):
                 del self._pauses[key], self._last_look[key]
                 continue

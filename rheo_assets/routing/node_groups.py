@@ -49,7 +49,7 @@ class NodeGroups:
     # events ---------------------------------------------------------------------------------------------------
 
     def offer(self, event: Event) -> None:
-        """Offers an event to the waiting groups; where none takes it, it starts a group."""
+        """Offers an event to the waiting groups; if none takes it, the event starts a group."""
         key = (event.node, event.partition)
         if not event.has_data and self._needs.is_range_checked(event.node):
             self.injected.add(key)
@@ -188,7 +188,7 @@ class NodeGroups:
             self._watch(group)
 
     def mark_gone(self, source: str, partition: Partition) -> None:
-        """Takes note that a partition is no longer complete in storage."""
+        """Notes that a partition is no longer complete in storage."""
         key = (source, partition)
         self.injected.discard(key)
         for group in self._index.awaiting(key):
@@ -226,7 +226,7 @@ class NodeGroups:
     # turns ----------------------------------------------------------------------------------------------------
 
     def next_expiry(self) -> float | None:
-        """Returns when the oldest group outlives the node's time to live; None when none ever does."""
+        """Returns when the oldest group outlives the node's time to live; None if no group expires."""
         if self.node.ttl is None:
             return None
         oldest = self._index.oldest()

@@ -41,7 +41,7 @@ class TriggerGroup:
     failure: str = ""
 
     def chosen(self, sources: Mapping[str, str]) -> dict[str, Partition] | None:
-        """Returns the partition chosen for each nearest input; None while one has none."""
+        """Returns the partition chosen for each nearest input; None while an input has no partition."""
         chosen = {}
         for alias, partitions in self.candidates.items():
             best = next((p for p in partitions if (sources[alias], p) in self.found), None)
