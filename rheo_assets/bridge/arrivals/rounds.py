@@ -47,6 +47,7 @@ class Rounds:
         self._above = 0
         self._passed: set[Folder] = set()
         self._new: set[Folder] = set()
+        self._many: list[Folder] = []
         self._is_whole = self._is_first = True
         self._is_open = False
 
@@ -59,11 +60,11 @@ class Rounds:
         self._is_whole = self._is_whole or is_whole or self._is_open  # what ended by an error is done again
         self._is_open = True
         self._now = self._clock()
-        self._tails |= {parent: frozenset(sorted(names)[-_TAIL:]) for parent, names in self._names.items()}
         self._above = sum(len(folder) < len(self._is_time) for folder in self._looked)
         self._names = {}
         self._passed = set()
         self._new = set()
+        self._many = []
 
     def end(self, complete: Iterable[Folder], changed: Iterable[Folder], is_done: bool) -> None:
         """Ends a look: what has come or changed is looked at every time for a while.
@@ -75,12 +76,16 @@ class Rounds:
             changed: Those of them that are new, or have changed.
             is_done: Whether everything was dealt with; else the next look is at everything.
         """
+        self._tails |= {parent: frozenset(sorted(names)[-_TAIL:]) for parent, names in self._names.items()}
         came = self._new
         if self._is_first:
             came = {folder for folder in came - set(complete) if len(folder) == len(self._is_time)}
         for folder in (*came, *changed):  # and those above, or it would not be reached
             self._moved |= {folder[:length]: self._now for length in range(1, len(folder) + 1)}
-        self._is_first, self._is_whole, self._is_open = False, not is_done, False
+        for folder in self._many:  # from now on they take their turns one by one, and not together again
+            self._looked[folder] = self._now - crc32("/".join(folder).encode()) % 1000 / 1000 * self._pause(folder)
+        self._is_first = self._is_first and not self._looked
+        self._is_whole, self._is_open = not is_done, False
 
     def passes(self, folder: Folder) -> bool:
         """Returns whether the look passes over a folder that is there: nothing is asked about what is in it."""
@@ -91,9 +96,9 @@ class Rounds:
             return True
         if looked is None:
             self._new.add(folder)
-        # After a look at everything they take their turns one by one, and not together again.
-        late = crc32("/".join(folder).encode()) % 1000 / 1000 * self._pause(folder) if self._is_whole else 0.0
-        self._looked[folder] = self._now - late
+        if self._is_whole or looked is None:
+            self._many.append(folder)
+        self._looked[folder] = self._now
         return False
 
     def passed(self, folder: Folder) -> bool:

@@ -105,7 +105,7 @@ class Watcher:
 
     def _find(self, is_idle: bool = False) -> list[Found]:
         self._rounds.begin(is_whole=not is_idle)
-        return list(announcements(self._storage, self.node, self._rounds.passes))
+        return list(announcements(self._storage, self.node, self._rounds.passes if is_idle else None))
 
     def _differences(self, found: Sequence[Found], known: Mapping[str, str]) -> dict[str, str]:
         """Returns the new versions by path, and remembers which known files are no longer found."""

@@ -51,7 +51,8 @@ def announcements(
     """
     layout = signal.layout
     names = signal.protocol.files if signal.protocol is not None else None
-    found = storage.find(layout.root, layout.depth(signal.spec), names, passes)
+    where = (layout.root, layout.depth(signal.spec), names)
+    found = storage.find(*where) if passes is None else storage.find(*where, passes)
     return found if names is not None else (item for item in found if is_data("/".join(item[0])))
 
 

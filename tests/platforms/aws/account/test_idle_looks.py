@@ -107,6 +107,15 @@ def test_an_idle_hour_costs_one_look_at_what_is_old_and_more_at_what_is_recent(
     assert nested.journal.seen == []
 
 
+def test_the_rest_takes_turns_and_is_not_asked_for_all_at_once(nested: Lake, calls: Counter[str]) -> None:
+    most = 0
+    for _ in range(int(RARELY / TICK)):
+        calls.clear()
+        nested.look()
+        most = max(most, calls["HeadObject"])
+    assert most <= 12 * 3 + 1 + 12, "the recent ones may come together, and some of sixty old ones"
+
+
 @pytest.mark.parametrize(
     ("partition", "late"),
     [("r03/2024-01-09", OFTEN), ("r03/2024-01-08", OFTEN), ("r07/2024-01-02", RARELY), ("r99/2023-01-01", TICK)],
