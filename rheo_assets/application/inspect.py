@@ -50,6 +50,15 @@ class InspectVerbs:
         session, node, partition = found
         return why(session, recorded_node(session.binding, node, "why"), partition)
 
+    def policies(self) -> dict[str, dict[str, Any]]:
+        """Returns the IAM policy document of each role that the application needs on AWS; empty on a laptop.
+
+        `driver` is for whoever runs it. The others are for the roles that its jobs and functions run as, by ARN, and
+        `trust of <ARN>` says which services may assume them.
+        """
+        policies_of = getattr(self._space.platform, "policies", None)
+        return policies_of(self._space.topology) if policies_of is not None else {}
+
     def stale(self, node: Any = None) -> list[StalePartition]:
         """Returns the partitions whose inputs are newer than what their last execution read; it runs nothing.
 
