@@ -1,4 +1,4 @@
-"""How the columns of csv files are called, in every engine: without a header line as Spark calls them."""
+"""The names of csv columns, the same in every engine: without a header line, Spark's names."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-NOT_TEXT = "it is no csv in UTF-8 and may be damaged"
+NOT_TEXT = "it is not a csv file in UTF-8 and may be damaged"
 
 
 def has_header(options: Mapping[str, Any]) -> bool:
-    """Returns whether delimited text has a header line: it has unless `header` says otherwise, read or written."""
+    """Returns whether delimited text has a header line, read or written; the default of `header` is True."""
     return str(options.get("header", True)).strip().lower() not in {"false", "0", "no", ""}
 
 
@@ -21,16 +21,16 @@ def delimiter(options: Mapping[str, Any]) -> str:
 
 
 def numbered(count: int) -> list[str]:
-    """Returns the names of columns that have none: `_c0`, `_c1` and so on."""
+    """Returns names for unnamed columns: `_c0`, `_c1` and so on."""
     return [f"_c{index}" for index in range(count)]
 
 
 def names_when_read(
     names: Iterable[str], data_format: str, options: Mapping[str, Any], declared: Sequence[tuple[str, str]] = ()
 ) -> list[str]:
-    """Returns the names that written columns have for those who read them.
+    """Returns the names of written columns when they are read.
 
-    A csv without a header loses them, unless the node declares them.
+    A csv file without a header loses them, unless the node declares them.
     """
     written = list(names)
     if data_format != "csv" or has_header(options):
@@ -39,25 +39,25 @@ def names_when_read(
 
 
 def first_row(lines: Iterable[str], options: Mapping[str, Any]) -> list[str]:
-    """Returns the fields of the first row; an empty line is no row."""
+    """Returns the fields of the first row; empty lines are skipped."""
     return next((row for row in csv.reader(lines, delimiter=delimiter(options)) if row), [])
 
 
 def names_of_row(first: Sequence[str], options: Mapping[str, Any], declared: Sequence[tuple[str, str]]) -> list[str]:
-    """Returns what the columns of a file are called, from the fields of its first row.
+    """Returns the names of a file's columns, from the fields of its first row.
 
     Args:
-        first: The fields.
+        first: The fields of the first row.
         options: The reader's options.
-        declared: The columns that the dataset declares; they hold by name where there is a header, else by position.
+        declared: The columns that the dataset declares, matched by name if there is a header, else by position.
 
     Raises:
-        ValueError: The header is none, or contradicts what is declared.
+        ValueError: The header is not valid, or contradicts the declared columns.
     """
     wanted = [name for name, _ in declared]
     if not has_header(options):
         if wanted and len(first) != len(wanted):
-            raise ValueError(f"it has {_columns(len(first))} in row 1, where {len(wanted)} are declared: {wanted}")
+            raise ValueError(f"it has {_columns(len(first))} in row 1, but {len(wanted)} are declared: {wanted}")
         return wanted or numbered(len(first))
     names = [name.strip() for name in first]
     if len({name.lower() for name in names}) < len(names) or not all(names):
@@ -78,7 +78,7 @@ def _as_declared(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """Returns a name as a catalog's crawler spells it: `Order ID` is `order_id`."""
+    """Returns a name as a catalog's crawler writes it: `Order ID` becomes `order_id`."""
     return re.sub(r"\W+", "_", name.lower()).strip("_")
 
 

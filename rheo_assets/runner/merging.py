@@ -1,9 +1,9 @@
 """One schema for all files of an input: the same rule in every engine.
 
-* Names that differ only in case are one column, spelled as the tip has it.
-* A column that some files lack is null there, and a warning says so.
-* Types are merged where one holds the values of both (`column_types.wider`); otherwise the input is refused.
-* Declared columns are the schema, whatever else lies in the files.
+* Names that differ only in case are one column, spelled as in the tip.
+* A column that some files lack is null there, with a warning.
+* Types are merged if one holds the values of both (`column_types.wider`); otherwise reading the input fails.
+* Declared columns are the schema, whatever else is in the files.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Seen:
     """The columns that some files of one partition have.
 
     Attributes:
-        partition: The partition as people call it.
-        file: The first of the files; empty where the partition's files were looked at together.
+        partition: The readable name of the partition.
+        file: The first of the files; empty if the partition's files were read together.
         columns: The kinds by name, spelled as in the files.
     """
 
@@ -37,7 +37,7 @@ class Seen:
                 raise TwoSpellings(self, other, name)
 
     def spelling(self) -> dict[str, str]:
-        """Returns the names as they are in the files, by the names in lower case."""
+        """Returns the names as in the files, by the names in lower case."""
         return {name.lower(): name for name in self.columns}
 
 
@@ -50,10 +50,10 @@ class TwoSpellings(Exception):  # noqa: N818  # an answer, not a fault
 
 
 class Conflict(Exception):  # noqa: N818
-    """A column whose types in two files no type holds.
+    """A column with two types that no single type can hold.
 
     Attributes:
-        column: Its name.
+        column: The column's name.
         places: Where the first and the second type were found: partitions, or files of one partition.
         kinds: The two kinds.
     """
@@ -68,10 +68,10 @@ class Conflict(Exception):  # noqa: N818
 
 
 def merged(seen: Sequence[Seen]) -> dict[str, Kind]:
-    """Returns one kind a column for all files, in the order of the first that has it.
+    """Returns one kind per column for all files, in the order of first appearance.
 
     Raises:
-        Conflict: There is no such kind.
+        Conflict: A column has no common kind.
     """
     columns: dict[str, Kind] = {}
     spelling: dict[str, str] = {}
@@ -89,7 +89,7 @@ def merged(seen: Sequence[Seen]) -> dict[str, Kind]:
 
 
 def contradiction(seen: Sequence[Seen], declared: Mapping[str, Kind]) -> tuple[Seen, str, Kind] | None:
-    """Returns where a file that carries its types contradicts the declared columns: its column and kind."""
+    """Returns the first file, column and kind that contradict the declared columns; None if all fit."""
     for one in seen:
         spelling = one.spelling()
         for name, kind in declared.items():
@@ -100,15 +100,15 @@ def contradiction(seen: Sequence[Seen], declared: Mapping[str, Kind]) -> tuple[S
 
 
 def misfit(written: Mapping[str, Kind], declared: Mapping[str, Kind]) -> str:
-    """Returns what is wrong with the columns of an output, in words; empty where they are as its node declares them."""
+    """Returns what is wrong with the columns of an output, as text; empty if they are as the node declares them."""
     spelling = {name.lower(): name for name in written}
     for name, kind in declared.items():
         if name.lower() not in spelling:
             return f"its output has no column {name!r}, which the node declares: it has {', '.join(written)}"
         found = written[spelling[name.lower()]]
         if wider(found, kind) != kind:
-            told = f"the column {name!r} of its output is {described(found)}"
-            return f"{told}, and the node declares {described(kind)}: CAST it"
+            problem = f"the column {name!r} of its output is {described(found)}"
+            return f"{problem}, but the node declares {described(kind)}: CAST it"
     lowered = {name.lower() for name in declared}
     more = [name for name in written if name.lower() not in lowered]
     return f"its output has the column {more[0]!r}, which the node does not declare" if more else ""
@@ -116,7 +116,7 @@ def misfit(written: Mapping[str, Kind], declared: Mapping[str, Kind]) -> str:
 
 def warnings_of(alias: str, columns: Sequence[str], seen: Sequence[Seen]) -> tuple[str, ...]:
     """Returns a sentence for each column that some files lack."""
-    told = []
+    warnings = []
     for name in columns:
         without = [one for one in seen if name.lower() not in one.spelling()]
         whole = {one.partition for one in seen} - {one.partition for one in seen if one not in without}
@@ -124,10 +124,10 @@ def warnings_of(alias: str, columns: Sequence[str], seen: Sequence[Seen]) -> tup
         if places:
             more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
             where = f"{', '.join(places[:_SHOWN])}{more}"
-            told.append(f"input {alias!r} has no column {name!r} in {where}: it is null there")
-    return tuple(told)
+            warnings.append(f"input {alias!r} has no column {name!r} in {where}: it is null there")
+    return tuple(warnings)
 
 
 def described(kind: Kind) -> str:
-    """Returns a kind for people: a column without values is empty."""
+    """Returns the readable name of a kind."""
     return "without values" if kind == UNKNOWN else spelled(kind)

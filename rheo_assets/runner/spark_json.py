@@ -1,4 +1,4 @@
-"""Reads JSON, one object a line, with Spark: types by what the values are, or by declaration."""
+"""Reads JSON, one object per line, with Spark: types from the values or the declaration."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rheo_assets.runner.task import TaskFailure
 from rheo_assets.runner.text_values import fits
 
 CORRUPT: Final = "_corrupt_record"
-_REPLACED: Final = "\ufffd"  # what Spark makes of bytes that are no text
-_Keys = tuple[tuple[str, str], ...]  # the columns, and the keys that they are in some files
+_REPLACED: Final = "\ufffd"  # Spark's replacement for bytes that are not text
+_Keys = tuple[tuple[str, str], ...]  # the columns, and their keys in some files
 
 
 def read_json(reading: Reading, found: Sequence[Partition]) -> tuple[Any, tuple[str, ...]]:
     """Returns the rows of JSON files as one DataFrame, and warnings.
 
     Raises:
-        TaskFailure: A file is no text, damaged, or contradicts what is declared or what other files have.
+        TaskFailure: A file is damaged, is not text, or contradicts the declared columns or other files.
     """
     _check_text(reading, found)
     declared = reading.declared
@@ -68,13 +68,13 @@ def _rows(
 
 
 def _as_read(kind: Kind) -> Kind:
-    """Returns as what a declared column is read: numbers and times as text; decimals are exact as they are."""
+    """Returns the kind that a declared column is read as: numbers and times as text, decimals as decimals."""
     return "string" if isinstance(kind, str) and not kind.startswith("decimal") else kind
 
 
 @contextlib.contextmanager
 def _exact_names(spark: Any) -> Iterator[None]:
-    """Lets Spark tell keys that differ only in case: otherwise it reads the first spelling, and the others as null."""
+    """Makes Spark distinguish keys that differ only in case; by default it reads only the first spelling."""
     before = spark.conf.get("spark.sql.caseSensitive")
     spark.conf.set("spark.sql.caseSensitive", "true")
     try:
@@ -100,22 +100,22 @@ def _seen(reading: Reading, partition: Partition) -> Seen | None:
 
 
 def _merged(reading: Reading, seen: Sequence[tuple[Partition, Seen]]) -> dict[str, Kind]:
-    """Returns one kind a column; a column without values, which Spark takes for text, has any."""
+    """Returns one kind per column; a column without values, which Spark reads as text, fits any kind."""
     try:
         return merged([one for _, one in seen])
     except Conflict as conflict:
         if not any(kind == "string" for kind in conflict.kinds):
             raise
-        told = []
+        refined = []
         for partition, one in seen:
             kinds = dict(one.columns)
             name = one.spelling().get(conflict.column.lower())
             if name is not None and kinds[name] == "string" and not _has_values(reading, partition, name):
                 kinds[name] = UNKNOWN
-            told.append((partition, Seen(one.partition, one.file, kinds)))
-        if [one for _, one in told] == [one for _, one in seen]:
+            refined.append((partition, Seen(one.partition, one.file, kinds)))
+        if [one for _, one in refined] == [one for _, one in seen]:
             raise
-        return _merged(reading, told)
+        return _merged(reading, refined)
 
 
 def _has_values(reading: Reading, partition: Partition, name: str) -> bool:
@@ -124,7 +124,7 @@ def _has_values(reading: Reading, partition: Partition, name: str) -> bool:
 
 
 def _check_text(reading: Reading, found: Sequence[Partition]) -> None:
-    """Refuses files with bytes that are no text, which Spark would replace."""
+    """Raises for files with bytes that are not text, which Spark would replace."""
     from pyspark.sql import functions
 
     files = [file for partition in found for file in partition.files]
@@ -133,13 +133,13 @@ def _check_text(reading: Reading, found: Sequence[Partition]) -> None:
     for (url,) in replaced.collect():
         path = next((file.path for file in files if file.url == url), url)
         if not reading.files.is_utf8(path):
-            raise reading.fault_of(found, url, "it is no text in UTF-8 and may be damaged")
+            raise reading.fault_of(found, url, "it is not text in UTF-8 and may be damaged")
 
 
 def _check_values(
     reading: Reading, found: Sequence[Partition], keys: _Keys, files: Sequence[DataFile], columns: Mapping[str, Kind]
 ) -> None:
-    """Looks for a value that is none of its declared type, and raises about the first."""
+    """Raises for the first value that does not have its declared type."""
     from pyspark.sql import functions
 
     scalars = {name: key for name, key in keys if isinstance(columns[name], str) and columns[name] != "string"}
@@ -158,14 +158,14 @@ def _check_values(
                 path = next(file.path for file in files if file.url == url)
                 frame = read.load(path).withColumn("rheo$row", functions.monotonically_increasing_id())
                 first = frame.where(wrong[name]).orderBy("rheo$row").first()
-                told = f"row {first['rheo$row'] + 1} has {first[scalars[name]]!r}"
-                raise reading.fault_of(found, url, f"the column {name!r} is declared {columns[name]}, and {told}")
+                problem = f"row {first['rheo$row'] + 1} has {first[scalars[name]]!r}"
+                raise reading.fault_of(found, url, f"the column {name!r} is declared {columns[name]}, and {problem}")
 
 
 def _corrupt(reading: Reading, partition: Partition, schema: Any) -> TaskFailure:
     from pyspark.sql import functions
 
-    # Spark answers about this column only from a cached reading.
+    # Spark returns this column only from a cached DataFrame.
     read = reader(reading.spark, "json", reading.item.options).schema(schema)
     frame = read.load(paths_of([partition], partition.files))
     frame = frame.withColumn("__file", functions.input_file_name()).cache()

@@ -1,4 +1,4 @@
-"""Reads files that carry their types, parquet and orc, with Spark: files of the same schema together."""
+"""Reads files that contain their types (parquet and orc) with Spark: files with the same schema together."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FIELD = re.compile(r"\s*(?:required|optional|repeated) \S+ (\S+)(.*)")
 
 @dataclass(frozen=True)
 class _Schema:
-    """What the files with one footer have.
+    """The schema of the files that have the same footer.
 
     Attributes:
-        type: Spark's schema of them.
-        kinds: The kinds of the columns; nanoseconds, which Spark reads as numbers, are times.
-        nanoseconds: The columns that are nanoseconds.
+        type: The Spark schema.
+        kinds: The kinds of the columns; nanoseconds, which Spark reads as numbers, count as times.
+        nanoseconds: The columns in nanoseconds.
     """
 
     type: Any
@@ -38,7 +38,7 @@ def read_typed(reading: Reading, found: Sequence[Partition]) -> tuple[Any, tuple
     """Returns the rows of parquet or orc files as one DataFrame, and warnings.
 
     Raises:
-        TaskFailure: A file is damaged, or contradicts what is declared or what other files have.
+        TaskFailure: A file is damaged, or contradicts the declared columns or other files.
     """
     footers = _footers(reading, found)
     schemas: dict[str, _Schema] = {}
@@ -53,7 +53,7 @@ def read_typed(reading: Reading, found: Sequence[Partition]) -> tuple[Any, tuple
     declared = reading.declared
     if declared and (wrong := contradiction(seen, declared)):
         one, name, kind = wrong
-        fault = f"the column {name!r} is declared {described(declared[name])} and is {described(kind)} there"
+        fault = f"the column {name!r} is declared {described(declared[name])} but is {described(kind)} in the file"
         raise reading.fault(one.partition, one.file, fault)
     columns = declared or merged(seen)
     groups: dict[tuple[str, Values], list[DataFile]] = {}
@@ -68,7 +68,7 @@ def read_typed(reading: Reading, found: Sequence[Partition]) -> tuple[Any, tuple
 def _footers(reading: Reading, found: Sequence[Partition]) -> list[tuple[Partition, DataFile, str]]:
     """Returns the schema in the footer of each file.
 
-    One footer costs a few milliseconds; asking Spark for the schema starts a job.
+    Reading a footer takes a few milliseconds; reading the schema through Spark starts a job.
     """
     read = (_orc_schema if reading.item.format == "orc" else _parquet_schema)(reading)
     footers = []
@@ -84,7 +84,7 @@ def _footers(reading: Reading, found: Sequence[Partition]) -> list[tuple[Partiti
 def _schema(reading: Reading, partition: Partition, file: DataFile, footer: str) -> _Schema:
     nanoseconds, inside = _nanoseconds(footer) if reading.item.format == "parquet" else ({}, "")
     if inside:
-        fault = f"the column {inside!r} has nanoseconds inside of it, which Spark 3.5 does not read: write microseconds"
+        fault = f"the column {inside!r} contains nanoseconds, which Spark 3.5 cannot read: write microseconds"
         raise reading.fault(partition.name, file.path, fault)
     if nanoseconds:
         reading.spark.conf.set(_NANOSECONDS, "true")
@@ -97,7 +97,7 @@ def _schema(reading: Reading, partition: Partition, file: DataFile, footer: str)
 
 
 def _nanoseconds(footer: str) -> tuple[dict[str, Kind], str]:
-    """Returns the columns of a parquet file that are times in nanoseconds, and one that has such times inside."""
+    """Returns the columns of a parquet file that are times in nanoseconds, and one that contains such times."""
     found: dict[str, Kind] = {}
     depth, column = 0, ""
     for line in footer.splitlines():
@@ -130,13 +130,13 @@ def _rows(
             continue
         is_fine = known in schema.nanoseconds
         column = _micros(known, schema.kinds[known]) if is_fine else functions.col(quoted(known))
-        told = f"the column {name!r} of the input {reading.item.alias!r}"
-        selected.append(conformed(column, schema.kinds[known], kind, told).alias(name))
+        label = f"the column {name!r} of the input {reading.item.alias!r}"
+        selected.append(conformed(column, schema.kinds[known], kind, label).alias(name))
     return frame.select(*selected)
 
 
 def _micros(name: str, kind: Kind) -> Any:
-    """Returns a column of nanoseconds as times, cut to microseconds."""
+    """Returns a column of nanoseconds as times, truncated to microseconds."""
     from pyspark.sql import functions
 
     column = quoted(name)
