@@ -1,4 +1,4 @@
-"""Topology: the nodes of an application and who consumes whom."""
+"""Topology: the nodes of an application, and which node reads which."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Topology:
 
     @cached_property
     def data_nodes(self) -> Mapping[str, DataNode]:
-        """The nodes that this application makes."""
+        """The nodes that this application builds."""
         return {node.id: node for node in self if isinstance(node, DataNode)}
 
     @cached_property
     def external_data(self) -> Mapping[str, ExternalData]:
-        """The datasets that arrive from outside."""
+        """The datasets that someone else writes."""
         return {node.id: node for node in self if isinstance(node, ExternalData)}
 
     @cached_property
@@ -78,7 +78,7 @@ class Topology:
 
     @property
     def is_joined(self) -> bool:
-        """Whether every node reads the very nodes of this topology, and no earlier declaration of one of them."""
+        """Whether every node reads the nodes of this topology, not an earlier declaration of them."""
         return all(read is self.nodes.get(read.id) for node in self for read in _read_by(node))
 
     @cached_property
@@ -103,7 +103,7 @@ class Topology:
         return tuple(order.values())
 
     def ancestors(self, node_id: str) -> set[str]:
-        """Returns the ids of everything a node is made from."""
+        """Returns the ids of all nodes that a node is built from."""
         found: set[str] = set()
         waiting = [node_id]
         while waiting:
@@ -114,7 +114,7 @@ class Topology:
         return found
 
     def descendants(self, node_id: str) -> set[str]:
-        """Returns the ids of everything that is made from a node."""
+        """Returns the ids of all nodes that are built from a node."""
         found: set[str] = set()
         waiting = [node_id]
         while waiting:

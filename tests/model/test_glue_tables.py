@@ -200,7 +200,7 @@ def test_csv_is_read_as_hive_would(found: dict[str, Any], options: dict[str, Any
         (table(Location=None), "has the location None"),
         (table(Location="s3://lake"), "has the location 's3://lake'"),
         (table(Location="hdfs://lake/x"), "has the location 'hdfs://lake/x'"),
-        (table(Location="s3://lake/../x"), "'../x' is no key prefix"),
+        (table(Location="s3://lake/../x"), "'../x' is not a key prefix"),
         (table((), {"table_type": "ICEBERG"}), "has the table_type ICEBERG"),
         (table(InputFormat="org.apache.avro.AvroInputFormat"), "is stored by org.apache.avro.AvroInputFormat"),
         (table(InputFormat=None), "is stored by nothing that it names"),

@@ -159,7 +159,7 @@ def test_a_value_that_the_declaration_does_not_have_is_refused_with_those_it_has
 
 def test_branches_are_met_as_a_whole():
     declared = dataset(only={"NA": {"2021-01-01": {}}, "EU": {"2021-01-02": {}}})
-    with pytest.raises(DeclarationError, match="nothing passes both"):
+    with pytest.raises(DeclarationError, match="no partition passes both"):
         declared["NA"]["2021-01-02"]
 
 
