@@ -76,7 +76,7 @@ def test_another_input_says_the_period_where_the_output_has_none():
 def test_of_several_periods_the_one_of_the_same_name_is_taken_else_the_user_says_which():
     x = ext("x", day=DAY)
     both = {"week": WEEK, "month": MONTH}
-    with pytest.raises(DeclarationError, match=r"may cover the period of any of output.week, output.month. Say which"):
+    with pytest.raises(DeclarationError, match=r"may cover the period of any of output.week, output.month. Choose one"):
         node({"x": x.covering()}, out=both)
     chosen = node({"x": x.covering("MONTH"), "w": ext("w", week=WEEK)}, out=both)
     assert chosen.inputs["x"].period is G.MONTH

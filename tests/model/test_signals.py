@@ -211,7 +211,7 @@ def test_naming_a_dimension_that_is_not_there_is_refused():
         ({"type": "DATETIME"}, "20240301", "Declare 'format': '%Y%m%d'"),
         ({"type": "DATETIME", "format": "%Y%m%d"}, "2024-03-01", "Declare 'format': '%Y-%m-%d'"),
         ({"type": "DATETIME"}, "2024-3-1", "Declare 'format': '%Y-%-m-%-d'"),
-        ({"type": "DATETIME"}, "2024-03-01T05:00", "Declare its 'format', and a 'granularity' that shows it"),
+        ({"type": "DATETIME"}, "2024-03-01T05:00", "Declare its 'format', and a 'granularity' that fits"),
     ],
 )
 def test_a_folder_that_does_not_render_back_is_refused_with_what_to_declare(level, text, remedy):

@@ -1,4 +1,4 @@
-"""The moments that schedules are asked about."""
+"""The moments given to schedules."""
 
 from __future__ import annotations
 
