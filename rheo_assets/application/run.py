@@ -41,7 +41,7 @@ class RunVerbs:
             ValueError: The view is not concrete, or the partition is not declared.
         """
         if event_id is not None and not (isinstance(event_id, str) and event_id.strip()):
-            raise DeclarationError("process", f"`event_id` is {event_id!r}", "Give a non-empty string, or leave it out")
+            raise DeclarationError("process", f"`event_id` is {event_id!r}", "Give a non-empty string, or remove it")
         as_view(event).tip("process")
         session = self._sessions.active("process")
         known, target = self._space.known_of(event, "process"), self._space.id_of(target_route_id, "process")

@@ -18,7 +18,9 @@ def options_of_presto(data_format: DataFormat, options: dict[str, Any], where: s
     Presto SQL cannot write orc: Athena could, but the local engine cannot.
     """
     if data_format is DataFormat.ORC:
-        raise DeclarationError(where, "asks Presto SQL for orc, which only Spark writes", "Use parquet, or SparkSQL(…)")
+        raise DeclarationError(
+            where, "asks Presto SQL for orc, which only Spark can write", "Use parquet, or SparkSQL(…)"
+        )
     if data_format is not DataFormat.CSV:
         return options
     if options.get("header"):

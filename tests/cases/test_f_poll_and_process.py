@@ -644,7 +644,7 @@ def test_an_event_id_that_is_no_text_is_refused(app: Application, event_id: Any)
     x = S3(app, "x", "day")
     node(app, "g", [x])
     app.activate()
-    with pytest.raises(ValueError, match=r"`event_id` is .*Give a non-empty string, or leave it out"):
+    with pytest.raises(ValueError, match=r"`event_id` is .*Give a non-empty string, or remove it"):
         app.process(x["2021-03-01"], event_id=event_id)
 
 

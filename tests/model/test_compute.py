@@ -68,7 +68,7 @@ def test_a_target_that_no_engine_of_the_application_serves_is_refused_where_it_i
     told = "none of Athena, Glue runs Python functions. Add 'lambda' to the application's engines$"
     with pytest.raises(ValueError, match=rf"node 'n': no engine can run callable '<lambda>': {told}"):
         app.create_data("n", compute_targets=[flow.InlinedCompute(lambda i, o, p: None)])
-    with pytest.raises(ValueError, match="asks for the engine 'emr', which the application does not have"):
+    with pytest.raises(ValueError, match="requests the engine 'emr', which the application does not have"):
         app.create_data("n", compute_targets=[flow.EMR("output = x")])
 
 
@@ -96,7 +96,7 @@ def test_an_engine_that_runs_another_language_is_told_alone() -> None:
             ["glue"],
             "Glue does not run PRESTO_SQL. Add 'athena' to the application's engines",
         ),
-        (flow.PrestoSQL("select 1"), [], "the application has none. Add 'athena' to the application's engines"),
+        (flow.PrestoSQL("select 1"), [], "the application has no engine. Add 'athena' to the application's engines"),
         (glue, ["glue", "athena"], "Glue does not run PRESTO_SQL. Name the engine 'athena'"),
     ):
         with pytest.raises(ValueError, match=f"no engine can run PRESTO_SQL code: {told}$"):
@@ -436,7 +436,7 @@ def test_an_sql_module_is_a_file_of_a_package(package: str) -> None:
     assert flow.PrestoSQL(flow.sql_module(package, "daily.sql")).code == "select 1 as one"
     with pytest.raises(ValueError, match=r"no file 'dayly.sql'.*Did you mean 'daily.sql'"):
         flow.sql_module(package, "dayly.sql")
-    with pytest.raises(ValueError, match="is a path"):
+    with pytest.raises(ValueError, match="is not a file name"):
         flow.sql_module(package, "../secrets.sql")
     with pytest.raises(ValueError, match="None is not a file name"):
         flow.sql_module(package, None)  # type: ignore[arg-type]  # what is tested

@@ -487,7 +487,7 @@ def test_a_damaged_document_is_refused_with_its_uri_and_the_remedy(content: byte
         ({"dimensions": None}, "TypeError"),
         ({"location": 5}, "AttributeError"),
         ({"filter": [["NA"]]}, "ValueError"),
-        ({"filter": [["NA", 5]]}, "no value of dimension 'day'"),
+        ({"filter": [["NA", 5]]}, "not a value of dimension 'day'"),
         ({"segments": ["{}"]}, "DeclarationError"),
         ({"protocol": {"type": "HOPE", "args": {}}}, "HOPE"),
     ],

@@ -124,7 +124,7 @@ def scala_module(
         class_path: The package, or the object with its package if `entity` is not given.
         external_library_paths: The jars with the code.
         entity: The object.
-        method: `main` unless said otherwise.
+        method: The method. The default is `main`.
 
     Raises:
         DeclarationError: A name is not valid in Scala, or a library is not a path.

@@ -118,8 +118,8 @@ class Linkage:
                 still waits for events.
 
         Raises:
-            Contradiction: The given values break a literal, a link or a filter; a `LinkFailed` where a link's function
-                is at fault.
+            Contradiction: The given values break a literal, a link or a filter; it is a `LinkFailed` if a link's
+                function is at fault.
         """
         values = dict(self._book.constants)
         for alias, partition in tips.items():
