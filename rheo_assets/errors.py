@@ -35,7 +35,7 @@ def subscripted(node: str, values: Iterable[str]) -> str:
 
 
 class RheoError(Exception):
-    """The root of everything this library raises on purpose."""
+    """The base class of all errors that this library raises on purpose."""
 
 
 class DeclarationError(RheoError, ValueError):

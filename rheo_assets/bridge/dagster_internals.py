@@ -38,10 +38,12 @@ __all__ = [
     "SensorInstigatorData",
     "SqliteEventLogStorage",
     "UnresolvedAssetJobDefinition",
+    "blocking_checks",
     "create_engine",
     "disable_dagster_warnings",
     "enable_event_batches",
     "index_events",
+    "is_whole_run_here",
     "replace_run_file_initializer",
     "run_transaction",
 ]
@@ -92,6 +94,29 @@ def enable_event_batches(
     private._db_lock = threading.RLock()  # a batch holds the run's file and the index open at once
     private.store_event_batch = lambda events: store(storage, events)
     instance._get_event_batch_size = lambda: size  # type: ignore[method-assign]
+
+
+def blocking_checks(context: dg.AssetExecutionContext) -> list[str]:
+    """Returns the names of the blocking asset checks of an asset that its own run evaluates after it, sorted."""
+    graph = context.job_def.asset_layer.asset_graph
+    names = [
+        key.name for key in graph.asset_check_keys if key.asset_key == context.asset_key and graph.get(key).blocking
+    ]
+    if not names:
+        return []
+    entries = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
+    planned = [entry.get_dagster_event().asset_check_planned_data for entry in entries]
+    return sorted(
+        data.check_name for data in planned if data.asset_key == context.asset_key and data.check_name in names
+    )
+
+
+def is_whole_run_here(context: dg.AssetExecutionContext) -> bool:
+    """Returns whether all steps of a run execute in this process."""
+    entries = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    of_run = [entry.get_dagster_event().engine_event_data for entry in entries if entry.step_key is None]
+    pids = [data.metadata["pid"].value for data in of_run if "pid" in data.metadata]
+    return str(os.getpid()) in pids
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 
 import dagster as dg
 
-from rheo_assets.model.dimensions import DatetimeGranularity, Dimension, Partition
+from rheo_assets.model.dimensions import DatetimeGranularity, Dimension, Partition, Value
 from rheo_assets.model.filters import Exactly, Filter
 from rheo_assets.model.signals import Signal
 
@@ -36,11 +36,18 @@ def _encode(text: str) -> str:
     return quote(text, safe=_SAFE).replace(_JOINER, "%7E")
 
 
+def time_key(moment: Value) -> str:
+    """Returns the key of a value of the time dimension."""
+    assert isinstance(moment, datetime)
+    return moment.date().isoformat()
+
+
 class _Time(NamedTuple):
     name: str
     start: datetime
     cron: str
     end_offset: int
+    only: tuple[str, ...]
 
 
 class _Composite(NamedTuple):
@@ -57,6 +64,8 @@ def _definition(time: _Time | None, composite: _Composite | None) -> dg.Partitio
         return dg.MultiPartitionsDefinition(
             {time.name: _definition(time, None), composite.name: _definition(None, composite)}  # type: ignore[dict-item]
         )
+    if time is not None and time.only:
+        return dg.StaticPartitionsDefinition(list(time.only))
     if time is not None:
         return dg.TimeWindowPartitionsDefinition(
             start=time.start, fmt=_TIME_FORMAT, cron_schedule=time.cron, timezone="UTC", end_offset=time.end_offset
@@ -76,11 +85,13 @@ class Codec:
         signal: The signal.
         since: The first day that Dagster lists for time dimensions without a `min`; it limits nothing else.
         end_offset: How many time partitions are listed from the current one on; 2 is today and tomorrow.
+        only: The time keys to list instead, if they are so far in the future that Dagster would count up to them.
     """
 
     signal: Signal
     since: datetime
     end_offset: int = 2
+    only: tuple[str, ...] = ()
 
     @cached_property
     def time(self) -> Dimension | None:
@@ -111,7 +122,7 @@ class Codec:
         if self.others:
             parts[self.composite_name] = _JOINER.join(_encode(d.render(by_name[d.name])) for d in self.others)
         if self.time is not None:
-            parts[self.time.name] = by_name[self.time.name].date().isoformat()  # type: ignore[union-attr]
+            parts[self.time.name] = time_key(by_name[self.time.name])
         return "|".join(parts[name] for name in sorted(parts))
 
     def decode(self, key: str) -> Partition:
@@ -187,7 +198,7 @@ class Codec:
         if self.time is not None:
             start = self.time.granularity.truncate(self.time.min or self.since)  # type: ignore[union-attr]
             cron = _CRON[self.time.granularity]  # type: ignore[index]
-            time = _Time(self.time.name, start, cron, self.end_offset)
+            time = _Time(self.time.name, start, cron, self.end_offset, self.only)
         return _definition(time, self._composite)
 
     @property

@@ -25,6 +25,7 @@ from rheo_assets.model.filters import Filter
 from rheo_assets.model.key_lengths import WHILE_WRITTEN, check_key_lengths
 from rheo_assets.model.links import Linkage
 from rheo_assets.model.links.covers import settle_covers
+from rheo_assets.model.links.pinned import check_pinned_apart
 from rheo_assets.model.nodes import (
     DataNode,
     ExternalData,
@@ -195,6 +196,8 @@ def data_node(
             raise DeclarationError(where, f"{name} is {declaration[name]!r}", "Give True or False")
     written = input_links_of(where, input_dim_links), input_links_of(where, output_dim_links)
     unspelled = _output_spec(output_dimension_spec, views, where)
+    if output_dimension_spec is None:
+        check_pinned_apart(where, views, unspelled, written[1])
     views, covers = settle_covers(where, views, unspelled, (*written[0], *written[1]))
     links = (*written, auto_input_dim_linking_enabled, auto_output_dim_linking_enabled, covers)
     linkage = Linkage(node_id, views, unspelled, *links)

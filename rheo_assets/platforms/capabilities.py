@@ -111,7 +111,7 @@ class Catalog(Protocol):
 
 
 RETRY_FOR: Final = 86_400.0
-"""For how many seconds a platform that fails is waited for unless its options say otherwise: a day."""
+"""How long a platform that fails is retried by default, seconds: a day."""
 
 
 class Platform(Protocol):

@@ -103,6 +103,49 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitsChecks:
+    """An execution wrote its data; blocking checks decide whether it succeeded.
+
+    Attributes:
+        execution: The id of the execution.
+        run: The run that evaluates the checks.
+        owner: The process that executes the whole run, as text; empty if its steps have processes of their own.
+        checks: The names of the checks.
+    """
+
+    position: int
+    node: str
+    partition: Partition
+    execution: str
+    run: str
+    owner: str
+    checks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A user reported data of a partition, which a driver has to look for."""
+
+    position: int
+    node: str
+    partition: Partition
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """A driver looked for data that was reported.
+
+    Attributes:
+        event: What it found; None if that is already known, or if there is no complete data.
+    """
+
+    position: int
+    node: str
+    partition: Partition
+    event: Event | None
+
+
+@dataclass(frozen=True, slots=True)
 class ManualExecution:
     """A running execution of a manual run.
 
@@ -122,7 +165,7 @@ def planned_id(plan: str, node_id: str, partition: Partition) -> str:
     return str(uuid5(NAMESPACE_URL, f"rheo:{plan}|{node_id}|{partition!r}"))
 
 
-Entry = Event | Turn | PlanOpened | PlanClosed | Began | Ended
+Entry = Event | Turn | PlanOpened | PlanClosed | Began | Ended | AwaitsChecks | Reported | LookedAt
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,8 @@ class EventLoop:
         entries: The application's journal.
         snapshot: Stores the router between processes.
         is_ready: Returns whether a partition is complete in storage.
-        end_lost: Records the end of executions of manual runs that died without recording it; returns whether there
-            were any.
+        resolve: Records what the router cannot decide itself: the end of runs that died without recording it, of
+            executions whose blocking checks have been evaluated, and reported data. Returns whether it recorded any.
         stands: Returns whether these nodes are still those on record. It is called after each page is read and before
             it is replayed: a page that was read under this declaration has no entries of a later one.
 
@@ -59,7 +59,7 @@ class EventLoop:
         entries: Entries,
         snapshot: Snapshot,
         is_ready: Callable[[Key], bool],
-        end_lost: Callable[[], bool] = lambda: False,
+        resolve: Callable[[], bool] = lambda: False,
         is_current: Callable[[], bool] = lambda: True,
     ) -> None:
         self.topology = topology
@@ -69,7 +69,7 @@ class EventLoop:
         self._entries = entries
         self._snapshot = snapshot
         self._is_ready = is_ready
-        self._end_lost = end_lost
+        self._resolve = resolve
         self._is_current = is_current
         self._due: list[tuple[float, int, Key]] = []
         self._pauses: dict[Key, float] = {}
@@ -99,7 +99,7 @@ class EventLoop:
         if self.is_behind:
             self.save()
             return self.router.outbox()
-        if self.router.occupied and self._end_lost():
+        if self.router.has_unresolved and self._resolve():
             self.fold()
         ready = self._look(now, is_enough)
         missing = list(gone)

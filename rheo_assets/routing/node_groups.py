@@ -9,7 +9,7 @@ from rheo_assets.errors import Contradiction, InvalidValue, LinkFailed, Undeterm
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.routing.bucketed_dict import BucketedDict
-from rheo_assets.routing.entries import Began, Event, ManualExecution, Trigger
+from rheo_assets.routing.entries import AwaitsChecks, Began, Event, ManualExecution, Trigger
 from rheo_assets.routing.failed_links import warn_held, warn_split
 from rheo_assets.routing.group_index import GroupIndex
 from rheo_assets.routing.group_readiness import GroupReadiness
@@ -37,6 +37,7 @@ class NodeGroups:
         self.injected: set[Key] = set()
         self.in_flight: BucketedDict[Partition, Trigger] = BucketedDict()
         self.manual: dict[Partition, ManualExecution] = {}
+        self.checked: dict[str, AwaitsChecks] = {}
         self.counts: Counter[str] = Counter()
         self.lately: deque[Dropped] = deque(maxlen=_LATELY)
         self.is_changed = False
@@ -293,6 +294,8 @@ class NodeGroups:
 
     def ended(self, partition: Partition, execution: str | None) -> None:
         """Notes that an execution of the partition has finished; one of a plan or a manual run ends no other."""
+        if execution is not None:
+            self.checked.pop(execution, None)
         other = self.manual.get(partition)
         if other is not None and other.execution == execution:
             self.manual.pop(partition)

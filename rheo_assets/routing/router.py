@@ -13,13 +13,16 @@ from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.model.topology import Topology
 from rheo_assets.routing.entries import (
+    AwaitsChecks,
     Began,
     Ended,
     Entry,
     Event,
+    LookedAt,
     ManualExecution,
     PlanClosed,
     PlanOpened,
+    Reported,
     Trigger,
     Turn,
     planned_id,
@@ -38,14 +41,17 @@ class Router:
         load: Returns a node's recorded groups; None if it has none.
         cursor: The position of the last entry that the recorded state includes.
         plans: The open plans of the recorded state.
+        reported: The reports of the recorded state that no driver has looked for yet.
 
     Attributes:
         active: The ids of the nodes with waiting groups.
         runnable: The ids of the active nodes whose groups the next turn emits.
         busy: The ids of the nodes with emitted executions that have not finished.
         occupied: The ids of the nodes with executions of manual runs that have not finished.
+        checked: The ids of the nodes with executions whose blocking checks decide how they end.
+        reported: The reported partitions that no driver has looked for yet, by the position of the report.
         dirty: The ids of the nodes whose state has changed since the last save.
-        plans_changed: Whether the open plans have changed since the last save.
+        plans_changed: Whether the open plans or the reports have changed since the last save.
         is_trimmed: Whether recorded state was dropped because it does not fit the current declaration.
         ended: How many ends of executions it has replayed.
         absorbed: For each open plan, the partitions for which it has absorbed events that are not its own, as far as
@@ -58,10 +64,12 @@ class Router:
         load: Callable[[DataNode], NodeGroups | None] = lambda _node: None,
         cursor: int = 0,
         plans: Mapping[str, PlanOpened] | None = None,
+        reported: Mapping[Key, int] | None = None,
     ) -> None:
         self.topology = topology
         self.cursor = cursor
         self.plans = dict(plans or {})
+        self.reported = dict(reported or {})
         self.plans_changed = False
         self.is_trimmed = False
         self.ended = 0
@@ -70,6 +78,7 @@ class Router:
         self.runnable: set[str] = set()
         self.busy: set[str] = set()
         self.occupied: set[str] = set()
+        self.checked: set[str] = set()
         self.dirty: set[str] = set()
         self._touched: set[str] = set()
         self._load = load
@@ -99,6 +108,7 @@ class Router:
         (self.runnable.add if state.runnable else self.runnable.discard)(node_id)
         (self.busy.add if state.in_flight else self.busy.discard)(node_id)
         (self.occupied.add if state.manual else self.occupied.discard)(node_id)
+        (self.checked.add if state.checked else self.checked.discard)(node_id)
         expiry = state.next_expiry()
         if expiry is not None and self._next_expiry.get(node_id) != expiry:
             self._next_expiry[node_id] = expiry
@@ -107,24 +117,45 @@ class Router:
     def fold(self, entry: Entry) -> list[Trigger]:
         """Replays one entry and returns the executions that it requests."""
         self.cursor = max(self.cursor, entry.position)
+        if isinstance(entry, Turn):
+            return self._close_turn(entry)
         if isinstance(entry, Event):
             self._route(entry)
-        elif isinstance(entry, Turn):
-            return self._close_turn(entry)
-        elif isinstance(entry, PlanOpened):
+        elif isinstance(entry, PlanOpened | PlanClosed):
+            self._fold_plan(entry)
+        elif isinstance(entry, Reported | LookedAt):
+            self._fold_report(entry)
+        elif entry.node in self.topology.data_nodes:
+            self._fold_execution(entry)
+        return []
+
+    def _fold_plan(self, entry: PlanOpened | PlanClosed) -> None:
+        if isinstance(entry, PlanOpened):
             self.plans[entry.plan] = entry
             self.plans_changed = True
-        elif isinstance(entry, PlanClosed):
+        else:
             self.plans_changed |= self.plans.pop(entry.plan, None) is not None
             self.absorbed.pop(entry.plan, None)
-        elif isinstance(entry, Began) and entry.node in self.topology.data_nodes:
-            for state in self._touch(entry.node, entry.position):
+
+    def _fold_report(self, entry: Reported | LookedAt) -> None:
+        key = (entry.node, entry.partition)
+        if isinstance(entry, Reported):
+            self.reported[key] = entry.position
+            self.plans_changed = True
+            return
+        self.plans_changed |= self.reported.pop(key, None) is not None
+        if entry.event is not None:
+            self._route(entry.event)
+
+    def _fold_execution(self, entry: Began | Ended | AwaitsChecks) -> None:
+        self.ended += isinstance(entry, Ended)
+        for state in self._touch(entry.node, entry.position):
+            if isinstance(entry, Began):
                 state.began(entry)
-        elif isinstance(entry, Ended) and entry.node in self.topology.data_nodes:
-            self.ended += 1
-            for state in self._touch(entry.node, entry.position):
+            elif isinstance(entry, Ended):
                 state.ended(entry.partition, entry.execution)
-        return []
+            else:
+                state.checked[entry.execution] = entry
 
     def _touch(self, node_id: str, position: int) -> Iterator[NodeGroups]:
         state = self.groups(node_id)
@@ -227,6 +258,16 @@ class Router:
     def outbox(self) -> list[Trigger]:
         """Returns every emitted execution that has not finished."""
         return [trigger for node_id in sorted(self.busy) for trigger in self.groups(node_id).in_flight.values()]
+
+    @property
+    def has_unresolved(self) -> bool:
+        """Whether a driver has to find out how an execution ended, or whether reported data exists."""
+        return bool(self.occupied or self.checked or self.reported)
+
+    def checked_executions(self) -> list[AwaitsChecks]:
+        """Returns every execution whose blocking checks decide how it ends, oldest first."""
+        found = [entry for node_id in self.checked for entry in self.groups(node_id).checked.values()]
+        return sorted(found, key=lambda entry: entry.position)
 
     def manual_executions(self) -> list[tuple[str, Partition, ManualExecution]]:
         """Returns every unfinished execution of a manual run: node id, partition and execution."""

@@ -26,6 +26,7 @@ from rheo_assets.routing.state_rows import (
     load_header,
     load_node,
     load_plans,
+    load_reported,
 )
 
 _log = logging.getLogger("rheo_assets")
@@ -157,10 +158,12 @@ class Snapshot:
 
     def _router(self, cursor: int) -> Router:
         try:
-            plans = load_plans(self.topology, self._others[_PLANS]) if _PLANS in self._others else {}
+            text = self._others.get(_PLANS)
+            plans = load_plans(self.topology, text) if text is not None else {}
+            reported = load_reported(self.topology, text) if text is not None else {}
         except (StateError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise self._damaged(self._key(self._reading, _PLANS), error) from None
-        router = Router(self.topology, self._load_node, cursor, plans)
+        router = Router(self.topology, self._load_node, cursor, plans, reported)
         for node_id, rows in self._found.items():
             if not _is_idle(rows[""]):
                 router.groups(node_id)
@@ -237,7 +240,7 @@ def _packed(batches: Iterable[Mapping[str, str]]) -> Iterator[dict[str, str]]:
 def _is_idle(text: str) -> bool:
     try:
         head = json.loads(text)
-        waits = head["groups"] or head["in_flight"] or head.get("manual")
+        waits = head["groups"] or head["in_flight"] or head.get("manual") or head.get("checked")
         return not waits and max(head["buckets"]) <= 1
     except (ValueError, LookupError, TypeError):
         return False

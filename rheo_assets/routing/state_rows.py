@@ -12,7 +12,7 @@ from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.model.topology import Topology
 from rheo_assets.routing.bucketed_dict import BucketedDict
-from rheo_assets.routing.entries import ManualExecution, PlanOpened, Trigger
+from rheo_assets.routing.entries import AwaitsChecks, ManualExecution, PlanOpened, Trigger
 from rheo_assets.routing.node_groups import NodeGroups
 from rheo_assets.routing.router import Router, readable
 from rheo_assets.routing.trigger_group import Dropped, Key, TriggerGroup
@@ -49,6 +49,7 @@ def dump_node(state: NodeGroups, topology: Topology, cursor: int, whole: bool = 
             [list(state.node.spec.render(partition)), other.execution, other.run, other.owner]
             for partition, other in state.manual.items()
         ],
+        "checked": [_dump_checked(state, entry) for entry in state.checked.values()],
     }
     first = f',"groups":{groups.pop(0)},"in_flight":{in_flight.pop(0)}}}'
     rows = {"": _text_of(head)[:-1] + first}
@@ -122,6 +123,9 @@ def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> No
         partition = readable(topology, node.id, tuple(values))
         if partition is not None:
             state.manual[partition] = ManualExecution(*fields)
+    for item in head.get("checked", ()):
+        if (entry := _read_checked(state, topology, item)) is not None:
+            state.checked[entry.execution] = entry
     dropped = lost = 0
     for number in range(head["buckets"][1]):
         items = head["in_flight"] if number == 0 else json.loads(rows[f"f{number}"])
@@ -146,6 +150,19 @@ def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> No
             lost,
         )
     return state
+
+
+def _dump_checked(state: NodeGroups, entry: AwaitsChecks) -> list[Any]:
+    partition = list(state.node.spec.render(entry.partition))
+    return [entry.position, partition, entry.execution, entry.run, entry.owner, list(entry.checks)]
+
+
+def _read_checked(state: NodeGroups, topology: Topology, item: list[Any]) -> AwaitsChecks | None:
+    position, values, execution, run, owner, checks = item
+    partition = readable(topology, state.node.id, tuple(values))
+    if partition is None:
+        return None
+    return AwaitsChecks(position, state.node.id, partition, execution, run, owner, tuple(checks))
 
 
 def _dump_trigger(state: NodeGroups, trigger: Trigger) -> dict[str, Any]:
@@ -229,7 +246,7 @@ def _read_keys(topology: Topology, rows: list[list[Any]]) -> set[Key]:
 
 
 def dump_plans(router: Router) -> str:
-    """Returns the row of the open plans."""
+    """Returns the row of the open plans, and of the reports for which nobody has looked for data."""
     plans = {
         name: {
             node_id: [list(router.topology[node_id].spec.render(partition)) for partition in partitions]
@@ -239,11 +256,23 @@ def dump_plans(router: Router) -> str:
         for name, plan in router.plans.items()
     }
     positions = {name: plan.position for name, plan in router.plans.items()}
-    return _text_of({"version": STATE_VERSION, "plans": plans, "positions": positions})
+    reported = [
+        [node_id, list(router.topology[node_id].spec.render(partition)), position]
+        for (node_id, partition), position in router.reported.items()
+        if node_id in router.topology
+    ]
+    return _text_of({"version": STATE_VERSION, "plans": plans, "positions": positions, "reported": reported})
+
+
+def load_reported(topology: Topology, text: str) -> dict[Key, int]:
+    """Reads the reports for which nobody has looked for data, of what `dump_plans` wrote."""
+    rows = _versioned(text, "open plans").get("reported", ())
+    found = {(node_id, readable(topology, node_id, tuple(values))): position for node_id, values, position in rows}
+    return {(node_id, partition): position for (node_id, partition), position in found.items() if partition is not None}
 
 
 def load_plans(topology: Topology, text: str) -> dict[str, PlanOpened]:
-    """Reads what `dump_plans` wrote."""
+    """Reads the open plans of what `dump_plans` wrote."""
     row = _versioned(text, "open plans")
     plans = {}
     for name, holds in row["plans"].items():

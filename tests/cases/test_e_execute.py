@@ -112,7 +112,7 @@ def test_a_table_over_a_checked_range_fails_if_the_injected_tip_is_absent(app: A
     x = S3(app, "x", "day")
     j = node(app, "j", [x[:-2].range_check(True)], compute_targets=[PrestoSQL("select 1 as n")])
     file(app, x["2021-12-31"])
-    with pytest.raises(RuntimeError, match=r"input 'x' of 'j' is range-checked, and x\[2022-01-01\] is absent. Land"):
+    with pytest.raises(RuntimeError, match=r"input 'x' of 'j' is range-checked, and x\[2022-01-01\] is missing. Write"):
         app.execute(j["2022-01-01"])
 
 

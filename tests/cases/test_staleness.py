@@ -31,7 +31,7 @@ def test_data_that_is_written_again_makes_the_readers_of_its_range_stale_and_run
     ]
     reason = app.why(window["2024-01-03"])
     assert (reason.status, reason.newer) == ("COMPLETED", ("x[2024-01-01]",))
-    assert "newer than what it read: x[2024-01-01]" in str(reason)
+    assert "these inputs are newer than it: x[2024-01-01]" in str(reason)
 
     app.execute(window["2024-01-03"])
     assert [each.partition for each in app.stale(window)] == [("2024-01-02",)]
@@ -103,5 +103,5 @@ def test_external_data_of_which_nothing_is_made_leaves_nothing_to_execute(app: A
     x = S3(app, "x", "day")
     node(app, "made", [x["2024-01-01"]])
     app.execute(x["2024-01-02"], update_dependency_tree=True)
-    assert "nothing has been made of x[2024-01-02]" in caplog.text
+    assert "nothing was built from x[2024-01-02]" in caplog.text
     assert app.history() == []

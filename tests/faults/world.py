@@ -25,6 +25,7 @@ from rheo_assets.model.compute.targets import NOOPCompute
 from rheo_assets.model.datasets import SUCCESS, S3Dataset
 from rheo_assets.model.declaration import data_node, external_node, timer_node
 from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.links import EQUALS
 from rheo_assets.model.topology import Topology
 from rheo_assets.platforms.data.readiness import Readiness
 from rheo_assets.routing.entries import Ended, Entry, Event, Trigger, Turn
@@ -462,15 +463,15 @@ def topology(with_late: bool = False) -> Topology:
     def s3(name: str, spec: dict[str, Any], depth: int) -> Any:
         return external_node(APP, name, S3Dataset("1", "outside", name, *["{}"] * depth), spec, None, SUCCESS)
 
-    def node(name: str, inputs: Any) -> Any:
-        return data_node(APP, "app", name, inputs, compute_targets=NOOPCompute)
+    def node(name: str, inputs: Any, *output_links: Any) -> Any:
+        return data_node(APP, "app", name, inputs, output_dim_links=output_links, compute_targets=NOOPCompute)
 
     a, b, y = s3("a", both, 2), s3("b", both, 2), s3("y", day, 1)
     t = timer_node(APP, "t", "rate(1 day)", "day")
     joined = node("joined", [a, b])
     rolling = node("rolling", [joined["*"][:-2].range_check(True)])
     nearby = node("nearby", [t, y[:-2].nearest()])
-    city = node("city", {"na": joined["NA"]["*"], "eu": joined["EU"]["*"]})
+    city = node("city", {"na": joined["NA"]["*"], "eu": joined["EU"]["*"]}, ("region", EQUALS, "NA"))
     last = node("last", {"week": rolling, "near": nearby["*"].ref.range_check(True)})
     late = (node("late", [y]),) if with_late else ()
     return Topology(APP, {signal.id: signal for signal in (a, b, y, t, joined, rolling, nearby, city, last, *late)})

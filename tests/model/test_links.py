@@ -168,7 +168,8 @@ def test_inference_runs_to_a_fixpoint_over_all_links():
 
 def test_a_link_holds_for_every_alias_of_its_node():
     x, y = ext("x", region=STRING, day=DAY), ext("y", other=DAY)
-    linkage = node({"na": x["NA"], "eu": x["EU"], "y": y.ref}, [(y("other"), EQUALS, x("day"))]).linkage
+    inputs = {"na": x["NA"], "eu": x["EU"], "y": y.ref}
+    linkage = node(inputs, [(y("other"), EQUALS, x("day"))], out={"day": DAY}).linkage
     assert linkage.solve({"eu": ("EU", day("2021-03-01"))}).tips["y"] == (day("2021-03-01"),)
     with pytest.raises(Contradiction, match="breaks its link"):
         linkage.solve({"na": ("NA", day("2021-03-01")), "eu": ("EU", day("2021-03-02"))})
@@ -176,10 +177,23 @@ def test_a_link_holds_for_every_alias_of_its_node():
 
 def test_inputs_that_are_pinned_apart_are_not_linked_on_that_dimension():
     x = ext("x", region=STRING, day=DAY)
-    linkage = node({"na": x["NA"], "eu": x["EU"]}).linkage
+    linkage = node({"na": x["NA"], "eu": x["EU"]}, out={"day": DAY}).linkage
     solved = linkage.solve({"na": ("NA", day("2021-03-01"))})
     assert solved.tips["eu"] == ("EU", day("2021-03-01"))
-    assert solved.output == ("NA", day("2021-03-01"))
+    assert solved.output == (day("2021-03-01"),)
+
+
+def test_inputs_that_are_pinned_apart_need_an_output_that_says_which():
+    x = ext("x", region=STRING, day=DAY)
+    told = "'na' pins region to 'NA' and 'eu' pins region to 'EU', and nothing says which one the output has"
+    with pytest.raises(DeclarationError, match=told) as refused:
+        node({"na": x["NA"], "eu": x["EU"]})
+    assert refused.value.remedy.startswith("Write output_dimension_spec with ['day'], or output_dim_links=[(")
+    chosen = node({"na": x["NA"], "eu": x["EU"]}, out_links=[("region", EQUALS, "EU")]).linkage
+    assert chosen.solve({"na": ("NA", day("2021-03-01"))}).output == ("EU", day("2021-03-01"))
+    for other in (x["EU"].ref, x["EU"][:-3].nearest(), x["NA"][:-7]):
+        linkage = node({"na": x["NA"], "other": other}).linkage
+        assert linkage.solve({"na": ("NA", day("2021-03-01"))}).output == ("NA", day("2021-03-01"))
 
 
 @pytest.mark.parametrize("hour", [0, 5, 23])

@@ -40,7 +40,20 @@ def activated(binding: Binding, extends: bool) -> Binding:
     topology = _joined(binding)
     for line in check_capabilities(binding.topology, binding.platform):
         print(line, file=sys.stderr)
-    return binding.redeclared(topology, record(binding, extends))
+    recorded = binding.redeclared(topology, record(binding, extends))
+    if not extends:
+        _forget_gone(topology, binding.platform)
+    return recorded
+
+
+def _forget_gone(topology: Topology, platform: Platform) -> None:
+    """Lets a platform that can delete what it keeps for targets that are not declared any more."""
+    forget = getattr(platform, "forget_gone", None)
+    if forget is not None:
+        kept = {(node.id, place) for node in topology.data_nodes.values() for place in range(len(node.targets))}
+        gone = forget(topology.application, kept)
+        if gone:
+            _log.info("deleted what is not declared any more: %s", listed(gone))
 
 
 def _joined(binding: Binding) -> Topology:

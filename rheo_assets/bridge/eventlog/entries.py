@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import dagster as dg
 from dagster import EventLogRecord
 
-from rheo_assets.bridge.names import EXECUTION_ENTRY
+from rheo_assets.bridge.names import EVENT_ENTRY, EXECUTION_ENTRY
 from rheo_assets.model.dimensions import DimensionSpec, Partition
 from rheo_assets.model.executions import Execution, Status
+
+AWAITS_CHECKS = "awaits_checks"
 
 
 def execution_entry(spec: DimensionSpec, execution: Execution) -> dict[str, Any]:
@@ -35,6 +38,23 @@ def execution_of(record: EventLogRecord) -> Execution | None:
     except (KeyError, TypeError, ValueError):
         return None
     return execution if execution.ended else replace(execution, ended=datetime.fromtimestamp(record.timestamp, UTC))
+
+
+def ended_execution(record: EventLogRecord) -> Execution | None:
+    """Returns the execution whose end an event tells of; None for one whose blocking checks decide how it ends."""
+    return None if awaits_checks(record) else execution_of(record)
+
+
+def awaits_checks(record: EventLogRecord) -> bool:
+    """Returns whether an event is the materialisation of an execution whose blocking checks decide how it ends."""
+    materialization = record.asset_materialization
+    return materialization is not None and event_fields(materialization.metadata).get("kind") == AWAITS_CHECKS
+
+
+def event_fields(metadata: Mapping[str, Any], name: str = EVENT_ENTRY) -> dict[str, Any]:
+    """Returns one of our JSON entries of an event's metadata; empty if it is missing."""
+    value = getattr(metadata.get(name), "data", None)
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 def is_of(execution: Execution, spec: DimensionSpec, partition: Partition) -> bool:

@@ -13,7 +13,7 @@ from dagster import DagsterRun, RunRecord, RunsFilter
 
 from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.claims.owners import Owner
-from rheo_assets.bridge.eventlog.entries import execution_of, is_of, replaces
+from rheo_assets.bridge.eventlog.entries import ended_execution, is_of, replaces
 from rheo_assets.bridge.eventlog.instance import EventLog
 from rheo_assets.bridge.names import (
     APPLICATION_TAG,
@@ -68,7 +68,7 @@ class History:
         records = self.log.of_asset(asset_key(node.application, node.id), keys, ascending=True)
         found: dict[str, Execution] = {}
         for record in records:
-            execution = execution_of(record)
+            execution = ended_execution(record)
             if execution is None:
                 continue
             if partition is not None and replaces(execution, node.spec, partition):
@@ -83,7 +83,7 @@ class History:
         keys = [key] if (key := self.binding.codec(node).encode(partition)) else None
         for limit in (_FIRST_LOOK, None):
             for record in self.log.of_asset(asset_key(node.application, node.id), keys, limit=limit):
-                execution = execution_of(record)
+                execution = ended_execution(record)
                 if execution is not None and is_of(execution, node.spec, partition):
                     return execution
                 if execution is not None and replaces(execution, node.spec, partition):
@@ -98,7 +98,7 @@ class History:
         for page in range(0, len(keys), _KEYS_A_QUERY):
             page_keys = [key for key in keys[page : page + _KEYS_A_QUERY] if key is not None]
             for record in self.log.of_asset(asset_key(node.application, node.id), page_keys or None, ascending=True):
-                execution = execution_of(record)
+                execution = ended_execution(record)
                 if execution is not None and execution.id in wanted:
                     found[wanted[execution.id]] = execution
         return found

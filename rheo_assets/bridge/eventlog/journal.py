@@ -5,29 +5,39 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import dagster as dg
-from dagster import EventLogRecord
+from dagster import DagsterEventType, EventLogRecord
 
 from rheo_assets.bridge.claims.owners import Owner
-from rheo_assets.bridge.eventlog.entries import execution_entry, execution_of, is_of
+from rheo_assets.bridge.eventlog.entries import AWAITS_CHECKS, event_fields, execution_of, is_of
 from rheo_assets.bridge.eventlog.instance import EventLog
+from rheo_assets.bridge.eventlog.recorder import Recorder
 from rheo_assets.bridge.eventlog.recordings import Recordings
 from rheo_assets.bridge.names import EVENT_ENTRY, EXECUTION_ENTRY, asset_key, node_of, router_key
-from rheo_assets.bridge.partition_keys import Codec
 from rheo_assets.errors import InvalidValue
 from rheo_assets.model.dimensions import Partition
-from rheo_assets.model.executions import Execution
 from rheo_assets.model.topology import Topology
-from rheo_assets.routing.entries import Began, Ended, Entry, Event, PlanClosed, PlanOpened, Turn
+from rheo_assets.routing.entries import (
+    AwaitsChecks,
+    Began,
+    Ended,
+    Entry,
+    Event,
+    LookedAt,
+    PlanClosed,
+    PlanOpened,
+    Reported,
+    Turn,
+)
 from rheo_assets.routing.trigger_group import Key
 
 _log = logging.getLogger("rheo_assets")
 
 
-class Journal:
+class Journal(Recorder):
     """Reads and writes the entries of one application in a Dagster instance.
 
     Args:
@@ -40,9 +50,7 @@ class Journal:
     """
 
     def __init__(self, log: EventLog, topology: Topology, since: datetime) -> None:
-        self.log = log
-        self.topology = topology
-        self.codecs = {node.id: Codec(node, since) for node in topology}
+        super().__init__(log, topology, since)
         self._seen: dict[Key, set[str]] = {}
         self._warned: set[int] = set()
         self._refused: set[tuple[str, str | None]] = set()
@@ -62,14 +70,19 @@ class Journal:
         entries: list[Entry] = []
         for record in records:
             entry = self._entry(record)
-            if isinstance(entry, Event):
-                events.append(entry)
-                if record.run_id:
-                    self.recordings.note(entry.identity, record.run_id)
+            if (event := _event_of(entry)) is not None:
+                events.append(event)
+                self.recordings.note(event.identity, record)
             if entry is not None:
                 entries.append(entry)
         self._learn_identities(events)
-        return [entry for entry in entries if not isinstance(entry, Event) or self._is_new(entry)]
+        return [kept for entry in entries if (kept := self._without_repeat(entry)) is not None]
+
+    def awaiting_checks(self, run_id: str) -> list[AwaitsChecks]:
+        """Returns the executions that a run has recorded and whose blocking checks decide how they end."""
+        logged = self.log.instance.all_logs(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION)
+        entries = [self._entry(EventLogRecord(0, each)) for each in logged]
+        return [entry for entry in entries if isinstance(entry, AwaitsChecks)]
 
     def _entry(self, record: EventLogRecord) -> Entry | None:
         try:
@@ -102,15 +115,28 @@ class Journal:
         if partition is None or self._is_of_before(record, node_id, partition):
             return None
         if record.asset_materialization is not None:
-            return self._arrival(record, node_id, partition)
-        fields = _json_entry(record.asset_observation.metadata if record.asset_observation else {}, EVENT_ENTRY)
-        if fields.get("kind") == "injected":
-            identity, route = str(fields["identity"]), fields.get("route")
-            return Event(record.storage_id, node_id, partition, identity, record.timestamp, False, route)
-        if fields.get("kind") == "ended":
-            metadata = record.asset_observation.metadata if record.asset_observation else {}
-            execution = fields.get("execution") or _json_entry(metadata, EXECUTION_ENTRY).get("id")
-            return Ended(record.storage_id, node_id, partition, execution)
+            return self._materialised(record, record.asset_materialization.metadata, node_id, partition)
+        if record.asset_observation is not None:
+            return self._observed(record, record.asset_observation.metadata, node_id, partition)
+        return None
+
+    def _observed(
+        self, record: EventLogRecord, metadata: Mapping[str, Any], node_id: str, partition: Partition
+    ) -> Entry | None:
+        fields = event_fields(metadata)
+        match fields.get("kind"):
+            case "injected":
+                identity, route = str(fields["identity"]), fields.get("route")
+                return Event(record.storage_id, node_id, partition, identity, record.timestamp, False, route)
+            case "ended":
+                execution = fields.get("execution") or event_fields(metadata, EXECUTION_ENTRY).get("id")
+                return Ended(record.storage_id, node_id, partition, execution)
+            case "checked":
+                return Event(record.storage_id, node_id, partition, str(fields["identity"]), record.timestamp)
+            case "looked_at":
+                found = fields["identity"]
+                event = Event(record.storage_id, node_id, partition, str(found), record.timestamp)
+                return LookedAt(record.storage_id, node_id, partition, event if found is not None else None)
         return None
 
     def _is_of_before(self, record: EventLogRecord, node_id: str, partition: Partition) -> bool:
@@ -118,15 +144,19 @@ class Journal:
         execution = execution_of(record)
         return execution is not None and not is_of(execution, self.topology[node_id].spec, partition)
 
-    def _arrival(self, record: EventLogRecord, node_id: str, partition: Partition) -> Event:
-        materialization = record.asset_materialization
-        assert materialization is not None
-        fields = _json_entry(materialization.metadata, EVENT_ENTRY)
-        identity = fields.get("identity")
-        if identity is None:
-            execution = _json_entry(materialization.metadata, EXECUTION_ENTRY)
-            identity = execution.get("id") or f"event:{record.storage_id}"
-        return Event(record.storage_id, node_id, partition, str(identity), record.timestamp)
+    def _materialised(
+        self, record: EventLogRecord, metadata: Mapping[str, Any], node_id: str, partition: Partition
+    ) -> Entry:
+        fields, execution = event_fields(metadata), event_fields(metadata, EXECUTION_ENTRY).get("id")
+        position, at = record.storage_id, record.timestamp
+        if fields.get("kind") == AWAITS_CHECKS:
+            checks = tuple(fields["checks"])
+            owner = Owner.of_text(fields["owner"]).text() if fields["owner"] else ""
+            return AwaitsChecks(position, node_id, partition, str(execution), record.run_id, owner, checks)
+        identity = fields.get("identity") or execution
+        if identity is None and self.topology[node_id].holds_data:
+            return Reported(position, node_id, partition)
+        return Event(position, node_id, partition, str(identity or f"event:{position}"), at)
 
     def _partition(self, node_id: str, key: str | None) -> Partition | None:
         codec = self.codecs[node_id]
@@ -140,7 +170,7 @@ class Journal:
 
     def _router_entry(self, record: EventLogRecord) -> Entry | None:
         observation = record.asset_observation
-        fields = _json_entry(observation.metadata if observation is not None else {}, EVENT_ENTRY)
+        fields = event_fields(observation.metadata if observation is not None else {}, EVENT_ENTRY)
         kind = fields.get("kind")
         if kind == "turn":
             ready, gone = (self._read_keys(fields[name]) for name in ("ready", "gone"))
@@ -170,9 +200,9 @@ class Journal:
 
     def _learn_identities(self, events: Sequence[Event]) -> None:
         unknown: dict[str, dict[Partition, int]] = defaultdict(dict)
-        for event in events:
-            if (event.node, event.partition) not in self._seen:
-                unknown[event.node].setdefault(event.partition, event.position)
+        for each in events:
+            if (each.node, each.partition) not in self._seen:
+                unknown[each.node].setdefault(each.partition, each.position)
         for node_id, partitions in unknown.items():
             codec = self.codecs[node_id]
             keys = [codec.encode(partition) for partition in partitions] if codec.is_partitioned else None
@@ -182,9 +212,15 @@ class Journal:
             for partition in partitions:
                 self._seen[node_id, partition] = set()
             for record in records:
-                entry = self._entry(record)
-                if isinstance(entry, Event):
-                    self._seen.setdefault((entry.node, entry.partition), set()).add(entry.identity)
+                if (event := _event_of(self._entry(record))) is not None:
+                    self._seen.setdefault((event.node, event.partition), set()).add(event.identity)
+
+    def _without_repeat(self, entry: Entry) -> Entry | None:
+        if isinstance(entry, Event):
+            return entry if self._is_new(entry) else None
+        if isinstance(entry, LookedAt) and entry.event is not None and not self._is_new(entry.event):
+            return replace(entry, event=None)
+        return entry
 
     def _is_new(self, event: Event) -> bool:
         seen = self._seen[event.node, event.partition]
@@ -193,102 +229,6 @@ class Journal:
         seen.add(event.identity)
         return True
 
-    # writing --------------------------------------------------------------------------------------------------
 
-    def _key(self, node_id: str, partition: Partition) -> str | None:
-        return self.codecs[node_id].encode(partition) or None
-
-    def arrived(self, node_id: str, partition: Partition, identity: str, metadata: Mapping[str, Any]) -> None:
-        """Records that data of an external signal arrived, or that a timer ticked."""
-        self.codecs[node_id].register(self.log.instance, [partition])
-        self.log.report(
-            dg.AssetMaterialization(
-                asset_key(self.topology.application, node_id),
-                partition=self._key(node_id, partition),
-                metadata={**metadata, EVENT_ENTRY: dg.MetadataValue.json({"identity": identity})},
-                tags={"dagster/data_version": _tag_text(identity)},
-            )
-        )
-
-    def inject(self, node_id: str, partition: Partition, identity: str, route: str | None) -> None:
-        """Records an event that was injected by hand; it creates no data, so it is an observation."""
-        self.codecs[node_id].register(self.log.instance, [partition])
-        fields = {"kind": "injected", "identity": identity, "route": route}
-        self._observe(asset_key(self.topology.application, node_id), fields, self._key(node_id, partition))
-
-    def succeeded(self, execution: Execution, partition: Partition, metadata: Mapping[str, Any]) -> None:
-        """Records that an execution succeeded, if its run could not. A repeat is not a new event."""
-        self.codecs[execution.node].register(self.log.instance, [partition])
-        key = asset_key(self.topology.application, execution.node)
-        self.log.report(dg.AssetMaterialization(key, partition=self._key(execution.node, partition), metadata=metadata))
-
-    def failed(self, execution: Execution, partition: Partition) -> None:
-        """Records that an execution ended without success, if its run could not."""
-        self.log.report(
-            dg.AssetObservation(
-                asset_key(self.topology.application, execution.node),
-                partition=self._key(execution.node, partition),
-                metadata={
-                    EVENT_ENTRY: dg.MetadataValue.json({"kind": "ended"}),
-                    **execution_entry(self.topology[execution.node].spec, execution),
-                },
-            )
-        )
-
-    def skipped(self, node_id: str, partition: Partition, execution: str, reader: str) -> None:
-        """Records that an execution did not run, as an earlier one has read the same data.
-
-        Args:
-            node_id: The node.
-            partition: Its partition.
-            execution: The id of the execution that did not run.
-            reader: The id of the one that has read the data.
-        """
-        self.log.report(
-            dg.AssetObservation(
-                asset_key(self.topology.application, node_id),
-                partition=self._key(node_id, partition),
-                description="An arrival started no run: the last execution has read this data already.",
-                metadata={EVENT_ENTRY: dg.MetadataValue.json({"kind": "ended", "execution": execution, "by": reader})},
-            )
-        )
-
-    def turn(self, at: float, ready: Sequence[Key], gone: Sequence[Key]) -> None:
-        """Records a closed turn."""
-        self._observe(
-            router_key(self.topology.application),
-            {"kind": "turn", "at": at, "ready": self._write_keys(ready), "gone": self._write_keys(gone)},
-        )
-
-    def began(self, node_id: str, run: str, owner: str, executions: Mapping[Partition, str]) -> None:
-        """Records that a manual run starts executions."""
-        ids = [[self._key(node_id, partition) or "", execution] for partition, execution in executions.items()]
-        fields = {"kind": "began", "node": node_id, "run": run, "owner": owner, "executions": ids}
-        self._observe(router_key(self.topology.application), fields)
-
-    def open_plan(self, plan: str, holds: Mapping[str, Iterable[Partition]]) -> None:
-        """Records which partitions a plan holds."""
-        written = {node_id: [self._key(node_id, p) or "" for p in partitions] for node_id, partitions in holds.items()}
-        fields = {"kind": "plan_opened", "plan": plan, "holds": written}
-        self._observe(router_key(self.topology.application), fields)
-
-    def close_plan(self, plan: str) -> None:
-        """Records that a plan ended."""
-        self._observe(router_key(self.topology.application), {"kind": "plan_closed", "plan": plan})
-
-    def _write_keys(self, keys: Sequence[Key]) -> list[list[str]]:
-        return [[node_id, self._key(node_id, partition) or ""] for node_id, partition in keys]
-
-    def _observe(self, key: dg.AssetKey, fields: Mapping[str, Any], partition: str | None = None) -> None:
-        metadata = {EVENT_ENTRY: dg.MetadataValue.json(dict(fields))}
-        self.log.report(dg.AssetObservation(key, partition=partition, metadata=metadata))
-
-
-def _json_entry(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
-    entry = metadata.get(name)
-    value = getattr(entry, "data", None)
-    return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _tag_text(text: str) -> str:
-    return "".join(character if character.isalnum() or character in "-_.:" else "_" for character in text)[:200]
+def _event_of(entry: Entry | None) -> Event | None:
+    return entry.event if isinstance(entry, LookedAt) else entry if isinstance(entry, Event) else None

@@ -1,4 +1,4 @@
-"""The attempts of one target: whose fault a failure was decides whether there is another attempt, and when."""
+"""The attempts of one target: the kind of a failure decides whether and when it is tried again."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from rheo_assets.platforms.capabilities import RETRY_FOR
 from rheo_assets.runner.task import TaskFailure, TaskResult
 
 _LASTING_TRIES: Final = 4
-_LASTING_SECONDS: Final = 60.0
-_TOLD_FROM: Final = 60.0
+_LOGGED_FROM: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The pauses after failures of the platform: no room, throttling, a service that is down.
+    """The pauses after failures of the platform: no capacity, throttling, a service that is down.
 
     Attributes:
-        first: The first pause, seconds; each one is twice as long as the one before.
-        longest: The longest pause.
-        retry_for: When the platform is given up.
+        first: The first pause, seconds. Each pause is twice as long as the one before.
+        longest: The longest pause, seconds.
+        retry_for: How long a platform that fails is retried, seconds.
     """
 
     first: float = 1.0
@@ -30,7 +29,7 @@ class Backoff:
     retry_for: float = RETRY_FOR
 
     def pause(self, number: int) -> float:
-        """Returns the seconds before another attempt, after `number` pauses.
+        """Returns the next pause in seconds, after `number` pauses.
 
         >>> [Backoff().pause(number) for number in (0, 1, 5, 20)]
         [1.0, 2.0, 32.0, 3600.0]
@@ -39,19 +38,19 @@ class Backoff:
 
 
 class Attempts:
-    """Tries one target until it succeeds or must be given up.
+    """Runs one target until it succeeds or no attempt is left.
 
-    Failures of the user's code count towards `retry_count`; those of the platform do not. They are waited for with
-    pauses that grow. One that waiting does not lift, such as a full disk, is tried again a few times at once.
+    Failures of the user's code count towards `retry_count`. Failures of the platform do not: they are retried with
+    growing pauses. A failure that lasts, such as a full disk, is retried only a few times.
 
     Args:
-        retry_count: How many failures of the user's code there may be besides the last one.
-        backoff: How the platform is waited for.
-        log: Takes a line.
-        wait: Waits so many seconds; returns early, and False, if the execution is to end.
+        retry_count: The number of retries after failures of the user's code.
+        backoff: The pauses after failures of the platform.
+        log: Logs one line.
+        wait: Waits some seconds; returns False early if the execution is cancelled.
 
     Attributes:
-        count: How many attempts there were.
+        count: The number of attempts so far.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Attempts:
         """Returns the result of the first attempt that succeeds.
 
         Args:
-            attempt: Makes one attempt; is told how many before it have ended for certain.
+            attempt: Runs one attempt. Its argument is the number of earlier attempts that are known to have ended.
 
         Raises:
             TaskFailure: The last failure.
@@ -87,25 +86,23 @@ class Attempts:
                     raise
 
     def _goes_on(self, failure: TaskFailure) -> bool:
-        """Returns whether there is another attempt, after the pause before it."""
+        """Pauses if necessary, and returns whether to try again."""
         if failure.kind == "cancelled":
             return False
         if failure.kind != "platform":
             self._retries_left -= 1
             return self._retries_left >= 0
         pause = self._backoff.pause(self._pauses)
-        if failure.lasting and (self._pauses >= _LASTING_TRIES or self._spent + pause > _LASTING_SECONDS):
+        if self._spent + pause > self._backoff.retry_for or (failure.lasting and self._pauses >= _LASTING_TRIES):
             return False
-        if self._spent + pause > self._backoff.retry_for:
-            return False
-        self._tell(failure, pause)
+        self._log_pause(failure, pause)
         self._pauses += 1
         self._spent += pause
         if not self._wait(pause):
-            raise TaskFailure("cancelled", f"it was cancelled while it waited: {failure.message}", failure.detail)
+            raise TaskFailure("cancelled", f"cancelled while waiting for a retry: {failure.message}", failure.detail)
         return True
 
-    def _tell(self, failure: TaskFailure, pause: float) -> None:
+    def _log_pause(self, failure: TaskFailure, pause: float) -> None:
         left = self._backoff.retry_for - self._spent
-        until = f"; it gives up in {left / 3600:.1f} h" if pause >= _TOLD_FROM and not failure.lasting else ""
-        self._log(f"it waits for {pause:.0f} s and is tried again{until}. It waits for: {failure.message}")
+        until = f", for up to {left / 3600:.1f} h more" if pause >= _LOGGED_FROM and not failure.lasting else ""
+        self._log(f"retries in {pause:.0f} s{until}. Reason: {failure.message}")

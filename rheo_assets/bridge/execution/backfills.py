@@ -1,4 +1,4 @@
-"""Backfills: what others have made of a backfill's partitions since somebody asked for it."""
+"""Backfills: the partitions of a backfill that other runs have built since it was launched."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BACKFILL_TAG = "dagster/backfill"
 class Backfill:
     """The backfill that a run belongs to, if any.
 
-    The router starts what follows from the backfill's own outputs, and may be done before Dagster launches the
-    backfill's run for the same partitions. Then that run takes over what was made.
+    The router starts the executions that follow from the backfill's outputs. They may end before Dagster launches the
+    backfill's run for the same partitions. Then that run reports their results.
 
     Args:
         binding: The application.
         node: The node that the run executes.
         run: The run.
-        instance: Where the backfill is recorded.
+        instance: The Dagster instance.
     """
 
     def __init__(self, binding: Binding, node: DataNode, run: dg.DagsterRun, instance: dg.DagsterInstance) -> None:
@@ -39,20 +39,20 @@ class Backfill:
         self._modified: dict[Key, float | None] = {}
 
     @cached_property
-    def asked_at(self) -> float | None:
-        """When somebody asked for the backfill, epoch seconds; None if the run belongs to none."""
+    def requested_at(self) -> float | None:
+        """When the backfill was launched, epoch seconds; None if the run belongs to none."""
         found = self._instance.get_backfill(self._id) if self._id is not None else None
         return found.backfill_timestamp if found is not None else None
 
     def made(self, partition: Partition, tips: Tips) -> Execution | None:
-        """Returns the execution that has made a partition since, from inputs that have not been written again."""
-        if self.asked_at is None:
+        """Returns the execution that has built a partition since, if its inputs were not written again; else None."""
+        if self.requested_at is None:
             return None
         execution = completed(self._node, partition, self._binding.platform)
         if execution is None or execution.started is None:
             return None
         began = execution.started.timestamp()
-        return execution if began >= self.asked_at and not self._is_newer(tips, began) else None
+        return execution if began >= self.requested_at and not self._is_newer(tips, began) else None
 
     def _is_newer(self, tips: Tips, moment: float) -> bool:
         """Returns whether one of the inputs was written after a moment."""

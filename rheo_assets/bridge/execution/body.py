@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any
@@ -24,9 +24,11 @@ from rheo_assets.bridge.execution.execution import (
     recorded_success,
     run_execution,
 )
+from rheo_assets.bridge.execution.execution_log import CappedLog, failure_text
 from rheo_assets.bridge.execution.manual_runs import ManualRun, Requested
 from rheo_assets.bridge.execution.metadata import describe
 from rheo_assets.bridge.execution.retries import Retry
+from rheo_assets.bridge.execution.run_checks import RunChecks
 from rheo_assets.bridge.names import EVENT_ENTRY
 from rheo_assets.bridge.resources import EngineResources
 from rheo_assets.model.compute.targets import NoOp
@@ -37,7 +39,6 @@ from rheo_assets.model.nodes import DataNode
 _LOOK_EVERY = 1.0
 _CANCELLED = [dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED]
 _OLD = 86400.0
-_LOGGED_LINES = 2000
 
 
 class Body:
@@ -63,6 +64,7 @@ class Body:
         self._checked = time.monotonic()
         store_in_batches(context.instance)  # a range of partitions is recorded at once, and the router sees all of it
         self._cancelled = False
+        self.checks = RunChecks(binding, node, self.platform, context)
         self._taken: list[str] = []
         self._lost: list[Request] = []
 
@@ -73,6 +75,7 @@ class Body:
             dg.Failure: An execution failed. Those that succeeded are recorded anyway.
         """
         try:
+            self.checks.complete_parents()
             yield from self._results()
         finally:
             for identity in self._taken:
@@ -94,7 +97,7 @@ class Body:
         for outcome in failed:
             self._record_failure(outcome.execution)
         if failed:
-            raise dg.Failure(_failure_text(self.node, failed), allow_retries=False)
+            raise dg.Failure(failure_text(self.node, failed), allow_retries=False)
 
     def _result(self, done: Sequence[Outcome]) -> dg.MaterializeResult[Any]:
         if not self.codec.is_partitioned:
@@ -104,7 +107,7 @@ class Body:
         return dg.MaterializeResult()
 
     def _metadata(self, outcome: Outcome) -> dict[str, Any]:
-        return describe(self.node, outcome, self.platform)
+        return {**describe(self.node, outcome, self.platform), **self.checks.entries(outcome.execution)}
 
     def _key(self, outcome: Outcome) -> str | None:
         return self.codec.encode(self.node.spec.read(outcome.execution.partition)) or None
@@ -237,6 +240,7 @@ class Body:
             outcome = None
         if outcome is None:
             self._lost.append(request)
+        if outcome is None and self._is_superseded(request):
             text = self.node.describe(request.partition)
             self.context.log.warning(f"{text} is skipped: another process took it over, as this one seemed dead")
         return outcome
@@ -248,7 +252,13 @@ class Body:
         earlier = recorded_success(self.node, request.partition, request.id, self.platform)
         if earlier is not None:
             return Outcome(earlier)
-        log = _CappedLog(self.context.log.info)
+        if (written := self.checks.written(request)) is not None:
+            if self.checks.is_decided_elsewhere(request, written):
+                self.context.log.info(f"{self.node.describe(request.partition)} is left to its blocking asset checks")
+                return None
+            if (adopted := self.checks.adopt(request, written)) is not None:
+                return Outcome(adopted)
+        log = CappedLog(self.context.log.info)
         around = Surroundings(
             self.platform,
             log,
@@ -258,6 +268,7 @@ class Body:
             partial(self._is_superseded, request),
             backoff=Backoff(retry_for=self.platform.retry_for),
             cancelled_now=self._is_cancelled_now,
+            checks=self.checks.begin(request),
         )
         try:
             return run_execution(self.node, request, around)
@@ -287,37 +298,3 @@ class Body:
         key = self.codec.encode(self.node.spec.read(execution.partition)) or None
         entries = {EVENT_ENTRY: dg.MetadataValue.json({"kind": "ended"}), **execution_entry(self.node.spec, execution)}
         self.context.log_event(dg.AssetObservation(self.context.asset_key, partition=key, metadata=entries))
-
-
-class _CappedLog:
-    """The lines that one execution logs in the run: each line is an event there, so their number is limited.
-
-    Args:
-        log: Logs one line.
-    """
-
-    def __init__(self, log: Callable[[str], None]) -> None:
-        self._log = log
-        self._lines = 0
-
-    def __call__(self, line: str) -> None:
-        self._lines += 1
-        if self._lines <= _LOGGED_LINES:
-            self._log(line)
-
-    def end(self, name: str) -> None:
-        """Logs how many lines were dropped."""
-        if self._lines > _LOGGED_LINES:
-            self._log(f"{name} logged {self._lines - _LOGGED_LINES} more lines, which are not shown")
-
-
-def _failure_text(node: DataNode, failed: Sequence[Outcome]) -> str:
-    lines = []
-    for outcome in failed:
-        execution = outcome.execution
-        record = next((r for r in execution.records if r.status != Status.COMPLETED), None)
-        where = f" in {record.title}" if record is not None else ""
-        lines.append(f"{node.describe(node.spec.read(execution.partition))} failed{where}: {execution.error}")
-        if record is not None and record.detail:
-            lines.append(record.detail)
-    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What the router has decided to execute, as a run sees it that the router did not launch."""
+"""Emitted executions: those that the router has decided to run, as seen by a manual run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rheo_assets.routing.snapshot import Snapshot
 class Emitted:
     """The executions of one node that the router has emitted and that have not ended, whether or not they have a run.
 
-    It folds the log as every driver does, from what the furthest one has saved, and saves nothing.
+    It replays the log like a driver, from the latest saved state, and saves nothing.
 
     Args:
         binding: The application.
@@ -34,10 +34,11 @@ class Emitted:
         """Returns the ids of the executions by partition, as the log is now."""
         loop = self._loop
         if loop is None or loop.is_new:
-            return {}  # nothing was routed yet, or the drivers say themselves that they cannot read what was
+            return {}  # nothing was routed yet, or the state is damaged, which the drivers report
         loop.fold()
-        in_flight = loop.router.groups(self._node.id).in_flight
-        return {partition: trigger.execution_id(self._binding.application) for partition, trigger in in_flight.items()}
+        state, application = loop.router.groups(self._node.id), self._binding.application
+        ids = {partition: trigger.execution_id(application) for partition, trigger in state.in_flight.items()}
+        return {partition: identity for partition, identity in ids.items() if identity not in state.checked}
 
     @cached_property
     def _loop(self) -> EventLoop | None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from rheo_assets.bridge.execution.attempts import Attempts, Backoff
+from rheo_assets.bridge.execution.unchecked import Checks, announcement, announcements, completion_file
 from rheo_assets.errors import listed, subscripted
 from rheo_assets.model.compute.targets import Batch, Inlined, NoOp, Target
-from rheo_assets.model.datasets import SUCCESS_FILE
 from rheo_assets.model.dimensions import Partition
 from rheo_assets.model.executions import ComputeRecord, Execution, Status
 from rheo_assets.model.nodes import DataNode, ExternalData
@@ -19,7 +19,7 @@ from rheo_assets.platforms.capabilities import Platform
 from rheo_assets.platforms.data.readiness import Readiness
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
 
-_LOOK = 1.0  # seconds between two looks whether what waits is to end
+_LOOK = 1.0  # seconds between checks for a cancellation while waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,10 @@ class Surroundings:
         callable_path: Returns the location of a callable's blob: a local path, or the URI on AWS.
         run_id: The Dagster run, for the record.
         is_superseded: Whether another process took over the execution, because this one seemed dead.
-        pause: Waits, seconds.
-        backoff: How long to wait for a platform that fails.
+        pause: Waits some seconds.
+        backoff: The pauses after failures of the platform.
         cancelled_now: Like `cancelled`, which may return a cached answer, but always checks. By default, `cancelled`.
+        checks: The blocking asset checks that decide whether the execution succeeds; None without any.
     """
 
     platform: Platform
@@ -74,6 +75,7 @@ class Surroundings:
     pause: Callable[[float], None] = time.sleep
     backoff: Backoff = field(default_factory=Backoff)
     cancelled_now: Callable[[], bool] | None = None
+    checks: Checks | None = None
 
 
 class Superseded(Exception):  # noqa: N818  # not an error
@@ -87,6 +89,9 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
     that is cancelled before its last target ends is killed. Both leave the partition with its previous data, but no
     completion file.
 
+    Where blocking asset checks follow, the partition is replaced without its completion file, which is written when
+    they have passed.
+
     Raises:
         Superseded: Another process took over the execution while this one was asleep or disconnected.
     """
@@ -94,21 +99,22 @@ def run_execution(node: DataNode, request: Request, around: Surroundings) -> Out
     folder = node.layout.uri(node.spec, request.partition)
     inputs = resolve_inputs(node, request, Readiness(storage))
     _check_ours(around)
-    for name in node.protocol.files:
+    for name in announcements(node):
         storage.delete(f"{folder}/{name}")
     if all(isinstance(target, NoOp) for target in node.targets):  # nothing is written: data that people put there stays
         outcome = _run_targets(node, request, inputs, folder, around)
         if outcome.execution.status == Status.COMPLETED:
             _check_ours(around)
-            storage.write(f"{folder}/{completion_file(node)}", _success(outcome))
+            name, content = announcement(node, outcome.execution, around.checks)
+            storage.write(f"{folder}/{name}", content)
         return outcome
     with storage.replacement(folder, request.id) as fresh:
         outcome = _unless_cancelled(_run_targets(node, request, inputs, fresh.uri, around), around)
         if outcome.execution.status == Status.COMPLETED:
-            for name in node.protocol.files:  # only this library marks a partition as complete
+            for name in announcements(node):  # only this library marks a partition as complete
                 storage.delete(f"{fresh.uri}/{name}")
             _check_ours(around)
-            fresh.publish(completion_file(node), _success(outcome))
+            fresh.publish(*announcement(node, outcome.execution, around.checks))
     return outcome
 
 
@@ -124,10 +130,6 @@ def _check_ours(around: Surroundings) -> None:
     """Raises `Superseded` if another process took over the execution."""
     if around.is_superseded():
         raise Superseded
-
-
-def _success(outcome: Outcome) -> bytes:
-    return json.dumps(outcome.execution.to_fields()).encode()
 
 
 def _run_targets(
@@ -169,13 +171,8 @@ def _in_place(result: TaskResult, output: TaskOutput, platform: Platform) -> Tas
     return TaskResult.from_json(text)
 
 
-def completion_file(node: DataNode) -> str:
-    """Returns the name of the completion file that a success writes."""
-    return node.protocol.files[0] if node.protocol.files else SUCCESS_FILE
-
-
 def completed(node: DataNode, partition: Partition, platform: Platform) -> Execution | None:
-    """Returns the execution that wrote the partition's completion file; None if it is missing or of other origin."""
+    """Returns the execution that wrote the partition's completion file; None if there is none."""
     uri = f"{node.layout.uri(node.spec, partition)}/{completion_file(node)}"
     try:
         return Execution.of_fields(json.loads(platform.storage.read(uri)))
@@ -274,7 +271,7 @@ def _task(
 
 
 def _check_complete(node: DataNode, target: Target, task: Task | None) -> None:
-    """Checks that a target that loads its inputs as tables finds every partition of its range-checked ones.
+    """Checks that all partitions of range-checked inputs exist, for a target that loads its inputs as tables.
 
     Raises:
         TaskFailure: A partition is absent, the tip included.
@@ -287,8 +284,8 @@ def _check_complete(node: DataNode, target: Target, task: Task | None) -> None:
             named = listed(subscripted(view.node.id, partition) for partition in absent)
             raise TaskFailure(
                 "user",
-                f"input '{item.alias}' of '{node.id}' is range-checked, and {named} is absent. Land or build it, then "
-                "run this partition again",
+                f"input '{item.alias}' of '{node.id}' is range-checked, and {named} is missing. Write or build it, "
+                "then run this partition again",
             )
 
 
@@ -341,7 +338,7 @@ def _waited(around: Surroundings, seconds: float) -> bool:
     """Waits; returns early, and False, if the execution is cancelled.
 
     Raises:
-        Superseded: Another process has taken it over meanwhile.
+        Superseded: Another process took the execution over meanwhile.
     """
     while seconds > 0 and not around.cancelled():
         around.pause(min(seconds, _LOOK))

@@ -169,7 +169,7 @@ class ManualRun:
         return ready, unready
 
     def _routed_one(self, wanted: Requested, identity: str, name: str) -> Request | _Unready:
-        """Returns what the router has emitted as an execution of this run, unless another one has begun it."""
+        """Returns an execution that the router emitted, to run in this run, unless another run has started it."""
         request, _ = self._request(wanted)
         self._routed[wanted.partition] = identity
         if request is None or not self._binding.claims.take(identity, self._run_id):
@@ -178,7 +178,7 @@ class ManualRun:
         return replace(request, id=identity)
 
     def _own_one(self, wanted: Requested) -> Request | _Unready:
-        """Returns an execution of this run's own, or one that has made the partition already: it is reported again."""
+        """Returns a new execution of this run, or one that has already built the partition, to report it again."""
         partition = wanted.partition
         if self._has_been_made(partition):
             return Request(self._routed[partition], partition, wanted.tips)

@@ -142,7 +142,7 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
         sentences.append("its completion file was deleted since: the partition counts as missing until it runs again")
     newer = Staleness(session.binding.readiness).newer(node, ended[-1]) if is_done else ()
     if newer:
-        sentences.append(f"newer than what it read: {listed(newer)}. app.execute(view) builds it again")
+        sentences.append(f"these inputs are newer than it: {listed(newer)}. app.execute(view) rebuilds it")
     for group in groups:
         sentences += _waits(group)
     sentences += _held(node, held)
@@ -180,11 +180,21 @@ def _is_held_up(session: Session, node: DataNode, partition: Partition) -> bool:
 
 
 def _runs(session: Session, node: DataNode, partition: Partition, execution: Execution) -> str:
+    if (names := _checks_left(session, node, partition)) is not None:
+        return f"its data is written, and nothing reads it until blocking asset check {names} has passed"
     if execution.run_id is not None:
         return f"run {execution.run_id} is executing it"
     if session.plans.holders(node, partition):
         return "it is part of an execute() in progress and runs when its inputs are built"
     return "it is about to start"
+
+
+def _checks_left(session: Session, node: DataNode, partition: Partition) -> str | None:
+    """Returns the blocking asset checks that decide how a partition's last execution ends; None without any."""
+    with session.driver.lock:
+        checked = session.driver.router.checked_executions()
+    entry = next((e for e in reversed(checked) if (e.node, e.partition) == (node.id, partition)), None)
+    return None if entry is None else listed(f"'{name}'" for name in entry.checks)
 
 
 def _dropped(session: Session, node: DataNode, partition: Partition) -> list[str]:

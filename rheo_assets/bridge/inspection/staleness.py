@@ -14,7 +14,7 @@ from rheo_assets.platforms.data.staleness import Staleness
 
 @dataclass(frozen=True, slots=True)
 class StalePartition:
-    """A partition whose inputs are newer than what its last execution read; `str()` is for people.
+    """A partition with inputs that are newer than those that its last execution read; `str()` is for people.
 
     Attributes:
         node: The node's id.
@@ -31,7 +31,7 @@ class StalePartition:
 
 
 def stale(session: Session, nodes: Sequence[DataNode]) -> list[StalePartition]:
-    """Returns the partitions of nodes whose inputs are newer than what their last execution read, node by node."""
+    """Returns the stale partitions of some nodes, node by node."""
     staleness = Staleness(session.binding.readiness)
     found: list[StalePartition] = []
     for node in nodes:

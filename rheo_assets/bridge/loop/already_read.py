@@ -1,4 +1,4 @@
-"""Arrivals that an execution has read before they were noticed: they trigger nothing more.
+"""Arrivals that an execution has read before a scan found them: they trigger nothing more.
 
 Files land, `execute` reads them, and a later scan finds that they arrived. Their readers have nothing new to read.
 """
@@ -27,7 +27,7 @@ def is_arrival(identities: Iterable[str]) -> bool:
 
 
 def skip_if_read(driver: Driver, node: DataNode, request: Request) -> bool:
-    """Ends an execution that would read just what the last one of its partition has read; returns whether it did.
+    """Ends an execution that would read the same as the last one of its partition; returns whether it did.
 
     Args:
         driver: The driver that is about to start it.

@@ -23,6 +23,7 @@ from rheo_assets.bridge.claims.snapshot_slots import SLOT_CHECKED_EVERY, Snapsho
 from rheo_assets.bridge.eventlog.instance import EventLog
 from rheo_assets.bridge.eventlog.journal import Journal
 from rheo_assets.bridge.loop.recovery import Recovery
+from rheo_assets.bridge.loop.unresolved import Unresolved
 from rheo_assets.bridge.state.application_state import ApplicationState
 from rheo_assets.model.nodes import DataNode
 from rheo_assets.routing.entries import Trigger
@@ -47,6 +48,7 @@ class Driver:
 
     Attributes:
         binding: The application, with the declaration that this driver uses.
+        unresolved: What the router cannot decide by itself.
     """
 
     def __init__(
@@ -59,10 +61,11 @@ class Driver:
         self.state = ApplicationState(binding.platform.storage, binding.home)
         self.lock = RLock()
         self.recovery = Recovery(self)
-        self.asked: dict[str, tuple[int, int, float]] = {}
+        self.requested: dict[str, tuple[int, int, float]] = {}
         self._unfinished: set[str] = set()
         self._cleaned = -math.inf
         self._is_torn = False
+        self.unresolved = Unresolved(self)
         self._watch()
         self._slots = SnapshotSlots(binding.platform.storage, f"{binding.home}/snapshot_slots", binding.heartbeats)
         self._take_slot()
@@ -84,7 +87,7 @@ class Driver:
         self.journal = Journal(self.log, topology, self.binding.since)
         snapshot = Snapshot(topology, self.log, number)
         self.loop = EventLoop(
-            topology, self.journal, snapshot, self._is_ready, self.recovery.end_lost, self.binding.is_current
+            topology, self.journal, snapshot, self._is_ready, self.unresolved.resolve, self.binding.is_current
         )
 
     def _has_slot(self) -> bool:
@@ -198,6 +201,8 @@ class Driver:
     def turn(self, now: datetime | None = None, is_enough: Callable[[], bool] = lambda: False) -> list[Trigger]:
         """Reads new entries, checks the readiness of awaited partitions, closes the turn, and returns the outbox.
 
+        An execution of which only the blocking checks are left is not in it.
+
         Args:
             now: The driver's clock.
             is_enough: Called now and then. If it returns true, the turn stops; the next one continues.
@@ -213,7 +218,7 @@ class Driver:
                 gone = [key for watcher in self._watchers.values() for key in watcher.gone()]
                 return loop.turn(moment, gone, is_enough)
 
-            outbox = self._on_whole(turned)
+            outbox = [t for t in self._on_whole(turned) if not self.unresolved.awaits_checks(t)]
             if self.loop.is_behind:
                 return outbox
             for watcher in self._watchers.values():
@@ -221,9 +226,10 @@ class Driver:
             return outbox
 
     def without_unfinished(self, outbox: Iterable[Trigger]) -> list[Trigger]:
-        """Returns what to launch now: what follows from a range that is still being recorded is launched as a whole."""
+        """Returns the triggers to launch now, without those that follow from a range that is still being recorded."""
         with self.lock:
-            unfinished = self.journal.recordings.of_unfinished_runs()
+            checked = {entry.run for entry in self.router.checked_executions()}
+            unfinished = self.journal.recordings.of_unfinished_runs(checked)
         return [trigger for trigger in outbox if unfinished.isdisjoint(trigger.identities)]
 
     def _clean(self) -> None:

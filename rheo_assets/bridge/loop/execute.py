@@ -81,17 +81,17 @@ def execute_readers(
     recursive: bool,
     progress: bool | None = None,
 ) -> str:
-    """Plans and runs what is made of a partition of external data; returns its path. See `execute`."""
+    """Plans and runs what is built from a partition of external data; returns its path. See `execute`."""
     binding = session.binding
     exists = partial(_existing, binding) if recursive else None
     plan = plan_readers(binding.topology, source, partition, session.history.readers(), exists=exists)
     path = binding.platform.storage.location(binding.readiness.folder(source, partition))
     if not len(plan):
-        _log.warning("nothing has been made of %s: there is nothing to execute", source.describe(partition))
+        _log.warning("nothing was built from %s: there is nothing to execute", source.describe(partition))
         return path
     session.resume()
     run = PlanRecord.of(binding.topology, plan, _owner(session, plan))
-    with Progress(f"what is made of {source.describe(partition)}", progress) as shown:
+    with Progress(f"nodes built from {source.describe(partition)}", progress) as shown:
         session.plans.start(run)
         if run.owner is not None or not _is_done_by_daemon(session, run, waits, shown):
             _carry_out(session, run, waits, shown)

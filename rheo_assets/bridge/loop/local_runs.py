@@ -28,7 +28,7 @@ from rheo_assets.bridge.names import (
     asset_key,
     op_name,
 )
-from rheo_assets.bridge.partition_keys import Codec
+from rheo_assets.bridge.partition_keys import Codec, time_key
 from rheo_assets.bridge.resources import EngineResources
 from rheo_assets.model.dimensions import Partition, utc_naive
 from rheo_assets.model.nodes import DataNode
@@ -36,6 +36,8 @@ from rheo_assets.routing.entries import Trigger
 
 _log = logging.getLogger("rheo_assets")
 _WORKERS = 4
+_FARTHEST = 3650  # time partitions ahead: Dagster counts up to the last one several times per run
+_EARLIEST = 1000  # year: Dagster writes earlier ones with fewer digits
 _SILENT_WAIT = 2.0  # seconds that the interpreter's exit waits before it logs a warning
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -120,7 +122,7 @@ class LocalRuns:
         self.instance = instance
         self._on_end = on_end
         self._pool = ThreadPoolExecutor(max(_WORKERS, binding.platform.concurrency), thread_name_prefix="rheo-run")
-        self._jobs: dict[tuple[int, str, datetime, int], dg.JobDefinition] = {}
+        self._jobs: dict[tuple[int, str, datetime, int, tuple[str, ...]], dg.JobDefinition] = {}
         self._lock = threading.Lock()
         self._futures: dict[str, Future[None]] = {}
         self._withdrawn: set[str] = set()
@@ -261,24 +263,25 @@ class LocalRuns:
 
     def _job(self, binding: Binding, node: DataNode, partitions: Sequence[Partition]) -> dg.JobDefinition:
         """Returns the job of one node, with a time range that includes these partitions."""
-        since, end_offset = _listed(binding, node, partitions)
-        key = (id(binding), node.id, since, end_offset)  # the job keeps the binding alive, so that its id is not reused
+        codec = _listing(binding, node, partitions)
+        # The job keeps the binding alive, so that its id is not reused.
+        key = (id(binding), node.id, codec.since, codec.end_offset, codec.only)
         with self._lock:
             job = self._jobs.get(key)
             if job is None:
                 engines = EngineResources.of([node], binding.platform)
-                asset = node_asset(binding, node, Codec(node, since, end_offset), engines)
+                asset = node_asset(binding, node, codec, engines)
                 alone = dg.Definitions(assets=[asset], resources=engines.by_key, executor=dg.in_process_executor)
                 job = alone.resolve_implicit_global_asset_job_def()
                 self._jobs[key] = job
             return job
 
 
-def _listed(binding: Binding, node: DataNode, partitions: Sequence[Partition]) -> tuple[datetime, int]:
-    """Returns the `since` and `end_offset` of a `Codec` whose time range includes these partitions."""
+def _listing(binding: Binding, node: DataNode, partitions: Sequence[Partition]) -> Codec:
+    """Returns a codec whose time range includes these partitions."""
     since, codec = binding.since, binding.codec(node)
     if codec.time is None:
-        return since, codec.end_offset
+        return codec
     position = node.spec.index(codec.time.name)
     moments = [partition[position] for partition in partitions]
     earliest = min(moments)
@@ -287,7 +290,11 @@ def _listed(binding: Binding, node: DataNode, partitions: Sequence[Partition]) -
         since = datetime(earliest.year, 1, 1)  # naive means UTC
     today = codec.time.ordinal(codec.time.granularity.truncate(utc_naive(datetime.now(UTC))))  # type: ignore[union-attr]
     ahead = max(codec.time.ordinal(moment) for moment in moments) - today
-    return since, max(codec.end_offset, ahead + 2)
+    if ahead > _FARTHEST or earliest.year < _EARLIEST:
+        return Codec(
+            node, since, codec.end_offset, tuple(dict.fromkeys(time_key(moment) for moment in sorted(moments)))
+        )
+    return Codec(node, since, max(codec.end_offset, ahead + 2))
 
 
 _ALL: weakref.WeakSet[LocalRuns] = weakref.WeakSet()

@@ -207,7 +207,7 @@ class Plans:
             ended = self._ended(run, stage)
             rest = tuple(request for partition, request in walk.requests.items() if partition not in ended)
             if rest:
-                return Step(walk.position, stage, rest)
+                return Step(walk.position, stage, self._without_checked(stage, rest))
             raise_failed(list(ended.values()))
             walk.position, walk.requests = walk.position + 1, None
         return None
@@ -263,6 +263,12 @@ class Plans:
 
     def _ended(self, run: PlanRecord, stage: PlannedStage) -> Mapping[Partition, Execution]:
         return self.history.ended_as(stage.node, {p: planned_id(run.id, stage.node.id, p) for p in stage.partitions})
+
+    def _without_checked(self, stage: PlannedStage, requests: Sequence[Request]) -> tuple[Request, ...]:
+        """Returns those of which more is left to do than their blocking checks."""
+        with self.driver.lock:
+            is_checked = self.driver.unresolved.is_checked
+            return tuple(request for request in requests if not is_checked(stage.node.id, request.id))
 
     def _is_busy(self, run: PlanRecord, stage: PlannedStage) -> bool:
         """Whether executions from before the plan still run partitions of a stage, which must not run twice at once."""

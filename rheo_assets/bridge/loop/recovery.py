@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS
-from rheo_assets.bridge.claims.owners import Owner
 from rheo_assets.bridge.execution.execution import Outcome, Request, recorded_success
 from rheo_assets.bridge.execution.metadata import describe
 from rheo_assets.model.dimensions import Partition
@@ -54,29 +53,6 @@ class Recovery:
         """Fails an execution after the processes of all attempts died."""
         error = f"gave up after {MAX_ATTEMPTS} attempts: each time, the process died before the execution ended"
         self.end(node, request.partition, request.id, Status.FAILED, error)
-
-    def end_lost(self) -> bool:
-        """Fails the executions of manual runs that are over without a recorded end; returns whether there were any."""
-        driver = self._driver
-        runs = {other.run: other.owner for _, _, other in driver.router.manual_executions()}
-        lost = {run for run, owner in runs.items() if self._is_over(run, owner)}
-        if not lost:
-            return False
-        driver.loop.fold()  # read the ends that a run recorded before it was over
-        error = "its run is over, but recorded no end of this execution: see the run's log"
-        for node_id, partition, other in driver.router.manual_executions():
-            if other.run in lost:
-                node = driver.binding.topology.data_nodes[node_id]
-                # If its process is only asleep, it can publish nothing from here on.
-                driver.binding.claims.take(other.execution, "lost")
-                self.end(node, partition, other.execution, Status.FAILED, error, other.run)
-                driver.binding.claims.release(other.execution)
-                self.mark_failed(other.run)
-        return True
-
-    def _is_over(self, run_id: str, owner: str) -> bool:
-        run = self._driver.instance.get_run_by_id(run_id)
-        return run is None or run.is_finished or self._driver.binding.heartbeats.is_dead(Owner.of_text(owner))
 
     def mark_failed(self, run_id: str) -> None:
         """Fails the run of a dead process, which Dagster still shows as running."""

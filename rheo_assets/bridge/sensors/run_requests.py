@@ -30,8 +30,8 @@ from rheo_assets.model.nodes import DataNode
 _log = logging.getLogger("rheo_assets")
 LOOK_EVERY = 30.0  # how often requested executions are checked for a run
 _NEVER = (0, 0, -math.inf)
-MOST_RUNS = 50  # of one tick: Dagster creates them one by one, and the router ticks again only after the last one
-_PAGE = 500  # executions that are looked at between two looks at the clock
+MOST_RUNS = 50  # per tick: Dagster creates them one by one, and the router ticks again only after the last one
+_PAGE = 500  # executions that are checked between two looks at the clock
 _REMEMBERED, _RECENT = 10_000, 3600.0
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ def run_requests(
     wanted: Iterable[tuple[DataNode, list[Request]]],
     is_enough: Callable[[], bool],
 ) -> Iterator[dg.RunRequest]:
-    """Yields a run per contiguous range of what is wanted and not under way, until it is enough.
+    """Yields one run per contiguous range of wanted executions that are not under way, until it is enough.
 
     The nodes take turns, so that one with many ranges does not hold up the others.
     """
@@ -84,7 +84,7 @@ def _popped(left: deque[T]) -> Iterator[T]:
 def _ranges(
     binding: Binding, driver: Driver, node: DataNode, wanted: Sequence[Request], is_enough: Callable[[], bool]
 ) -> Iterator[dg.RunRequest]:
-    """Yields a run per range of one node; a range is cut only where there is no time to look at all of it."""
+    """Yields one run per range of one node; a range is cut only if there is no time to check all of it."""
     codec, attempts = binding.codecs[node.id], Attempts(driver, node)
     due = {request.partition: request for request in attempts.due(wanted)}
     position = {partition: number for number, partition in enumerate(due)}
@@ -102,10 +102,10 @@ def _ranges(
 
 
 def _run(codec: Codec, node: DataNode, attempts: Attempts, batch: Sequence[tuple[Request, str]]) -> dg.RunRequest:
-    """Returns the request for one run, and takes note that it is asked for."""
+    """Returns the request for one run, and remembers it."""
     requests, marks = [request for request, _ in batch], [mark for _, mark in batch]
     partitions = [request.partition for request in requests]
-    attempts.asked(requests)
+    attempts.mark_requested(requests)
     return dg.RunRequest(
         run_key=marks[0] if len(marks) == 1 else f"{marks[0]}+{len(marks)}:{marks[-1]}",
         partition_key=codec.encode(partitions[0]) if len(partitions) == 1 and codec.is_partitioned else None,
@@ -129,7 +129,7 @@ class Attempts:
 
     def due(self, requests: Sequence[Request]) -> list[Request]:
         """Returns the executions to check in this tick: the others were requested or seen running a moment ago."""
-        at = {request.id: self._driver.asked.get(request.id, _NEVER)[2] for request in requests}
+        at = {request.id: self._driver.requested.get(request.id, _NEVER)[2] for request in requests}
         now = time.monotonic()
         return sorted((r for r in requests if now - at[r.id] >= LOOK_EVERY), key=lambda request: at[request.id])
 
@@ -141,17 +141,17 @@ class Attempts:
         """
         attempt = self._due_attempt(request)
         if attempt is None:
-            self._remember(request, *self._driver.asked.get(request.id, _NEVER)[:2])
+            self._remember(request, *self._driver.requested.get(request.id, _NEVER)[:2])
             return None
-        before, asked, _ = self._driver.asked.get(request.id, _NEVER)
-        asked = asked if before == attempt else 0
-        if attempt + asked >= MAX_ATTEMPTS:
+        before, requested, _ = self._driver.requested.get(request.id, _NEVER)
+        requested = requested if before == attempt else 0
+        if attempt + requested >= MAX_ATTEMPTS:
             self._driver.recovery.give_up(self._node, request)
             return None
-        if attempt == asked == 0 and skip_if_read(self._driver, self._node, request):
+        if attempt == requested == 0 and skip_if_read(self._driver, self._node, request):
             return None
-        self._remember(request, attempt, asked)
-        return f"{request.id}.{attempt}.{asked}" if asked else f"{request.id}.{attempt}"
+        self._remember(request, attempt, requested)
+        return f"{request.id}.{attempt}.{requested}" if requested else f"{request.id}.{attempt}"
 
     def _due_attempt(self, request: Request) -> int | None:
         claim = self._claims.newest(request.id)
@@ -167,14 +167,14 @@ class Attempts:
     def _with_a_run(self) -> set[str]:
         return History(self._driver.binding, self._driver.log).about_to_begin(self._node)
 
-    def asked(self, requests: Iterable[Request]) -> None:
+    def mark_requested(self, requests: Iterable[Request]) -> None:
         """Remembers that runs were requested."""
         for request in requests:
-            attempt, asked, _ = self._driver.asked[request.id]
-            self._remember(request, attempt, asked + 1)
-        if len(self._driver.asked) > _REMEMBERED:
+            attempt, requested, _ = self._driver.requested[request.id]
+            self._remember(request, attempt, requested + 1)
+        if len(self._driver.requested) > _REMEMBERED:
             recent = time.monotonic() - _RECENT
-            self._driver.asked = {i: seen for i, seen in self._driver.asked.items() if seen[2] > recent}
+            self._driver.requested = {i: seen for i, seen in self._driver.requested.items() if seen[2] > recent}
 
-    def _remember(self, request: Request, attempt: int, asked: int) -> None:
-        self._driver.asked[request.id] = (attempt, asked, time.monotonic())
+    def _remember(self, request: Request, attempt: int, requested: int) -> None:
+        self._driver.requested[request.id] = (attempt, requested, time.monotonic())

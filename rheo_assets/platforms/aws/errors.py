@@ -21,6 +21,15 @@ _FULL: Final = frozenset(
 _FORBIDDEN: Final = frozenset(
     {"403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "Forbidden", "UnauthorizedOperation"}
 )
+_QUOTA: Final = frozenset(
+    {
+        "CodeStorageExceededException",  # Lambda
+        "LimitExceededException",
+        "ResourceNumberLimitExceededException",  # Glue
+        "ServiceQuotaExceededException",
+        "TooManyBuckets",
+    }
+)
 _BROKEN: Final = frozenset(
     {
         "InternalServiceException",
@@ -99,7 +108,15 @@ def is_forbidden(error: BaseException) -> bool:
 
 def is_busy(error: BaseException) -> bool:
     """Returns whether the service has no room now."""
-    return error_code(error) in _FULL
+    return error_code(error) in _FULL | _QUOTA
+
+
+def is_quota_of_things(error: BaseException) -> bool:
+    """Returns whether the account has as many things of a kind as it may: that is not lifted by waiting alone.
+
+    A quota of what runs at the same time is.
+    """
+    return error_code(error) in _QUOTA and str(getattr(error, "operation_name", "")).startswith(("Create", "Put"))
 
 
 def may_have_arrived(error: BaseException) -> bool:
@@ -130,9 +147,11 @@ def in_words(error: BaseException, doing: str) -> TaskFailure:
         return TaskFailure("user", f"{doing}: {error}")
     if not isinstance(error, ClientError):
         return TaskFailure("platform", f"{doing}: {told(error)}")
-    kind = "platform" if is_worth_another_try(error) else "user"
+    kind = "platform" if is_worth_another_try(error) and not is_quota_of_things(error) else "user"
     text = str(error.response.get("Error", {}).get("Message", error))
     if error_code(error) in _FORBIDDEN:
         call = error.operation_name
         return TaskFailure("user", f"{doing}: the role that runs this may not call {call}: {text}. Allow it in IAM")
+    if is_quota_of_things(error):
+        text = f"{text}. Delete what is not needed, or ask for more in Service Quotas"
     return TaskFailure(kind, f"{doing}: {error_code(error)}: {text}")

@@ -6,7 +6,7 @@ import copy
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property, partial
 from importlib import import_module
 from threading import Lock
@@ -197,6 +197,16 @@ class AwsPlatform:
         `AWS_BOTO_SESSION` is not among it: a session is opened in the process that runs the callable.
         """
         return {"platform": self.name, "AWS_REGION": self.region, "AWS_ACCOUNT_ID": self.account_id}
+
+    def forget_gone(self, application: str, kept: Collection[tuple[str, int]]) -> list[str]:
+        """Deletes what AWS keeps for targets that are not declared any more; returns the names.
+
+        Args:
+            application: The application.
+            kept: What is declared: node ids and positions of targets.
+        """
+        delete: Callable[..., list[str]] = import_module(f"{__package__}.spark.gone_jobs").delete_gone_jobs
+        return delete(self.clients_of("glue"), application, kept)
 
     def save_private(self, uri: str, content: bytes) -> None:
         """Writes an object where there is none; the whole bucket is private."""

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from rheo_assets.platforms.aws.errors import error_code, in_words, is_about_credentials, is_busy, may_have_arrived, told
+from rheo_assets.platforms.aws.errors import (
+    error_code,
+    in_words,
+    is_about_credentials,
+    is_busy,
+    is_quota_of_things,
+    may_have_arrived,
+    told,
+)
 from rheo_assets.runner.task import TaskFailure
 
 T = TypeVar("T")
@@ -20,10 +28,11 @@ class Patience:
     """How long and how often a call is tried again.
 
     A service without room is asked until there is some: that is a queue. One that gives no answer is asked for
-    `seconds`, and then the attempt is left unresolved.
+    `seconds`, and then the attempt is left unresolved. A quota that only a person lifts is asked about for as long.
 
     Attributes:
         seconds: How long a call without an answer is repeated.
+        queue_seconds: How long a service without room is asked.
         first: The first pause.
         longest: The longest pause.
     """
@@ -31,6 +40,7 @@ class Patience:
     seconds: float = 600.0
     first: float = 1.0
     longest: float = 60.0
+    queue_seconds: float = 86_400.0
 
     def call(self, doing: str, work: Callable[[], T], log: Callable[[str], None], cancelled: Callable[[], bool]) -> T:
         """Returns what `work` returns, which must have its effect only once however often it is called.
@@ -38,23 +48,28 @@ class Patience:
         Raises:
             TaskFailure: It cannot succeed, or was cancelled; `unresolved` where nobody knows whether it arrived.
         """
-        pause, is_told, deadline = self.first, False, time.monotonic() + self.seconds
+        pause, said, began = self.first, "", time.monotonic()
         while True:
             try:
                 return work()
             except Exception as error:
-                lost = may_have_arrived(error)
-                if not lost and not is_busy(error):
-                    raise in_words(error, doing) from (None if is_about_credentials(error) else error)
-                if lost and time.monotonic() >= deadline:
-                    text = f"{doing}: no answer for {self.seconds:.0f} s: {told(error)}"
-                    raise TaskFailure("platform", text, unresolved=True) from error
-                if not is_told:
-                    is_told = True
-                    log(f"{doing} yet ({error_code(error) or type(error).__name__}); it is asked again")
+                self._give_up(error, doing, time.monotonic() - began)
+                code = error_code(error) or type(error).__name__
+                if code != said:
+                    said = code
+                    log(f"{doing} yet, and it is asked again: {told(error)}")
             if self._slept(pause * _CHANCE.uniform(0.5, 1.0), cancelled):
                 raise TaskFailure("cancelled", f"{doing}: it was cancelled before", unresolved=True)
             pause = min(pause * 2, self.longest)
+
+    def _give_up(self, error: Exception, doing: str, waited: float) -> None:
+        """Raises the failure of a call that cannot succeed, or has been tried for long enough."""
+        if may_have_arrived(error):
+            if waited >= self.seconds:
+                text = f"{doing}: no answer for {self.seconds:.0f} s: {told(error)}"
+                raise TaskFailure("platform", text, unresolved=True) from error
+        elif not is_busy(error) or waited >= (self.seconds if is_quota_of_things(error) else self.queue_seconds):
+            raise in_words(error, doing) from (None if is_about_credentials(error) else error)
 
     @staticmethod
     def _slept(seconds: float, cancelled: Callable[[], bool]) -> bool:

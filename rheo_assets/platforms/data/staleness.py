@@ -36,7 +36,7 @@ class Staleness:
         for values, version in zip(read, execution.versions[alias], strict=True):
             try:
                 partition = view.node.spec.read(values)
-            except InvalidValue:  # recorded under another declaration
+            except InvalidValue:  # recorded by an earlier version of the node
                 continue
             key = (view.node.id, partition)
             if key not in self._now:

@@ -72,8 +72,8 @@ def test_a_platform_without_room_is_waited_for_with_pauses_up_to_an_hour_for_a_d
     assert max(waits.pauses) == waits.pauses[-1] == 3600
     assert 86_400 - 3600 < sum(waits.pauses) <= 86_400
     assert all(NO_ROOM in line for line in waits.log), "the log says what it waits for"
-    assert waits.log[0] == f"it waits for 1 s and is tried again. It waits for: {NO_ROOM}"
-    assert "; it gives up in 23" in waits.log[8]
+    assert waits.log[0] == f"retries in 1 s. Reason: {NO_ROOM}"
+    assert ", for up to 23" in waits.log[8]
 
 
 def test_how_long_the_platform_is_waited_for_is_an_option() -> None:
@@ -120,7 +120,7 @@ def test_an_execution_outlives_a_platform_that_is_down_for_longer_than_some_seco
     outcome, log = executed(tmp_path, engine)
     assert (outcome.execution.status, outcome.execution.records[0].attempts) == ("COMPLETED", 13)
     assert len(set(engine.tokens)) == 13, "each attempt that ended is followed by one of its own"
-    assert any("target 0" in line and "waits for 1024 s" in line and NO_ROOM in line for line in log)
+    assert any("target 0" in line and "retries in 1024 s" in line and NO_ROOM in line for line in log)
 
 
 def test_an_execution_that_waits_can_be_killed(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_an_execution_that_waits_can_be_killed(tmp_path: Path) -> None:
 
     outcome, _ = executed(tmp_path, Flaky(*[TaskFailure("platform", NO_ROOM)] * 50), cancelled)
     assert outcome.execution.status == "KILLED"
-    assert f"it was cancelled while it waited: {NO_ROOM}" in str(outcome.execution.error)
+    assert f"cancelled while waiting for a retry: {NO_ROOM}" in str(outcome.execution.error)
 
 
 def test_an_application_gives_up_when_its_platform_says_so(root: Path) -> None:

@@ -321,7 +321,7 @@ def test_a_backfill_takes_over_what_the_router_made_since_it_was_asked_for(root:
         (run,) = instance.get_runs(limit=1)
         (reported,) = instance.fetch_materializations(dg.AssetKey(["app", "last"]), limit=1).records
         assert reported.run_id == run.run_id, "the backfill counts the partition as its own"
-        assert "was made by run" in "".join(entry.user_message for entry in instance.all_logs(run.run_id))
+        assert "was built by run" in "".join(entry.user_message for entry in instance.all_logs(run.run_id))
 
 
 def test_a_backfill_makes_again_what_was_made_before_it_or_from_older_inputs(root: Path, app: Application) -> None:

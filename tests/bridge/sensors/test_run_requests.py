@@ -37,8 +37,8 @@ class Daemon:
 
     def asks(self) -> list[str]:
         """Returns the names of the runs that a tick asks for, half a minute after the last one."""
-        for identity, (attempt, asked, _) in list(self.driver.asked.items()):
-            self.driver.asked[identity] = (attempt, asked, -math.inf)
+        for identity, (attempt, requested, _) in list(self.driver.requested.items()):
+            self.driver.requested[identity] = (attempt, requested, -math.inf)
         return self.asks_at_once()
 
     def asks_at_once(self) -> list[str]:

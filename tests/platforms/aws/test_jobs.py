@@ -152,7 +152,7 @@ def test_a_lost_answer_leads_to_the_same_job() -> None:
     result, lines = run(service)
     assert result.rows == 3
     assert list(service.started) == ["t-0"]
-    assert "did not take the job yet (EndpointConnectionError); it is asked again" in lines[0]
+    assert "did not take the job yet, and it is asked again: EndpointConnectionError" in lines[0]
 
 
 def test_a_service_that_never_answers_leaves_the_attempt_unresolved() -> None:
@@ -314,3 +314,15 @@ def test_what_cannot_be_read_or_stopped_quotes_no_credentials() -> None:
     assert "could not be stopped yet: AWS refused the credentials with SignatureDoesNotMatch" in said
     assert "cannot be read: AWS refused the credentials with SignatureDoesNotMatch" in said
     assert "SECRET" not in said
+
+
+def test_the_log_says_once_what_a_job_waits_for() -> None:
+    class Queue(Service):
+        def _state(self, job: str) -> JobState:
+            state = super()._state(job)
+            return state if state.phase.has_ended else JobState(Phase.WAITING, "QUEUED", "no DPU is free")
+
+    service = Queue(lasts=2.5)
+    _, lines = run(service)
+    assert len(service.asked) > 2
+    assert [line for line in lines if "waits" in line] == ["Service job job-t-0 waits (QUEUED): no DPU is free"]

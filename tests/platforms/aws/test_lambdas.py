@@ -283,7 +283,7 @@ def test_a_process_without_the_required_packages_says_how_to_get_them(bench: Ben
         engine.run(bench.task(report, requirements=wanted), print, lambda: False)
     assert told.value.kind == "user"
     assert told.value.message == (
-        "'report': its callable cannot run beside the run: its Python lacks no-such-words==2.0 (it is not installed), "
+        "'report': its callable cannot run beside the run: its Python lacks no-such-words==2.0 (not installed), "
         f"boto3==0.1 ({version('boto3')} is installed). Run `pip install no-such-words==2.0 boto3==0.1` here, or let "
         "Lambda run it: without engine='process', and with a timeout of at most 900 s"
     )

@@ -101,7 +101,8 @@ class LambdaFunctions:
             seconds = float((answer.get("result") or {}).get("seconds", 0.0))
             phase = Phase.SUCCEEDED if "result" in answer else _PHASES.get(answer["failure"]["kind"], Phase.FAILED)
             reason = "" if "result" in answer else str(answer["failure"]["message"])
-            return JobState(phase, "ENDED", reason, self._facts(seconds))
+            lasting = bool((answer.get("failure") or {}).get("lasting", False))
+            return JobState(phase, "ENDED", reason, self._facts(seconds), lasting)
         if started is None:
             if time.time() - self._called.get(job, time.time()) > _QUEUED_AT_MOST:
                 return JobState(Phase.LOST, "EXPIRED", "Lambda had no room for it for six hours")
@@ -109,9 +110,8 @@ class LambdaFunctions:
             return JobState(Phase.WAITING, "QUEUED")
         age = (datetime.now(UTC) - datetime.fromisoformat(started["at"])).total_seconds()
         if age > LAMBDA_SECONDS + _GRACE:
-            return JobState(
-                Phase.LOST, "GONE", f"it started {age:.0f} s ago and left no result; memory may have run out"
-            )
+            reason = f"it started {age:.0f} s ago and left no result; memory may have run out"
+            return JobState(Phase.LOST, "GONE", reason, lasting=True)
         return JobState(Phase.RUNNING, "RUNNING")
 
     def _facts(self, seconds: float) -> dict[str, Any]:

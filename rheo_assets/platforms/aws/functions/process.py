@@ -50,7 +50,7 @@ def run_function(
             result = engine.run(replace(task, code=str(blob)), log, cancelled)
         except TaskFailure as failure:
             message, detail = mirror.in_uris(failure.message), mirror.in_uris(failure.detail)
-            raise TaskFailure(failure.kind, message, detail) from None
+            raise TaskFailure(failure.kind, message, detail, lasting=failure.lasting) from None
         mirror.push(task.output.path)
         return TaskResult.from_json(mirror.in_uris(result.to_json()))
 

@@ -72,7 +72,6 @@ class RemoteEngine:
                 "timeout", f"{task.node!r}: its {title} job {job} ran into its time limit{limit}", state.reason
             )
         if state.phase is Phase.LOST:
-            raise TaskFailure(
-                "platform", f"{task.node!r}: {title} could not run the job {job} ({state.name}): {state.reason}"
-            )
+            told = f"{task.node!r}: {title} could not run the job {job} ({state.name}): {state.reason}"
+            raise TaskFailure("platform", told, lasting=state.lasting)
         raise self.service.failure(task, job, state)

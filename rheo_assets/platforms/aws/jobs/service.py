@@ -37,12 +37,14 @@ class JobState:
         name: In the service's own.
         reason: What the service says about it.
         facts: What is shown on the asset when the job has ended: seconds, bytes, cost, links.
+        lasting: `LOST`: whether waiting would not help; see `TaskFailure.lasting`.
     """
 
     phase: Phase
     name: str = ""
     reason: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    lasting: bool = False
 
 
 class JobService(Protocol):

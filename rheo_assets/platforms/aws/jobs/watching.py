@@ -48,6 +48,7 @@ class Watched:
     due: float = 0.0
     answered: float = field(default_factory=time.monotonic)
     running_since: float | None = None
+    waits_for: str = ""
     is_stopping: bool = False
     is_late: bool = False
 
@@ -146,6 +147,8 @@ class Watcher:
                 self._done(watched)
             elif state.phase is Phase.RUNNING:
                 watched.running_since = watched.running_since or now
+            else:
+                _tell_wait(watched, state)
 
     def _no_answer(self, group: Sequence[Watched], error: Exception, now: float) -> None:
         worth = is_busy(error) or may_have_arrived(error)
@@ -219,6 +222,13 @@ class Watcher:
             return 0.0
         soonest = min(watched.due for watched in self._jobs.values())
         return min(max(soonest - self._clock(), 0.01), _TURN)
+
+
+def _tell_wait(watched: Watched, state: JobState) -> None:
+    """Logs what a job waits for, as its service says it: once for each reason."""
+    if state.reason and state.reason != watched.waits_for:
+        watched.waits_for = state.reason
+        watched.log(f"{watched.service.title} job {watched.job} waits ({state.name}): {state.reason}")
 
 
 @cache

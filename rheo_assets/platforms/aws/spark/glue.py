@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -32,6 +32,9 @@ _PAGE: Final = 200
 _PAGES: Final = 25
 _FEW: Final = 4  # runs of one job that are cheaper to ask for one by one
 _TRIES: Final = 5
+TAG_APPLICATION: Final = "rheo:application"
+TAG_NODE: Final = "rheo:node"
+_REFUSED: Final = frozenset({"InvalidInputException", "ValidationException"})
 _LEAST_WORKERS: Final = 2  # one is the driver
 # Glue has the first up to version 2.0, and the second for streaming jobs only; ours are of type glueetl: WorkerType of
 # CreateJob in botocore's model, https://docs.aws.amazon.com/glue/latest/dg/add-job.html
@@ -107,6 +110,7 @@ class GlueJobs(SparkJobs):
     def __init__(self, account: Account, settings: GlueSettings) -> None:
         super().__init__(account, settings)
         self._defined: dict[str, Mapping[str, Any]] = {}
+        self._has_queue = True
 
     def find(self, job: SparkJob) -> str | None:
         """Looks through the job's runs, newest first, for the task's token."""
@@ -120,18 +124,29 @@ class GlueJobs(SparkJobs):
     def start(self, job: SparkJob) -> str:
         """Starts a run, after the job's definition has been brought up to date."""
         definition = self._definition(job)
-        self._define(job.name, definition)
+        own = {TAG_APPLICATION: job.task.application, TAG_NODE: job.task.node}
+        self._define(job.name, definition, {**self._settings.tags, **own})
         mine = {"--scriptLocation": job.script, JOB: job.folder, TOKEN: job.task.token}
-        sizes = {name: definition[name] for name in ("WorkerType", "NumberOfWorkers", "Timeout")}
+        run = {name: definition[name] for name in ("WorkerType", "NumberOfWorkers", "Timeout")}
+        run["Arguments"] = {**definition["DefaultArguments"], **mine}
         try:
-            answer = self._client.start_job_run(
-                JobName=job.name, Arguments={**definition["DefaultArguments"], **mine}, **sizes
-            )
+            answer = self._queued(lambda queue: self._client.start_job_run(JobName=job.name, **run, **queue))
         except Exception as error:
             if error_code(error) == "EntityNotFoundException":
                 self._defined.pop(job.name, None)  # somebody deleted it: the next try makes it again
             raise
         return f"{job.name}/{answer['JobRunId']}"
+
+    def _queued(self, start: Callable[[Mapping[str, bool]], Any]) -> Any:
+        """Starts a run that waits in Glue's queue while the account has no room, where Glue has such a queue."""
+        if self._has_queue:
+            try:
+                return start({"JobRunQueuingEnabled": True})
+            except Exception as error:
+                if error_code(error) not in _REFUSED or "queu" not in str(error).lower():
+                    raise
+                self._has_queue = False
+        return start({})
 
     def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
         """Returns how the runs stand: pages of 200 for many runs of one job, one by one for a few."""
@@ -203,13 +218,13 @@ class GlueJobs(SparkJobs):
             definition["SecurityConfiguration"] = settings.security_configuration
         return definition
 
-    def _define(self, name: str, definition: Mapping[str, Any]) -> None:
+    def _define(self, name: str, definition: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         """Makes the job what it is to be, by as few calls as that takes."""
         for attempt in range(_TRIES):
             if self._defined.get(name) == definition:
                 return
             try:
-                self._create_or_update(name, definition)
+                self._create_or_update(name, definition, tags)
                 self._defined[name] = definition
             except Exception as error:
                 others = {"AlreadyExistsException", "IdempotentParameterMismatchException"}
@@ -217,14 +232,13 @@ class GlueJobs(SparkJobs):
                 if error_code(error) not in others | busy or attempt == _TRIES - 1:
                     raise
 
-    def _create_or_update(self, name: str, definition: Mapping[str, Any]) -> None:
+    def _create_or_update(self, name: str, definition: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         try:
             current = self._client.get_job(JobName=name)["Job"]
         except Exception as error:
             if error_code(error) != "EntityNotFoundException":
                 raise
-            tags = {**self._settings.tags, "rheo:job": name[:256]}
-            self._client.create_job(Name=name, Tags=tags, **definition)
+            self._client.create_job(Name=name, Tags=dict(tags), **definition)
             return
         fields = {*definition, "Connections", "SecurityConfiguration"}
         if any((current.get(field) or None) != (definition.get(field) or None) for field in fields):

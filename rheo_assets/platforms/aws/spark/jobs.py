@@ -175,7 +175,8 @@ class SparkJobs(ABC):
         log = f"its log is {self.log_link(job)}"
         if "failure" in left:
             failure = TaskFailure.from_json(json.dumps(left["failure"]))
-            return TaskFailure(failure.kind, failure.message, "\n".join(filter(None, [failure.detail, log])))
+            detail = "\n".join(filter(None, [failure.detail, log]))
+            return TaskFailure(failure.kind, failure.message, detail, lasting=failure.lasting)
         if "result" in left:
             told = f"its {self.title} job {job} wrote its output and failed then: {state.reason}; {log}"
             return lasting_failure(f"{task.node!r}: {told}")

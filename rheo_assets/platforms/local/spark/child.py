@@ -92,7 +92,8 @@ def run(gateway: Gateway, job: Job, answer: int) -> int:
     except TaskFailure as failure:
         lost = _lost()  # then this is why user code failed
         kind = "platform" if lost else failure.kind
-        message = {"failure": TaskFailure(kind, failure.message, failure.detail).to_json()}
+        told = TaskFailure(kind, failure.message, failure.detail, lasting=lost or failure.lasting)
+        message = {"failure": told.to_json()}
         code = UNUSABLE if lost else 0
     except BaseException as error:
         text = f"{task.node!r} could not be run: {type(error).__name__}: {error}"

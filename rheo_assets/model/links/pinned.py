@@ -1,0 +1,51 @@
+"""Inputs that are pinned apart: which of their literals would the output have?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rheo_assets.errors import DeclarationError
+from rheo_assets.model.dimensions import DimensionSpec, Value
+from rheo_assets.model.signals import View
+
+
+def check_pinned_apart(
+    where: str, views: Mapping[str, View], output: DimensionSpec, output_links: Iterable[Sequence[Any]]
+) -> None:
+    """Refuses an output that is nobody's choice: its spec is the first input's, and two inputs pin one dimension apart.
+
+    Inputs without events of their own do not count: the output is that of the events.
+
+    Args:
+        where: Names the node in messages.
+        views: Its inputs by alias.
+        output: The dimensions that the output has as nobody wrote others.
+        output_links: What the user links; a dimension that one of them gives is somebody's choice.
+
+    Raises:
+        DeclarationError: It names both inputs, and the spec to write.
+    """
+    chosen = {link[0] for link in output_links if isinstance(link, tuple | list) and link and isinstance(link[0], str)}
+    for dimension in output:
+        pins: dict[Value, str] = {}
+        for alias, view in views.items():
+            if view.needs_event and dimension.name in view.node.spec and dimension.name not in chosen:
+                pins.update({value: alias for value in _pin(view, dimension.name) if value not in pins})
+        if len(pins) > 1:
+            said = [(alias, dimension.render(value)) for value, alias in pins.items()]
+            told = " and ".join(f"'{alias}' pins {dimension.name} to {text!r}" for alias, text in said)
+            rest = [d.name for d in output if d is not dimension]
+            raise DeclarationError(
+                where,
+                f"{told}, and nothing says which one the output has",
+                f"Write output_dimension_spec with {rest or 'no dimension'}, or "
+                f'output_dim_links=[("{dimension.name}", EQUALS, {said[0][1]!r})]',
+            )
+
+
+def _pin(view: View, name: str) -> tuple[Value, ...]:
+    """Returns the literal that a view pins a dimension to, in the form that values are compared by; else nothing."""
+    values = view.narrowed.literals(view.node.spec, name)
+    dimension = view.node.spec[name]
+    return tuple(map(dimension.comparable, values)) if values is not None and len(values) == 1 else ()
