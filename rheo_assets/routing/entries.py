@@ -109,7 +109,7 @@ class AwaitsChecks:
     Attributes:
         execution: The id of the execution.
         run: The run that evaluates the checks.
-        owner: The process that executes the whole run, as text; empty if its steps have processes of their own.
+        owner: The process that executes the whole run, as text; empty if each step has its own process.
         checks: The names of the checks.
     """
 
@@ -133,7 +133,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class LookedAt:
-    """A driver looked for data that was reported.
+    """A driver looked for reported data.
 
     Attributes:
         event: What it found; None if that is already known, or if there is no complete data.

@@ -48,7 +48,7 @@ class Router:
         runnable: The ids of the active nodes whose groups the next turn emits.
         busy: The ids of the nodes with emitted executions that have not finished.
         occupied: The ids of the nodes with executions of manual runs that have not finished.
-        checked: The ids of the nodes with executions whose blocking checks decide how they end.
+        checked: The ids of the nodes with executions that wait for their blocking checks.
         reported: The reported partitions that no driver has looked for yet, by the position of the report.
         dirty: The ids of the nodes whose state has changed since the last save.
         plans_changed: Whether the open plans or the reports have changed since the last save.
@@ -265,7 +265,7 @@ class Router:
         return bool(self.occupied or self.checked or self.reported)
 
     def checked_executions(self) -> list[AwaitsChecks]:
-        """Returns every execution whose blocking checks decide how it ends, oldest first."""
+        """Returns every execution that waits for its blocking checks, oldest first."""
         found = [entry for node_id in self.checked for entry in self.groups(node_id).checked.values()]
         return sorted(found, key=lambda entry: entry.position)
 

@@ -246,7 +246,7 @@ def _read_keys(topology: Topology, rows: list[list[Any]]) -> set[Key]:
 
 
 def dump_plans(router: Router) -> str:
-    """Returns the row of the open plans, and of the reports for which nobody has looked for data."""
+    """Returns the row of the open plans and of the reports that no driver has looked for yet."""
     plans = {
         name: {
             node_id: [list(router.topology[node_id].spec.render(partition)) for partition in partitions]
@@ -265,14 +265,14 @@ def dump_plans(router: Router) -> str:
 
 
 def load_reported(topology: Topology, text: str) -> dict[Key, int]:
-    """Reads the reports for which nobody has looked for data, of what `dump_plans` wrote."""
+    """Reads the reports that no driver has looked for yet from the row of `dump_plans`."""
     rows = _versioned(text, "open plans").get("reported", ())
     found = {(node_id, readable(topology, node_id, tuple(values))): position for node_id, values, position in rows}
     return {(node_id, partition): position for (node_id, partition), position in found.items() if partition is not None}
 
 
 def load_plans(topology: Topology, text: str) -> dict[str, PlanOpened]:
-    """Reads the open plans of what `dump_plans` wrote."""
+    """Reads the open plans from the row of `dump_plans`."""
     row = _versioned(text, "open plans")
     plans = {}
     for name, holds in row["plans"].items():

@@ -1,4 +1,4 @@
-"""Inputs that are pinned apart: which of their literals would the output have?"""
+"""Checks inputs that pin one dimension to different values: the output must choose one."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rheo_assets.model.signals import View
 def check_pinned_apart(
     where: str, views: Mapping[str, View], output: DimensionSpec, output_links: Iterable[Sequence[Any]]
 ) -> None:
-    """Refuses an output that is nobody's choice: its spec is the first input's, and two inputs pin one dimension apart.
+    """Raises if two inputs pin a dimension to different values and the user has not chosen one for the output.
 
-    Inputs without events of their own do not count: the output is that of the events.
+    Inputs that need no event do not count, because the output follows from the events.
 
     Args:
         where: Names the node in messages.
-        views: Its inputs by alias.
-        output: The dimensions that the output has as nobody wrote others.
-        output_links: What the user links; a dimension that one of them gives is somebody's choice.
+        views: The inputs by alias.
+        output: The default dimensions of the output: those of the first input.
+        output_links: The user's output links; a dimension with a link has been chosen.
 
     Raises:
-        DeclarationError: It names both inputs, and the spec to write.
+        DeclarationError: Nothing chooses a value; the message names both inputs and the spec to write.
     """
     chosen = {link[0] for link in output_links if isinstance(link, tuple | list) and link and isinstance(link[0], str)}
     for dimension in output:
@@ -33,19 +33,19 @@ def check_pinned_apart(
             if view.needs_event and dimension.name in view.node.spec and dimension.name not in chosen:
                 pins.update({value: alias for value in _pin(view, dimension.name) if value not in pins})
         if len(pins) > 1:
-            said = [(alias, dimension.render(value)) for value, alias in pins.items()]
-            told = " and ".join(f"'{alias}' pins {dimension.name} to {text!r}" for alias, text in said)
+            pinned = [(alias, dimension.render(value)) for value, alias in pins.items()]
+            problem = " and ".join(f"'{alias}' pins {dimension.name} to {text!r}" for alias, text in pinned)
             rest = [d.name for d in output if d is not dimension]
             raise DeclarationError(
                 where,
-                f"{told}, and nothing says which one the output has",
+                f"{problem}, but nothing chooses the value of the output",
                 f"Write output_dimension_spec with {rest or 'no dimension'}, or "
-                f'output_dim_links=[("{dimension.name}", EQUALS, {said[0][1]!r})]',
+                f'output_dim_links=[("{dimension.name}", EQUALS, {pinned[0][1]!r})]',
             )
 
 
 def _pin(view: View, name: str) -> tuple[Value, ...]:
-    """Returns the literal that a view pins a dimension to, in the form that values are compared by; else nothing."""
+    """Returns the literal that a view pins a dimension to, in comparable form; empty if there is none."""
     values = view.narrowed.literals(view.node.spec, name)
     dimension = view.node.spec[name]
     return tuple(map(dimension.comparable, values)) if values is not None and len(values) == 1 else ()
