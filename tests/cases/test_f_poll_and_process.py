@@ -264,7 +264,7 @@ def test_materialize_gives_the_paths_of_a_view(app: Application) -> None:
     assert [path[-13:] for path in paths] == ["/2/2020-01-08", "/2/2020-01-07", "/2/2020-01-06"]
     with pytest.raises(ValueError, match="region"):
         app.materialize(ext[3]["2020-01-08"])
-    with pytest.raises(ValueError, match="concrete already"):
+    with pytest.raises(ValueError, match="already concrete"):
         app.materialize(ext[2]["2020-01-08"], [2, "2020-01-08"])
     (path,) = app.materialize(n[1]["2020-01-08"])
     assert path.endswith("internal_data/n/1/2020-01-08")
@@ -644,7 +644,7 @@ def test_an_event_id_that_is_no_text_is_refused(app: Application, event_id: Any)
     x = S3(app, "x", "day")
     node(app, "g", [x])
     app.activate()
-    with pytest.raises(ValueError, match=r"`event_id` is .*Give non-empty text, or leave it out"):
+    with pytest.raises(ValueError, match=r"`event_id` is .*Give a non-empty string, or remove it"):
         app.process(x["2021-03-01"], event_id=event_id)
 
 

@@ -386,7 +386,7 @@ def test_a_link_names_itself_when_its_blob_is_gone():
     _, again = through_json(topology(x, y, node), blobs)
     blobs.kept.clear()
     (_, function, _), *_ = again["n"].declaration["input_dim_links"]
-    with pytest.raises(StateError, match=r"node 'n': link y\(day\) <- <lambda> <- x\(day\).*lost its blob"):
+    with pytest.raises(StateError, match=r"node 'n': link y\(day\) <- <lambda> <- x\(day\).*is missing"):
         function(datetime(2021, 1, 1))
 
 
