@@ -202,8 +202,11 @@ def test_csv_is_read_as_hive_would(found: dict[str, Any], options: dict[str, Any
         (table(Location="hdfs://lake/x"), "has the location 'hdfs://lake/x'"),
         (table(Location="s3://lake/../x"), "'../x' is not a key prefix"),
         (table((), {"table_type": "ICEBERG"}), "has the table_type ICEBERG"),
-        (table(InputFormat="org.apache.avro.AvroInputFormat"), "is stored by org.apache.avro.AvroInputFormat"),
-        (table(InputFormat=None), "is stored by nothing that it names"),
+        (
+            table(InputFormat="org.apache.avro.AvroInputFormat"),
+            "is stored in an unsupported format (org.apache.avro.AvroInputFormat)",
+        ),
+        (table(InputFormat=None), "is stored in an unsupported format (unnamed)"),
         (table([("price", "decimal(4,2)")]), "partition key 'price' is decimal(4,2)"),
         (table([("order-day", "date")]), "partition key 'order-day' cannot be a dimension"),
         (table([("day", "string")], {"rheo.format.day": "daily"}), "partition key 'day' cannot be a dimension"),

@@ -386,7 +386,7 @@ def test_a_link_names_itself_when_its_blob_is_gone():
     _, again = through_json(topology(x, y, node), blobs)
     blobs.kept.clear()
     (_, function, _), *_ = again["n"].declaration["input_dim_links"]
-    with pytest.raises(StateError, match=r"node 'n': link y\(day\) <- <lambda> <- x\(day\).*lost its blob"):
+    with pytest.raises(StateError, match=r"node 'n': link y\(day\) <- <lambda> <- x\(day\).*is missing"):
         function(datetime(2021, 1, 1))
 
 
@@ -487,7 +487,7 @@ def test_a_damaged_document_is_refused_with_its_uri_and_the_remedy(content: byte
         ({"dimensions": None}, "TypeError"),
         ({"location": 5}, "AttributeError"),
         ({"filter": [["NA"]]}, "ValueError"),
-        ({"filter": [["NA", 5]]}, "no value of dimension 'day'"),
+        ({"filter": [["NA", 5]]}, "not a value of dimension 'day'"),
         ({"segments": ["{}"]}, "DeclarationError"),
         ({"protocol": {"type": "HOPE", "args": {}}}, "HOPE"),
     ],
