@@ -1,6 +1,6 @@
 """Signal-driven, partitioned data assets on Dagster.
 
-Say what a dataset is made from; triggering, backfilling, alarms and sharing follow from that.
+Declare what each dataset is built from; triggering, backfilling, alarms and sharing follow from that.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def listed(words: Iterable[object], limit: int = 8) -> str:
 
 
 def brief(text: str, limit: int = 200) -> str:
-    """Returns a text without its middle where it is longer than people read.
+    """Returns a text; leaves out its middle if it is longer than `limit`.
 
     >>> brief("x" * 5000, 10)
     'xxxxx … xxxxx'
@@ -30,16 +30,16 @@ def brief(text: str, limit: int = 200) -> str:
 
 
 def subscripted(node: str, values: Iterable[str]) -> str:
-    """Returns a partition as everything spells it: `orders[NA][2024-03-01]`."""
+    """Returns a partition as logs and messages write it: `orders[NA][2024-03-01]`."""
     return node + "".join(f"[{value}]" for value in values)
 
 
 class RheoError(Exception):
-    """The root of everything this library raises on purpose."""
+    """The base class of all errors that this library raises on purpose."""
 
 
 class DeclarationError(RheoError, ValueError):
-    """A declaration that cannot work, found while it is made."""
+    """A declaration that cannot work; raised when it is declared."""
 
     def __init__(self, subject: str, problem: str, remedy: str = "") -> None:
         super().__init__(f"{brief(subject)}: {brief(problem, 600)}{'. ' + remedy if remedy else ''}")
@@ -59,7 +59,7 @@ class InvalidValue(RheoError, ValueError):  # noqa: N818  # reads as the user wo
         self.accepted = accepted
 
     def at(self, where: str) -> InvalidValue:
-        """Returns the same error, which also says where the value stands."""
+        """Returns the same error with the place of the value."""
         return InvalidValue(self.dimension, self.value, self.accepted, where)
 
 
@@ -94,7 +94,7 @@ class NotConcrete(RheoError, ValueError):  # noqa: N818
 
 
 class InvalidUri(RheoError, ValueError):  # noqa: N818
-    """A URI that no object has, or that would lead elsewhere."""
+    """A URI that cannot name an object, or that points outside its folder."""
 
 
 class UnknownNode(RheoError, ValueError):  # noqa: N818
@@ -130,15 +130,15 @@ class Contradiction(RheoError, ValueError):  # noqa: N818
 
 
 class LinkFailed(Contradiction):
-    """A link whose function raised, or gave what its dimension cannot hold: that is its fault, not the values'."""
+    """A link whose function raised or returned a value that its dimension cannot hold."""
 
 
 class NoData(RheoError, FileNotFoundError):  # noqa: N818
-    """A view of which nothing can be read."""
+    """A view that has no data to read."""
 
 
 class UnreadableData(RheoError, ValueError):  # noqa: N818
-    """Data that is there, but not what its format says."""
+    """Data that exists but does not match its format."""
 
     def __init__(self, partition: str, what: str, cause: str, remedy: str) -> None:
         super().__init__(f"{partition}: {what} cannot be read: {brief(cause)}. {remedy}")
@@ -147,7 +147,7 @@ class UnreadableData(RheoError, ValueError):  # noqa: N818
 
 
 class MissingInput(RheoError, ValueError):  # noqa: N818
-    """External data that a recursive execution needs and cannot make."""
+    """External data that a recursive execution needs and cannot build."""
 
     def __init__(self, node: str, partition: str, missing: Sequence[str]) -> None:
         super().__init__(
@@ -166,7 +166,7 @@ class NotActivated(RheoError, RuntimeError):  # noqa: N818
 
 
 class NotReady(RheoError, RuntimeError):  # noqa: N818
-    """An execution that could not be started because inputs are not ready, or, as `never` says, never can be."""
+    """An execution that could not be started because its inputs are not ready, or never can be (`never`)."""
 
     def __init__(
         self,

@@ -38,7 +38,7 @@ def AWSApplication(  # noqa: N802  # RheocerOS's name
         region: The AWS region.
         access_id: An access key's id.
         access_key: Its secret.
-        dev_role_account_id: The account; that of the credentials unless said otherwise.
+        dev_role_account_id: The account; the default is the account of the credentials.
         **params: What `Application` takes, and what `AwsPlatform` does: `role`, `bucket`, `engine_options`, …
 
     Raises:

@@ -62,7 +62,7 @@ class DeclareVerbs:
         protocol: SignalIntegrityProtocol | None = None,
         **metadata: Any,
     ) -> Signal:
-        """Declares a dataset that somebody else writes."""
+        """Declares a dataset that is written outside this application."""
         folder = getattr(external_data_desc, "folder", "data").rsplit("/", 1)[-1]
         said = {**metadata, "_source": caller()}
         node = external_node(
@@ -91,7 +91,7 @@ class DeclareVerbs:
         return self.marshal_external_data(dataset, id or table_name, spec, dimension_filter, protocol, **metadata)
 
     def create_data(self, id: str, inputs: Any = None, **declaration: Any) -> DataNode:  # noqa: A002
-        """Declares a dataset that this application makes.
+        """Declares a dataset that this application builds.
 
         Args:
             id: Its name.

@@ -33,7 +33,7 @@ class Workspace:
     Args:
         name: The application's name.
         region: The AWS region.
-        platform: Where data lies and code runs; what `RHEO_PLATFORM` says otherwise.
+        platform: Stores the data and runs the code; the default is the platform that `RHEO_PLATFORM` names.
         since: The first day that Dagster lists.
         engines: The names of the engines that nodes may use.
 
@@ -71,7 +71,7 @@ class Workspace:
 
     @cached_property
     def platform(self) -> Platform:
-        """Where data lies and code runs."""
+        """Stores the data and runs the code."""
         if self._platform is not None:
             return self._platform
         return chosen_platform(self.region)
@@ -79,7 +79,7 @@ class Workspace:
     # declaring ------------------------------------------------------------------------------------------------
 
     def add(self, node: S, replaces: bool = False) -> S:
-        """Takes a declaration in and returns it.
+        """Adds a declaration and returns it.
 
         Raises:
             KeyTaken: This session has declared the id already, or one that Dagster cannot tell from it.
@@ -107,7 +107,7 @@ class Workspace:
 
     @property
     def recorded(self) -> Recorded | None:
-        """The activated application as it is recorded now, None where there is none."""
+        """The activated application as it is recorded now; None if nothing is recorded."""
         from rheo_assets.bridge.state.recorded import recorded_topology, recorded_version
 
         known = self._recorded
@@ -156,7 +156,7 @@ class Workspace:
         if not isinstance(node, DataNode):
             raise DeclarationError(
                 f"{verb}({node.id})",
-                f"'{node.id}' is {node.noun}: nothing of '{self.name}' makes it",
+                f"'{node.id}' is {node.noun}: '{self.name}' does not build it",
                 "Name a node that create_data returned",
             )
         return node
@@ -173,7 +173,7 @@ class Workspace:
         return Topology(self.name, {**others, **self.declared})
 
     def are_recorded(self, version: str | None) -> None:
-        """Takes note that an activation has recorded what this session declares, as that version of the record."""
+        """Notes that an activation recorded this session's declarations as that version."""
         self.unrecorded.clear()
         self._version = version
 

@@ -92,7 +92,7 @@ class _Reader:
     def _number(self) -> int:
         found = self._next()
         if not found.isdigit():
-            raise ValueError(f"{found!r} is no number of digits")
+            raise ValueError(f"{found!r} is not a number of digits")
         return int(found)
 
     def _nested(self, name: str) -> Kind:

@@ -60,7 +60,7 @@ class SignalIntegrityProtocol:
         named = self.args.get("file", ())
         for name in named if isinstance(named, list | tuple | set) else (named,):
             if not isinstance(name, str) or fault_of(name):
-                raise DeclarationError("protocol FILE_CHECK", f"file {name!r} is no file name", _WRITE_FILE)
+                raise DeclarationError("protocol FILE_CHECK", f"file {name!r} is not a file name", _WRITE_FILE)
         if not self.files:
             raise DeclarationError("protocol FILE_CHECK", "names no file", _WRITE_FILE)
 
@@ -88,7 +88,7 @@ class Layout:
     segments: tuple[str, ...]
 
     def depth(self, spec: DimensionSpec) -> int:
-        """Returns how many folders below the root a partition lies."""
+        """Returns how many folders below the root a partition is."""
         return len(self.segments) + sum(dimension.segments - 1 for dimension in spec)
 
     @property
@@ -197,10 +197,10 @@ class S3Dataset:
     ) -> None:
         where = f"S3Dataset {bucket}/{folder}"
         if not isinstance(bucket, str) or not _BUCKET.match(bucket) or ".." in bucket:
-            raise DeclarationError(where, f"{bucket!r} is no bucket name", "Letters, digits, '.', '_' and '-'")
+            raise DeclarationError(where, f"{bucket!r} is not a bucket name", "Letters, digits, '.', '_' and '-'")
         parts = folder.strip("/").split("/") if isinstance(folder, str) else [""]
         if any(fault_of(part) for part in parts):
-            raise DeclarationError(where, f"folder {folder!r} is no key prefix", "Write names between '/', no '..'")
+            raise DeclarationError(where, f"folder {folder!r} is not a key prefix", "Write names between '/', no '..'")
         segments: tuple[str, ...] = ()
         for pattern in partition_format:
             named = [part for part in pattern.strip("/").split("/") if part] if isinstance(pattern, str) else [""]
@@ -251,7 +251,7 @@ def check_columns(data_format: DataFormat, declared: object, where: str) -> tupl
     columns: dict[str, str] = {}
     for name, text in declared.items():
         if not isinstance(name, str) or not name.strip() or name != name.strip():
-            raise DeclarationError(where, f"{name!r} is no name of a column", 'Write columns={"id": "string"}')
+            raise DeclarationError(where, f"{name!r} is not a column name", 'Write columns={"id": "string"}')
         if name.lower() in {known.lower() for known in columns}:
             raise DeclarationError(where, f"declares the column {name!r} twice", "Upper and lower case are the same")
         columns[name] = _column_type(data_format, name, text, where)

@@ -86,7 +86,7 @@ def read_constraint(dimension: Dimension, spelling: object, where: str) -> Const
         try:
             count = int(spelling[2:])
         except ValueError:
-            raise DeclarationError(where, f"{spelling!r} is no relative filter", "Write e.g. '_:-30'") from None
+            raise DeclarationError(where, f"{spelling!r} is not a relative filter", "Write e.g. '_:-30'") from None
         return _window(dimension, slice(None, count), where)
     try:
         return Exactly(dimension.read(spelling))

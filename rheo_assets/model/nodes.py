@@ -32,7 +32,7 @@ def check_id(kind: str, name: object) -> str:
     """
     if not isinstance(name, str) or not _ID.match(name):
         raise DeclarationError(
-            f"{kind} {name!r}", "is no usable name", "Use letters, digits, '_' and '-'; start with a letter"
+            f"{kind} {name!r}", "is not a usable name", "Use letters, digits, '_' and '-'; start with a letter"
         )
     return name
 

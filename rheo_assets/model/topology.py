@@ -103,7 +103,7 @@ class Topology:
         return tuple(order.values())
 
     def ancestors(self, node_id: str) -> set[str]:
-        """Returns the ids of everything a node is made from."""
+        """Returns the ids of all nodes that a node is built from."""
         found: set[str] = set()
         waiting = [node_id]
         while waiting:
@@ -114,7 +114,7 @@ class Topology:
         return found
 
     def descendants(self, node_id: str) -> set[str]:
-        """Returns the ids of everything that is made from a node."""
+        """Returns the ids of all nodes that are built from a node."""
         found: set[str] = set()
         waiting = [node_id]
         while waiting:

@@ -1,4 +1,4 @@
-"""`update_dependency_tree=True`: what has to be executed after a partition, because it was made of it."""
+"""`update_dependency_tree=True`: what has to be executed after a partition, because it was built from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rheo_assets.planning.plan import Execution, Plan, Stage, Tips, stages_of
 from rheo_assets.planning.recursive import Exists, Needs, TipSets
 
 Readers = Callable[[str, Partition], Mapping[Execution, Tips]]
-"""The recorded executions that read a partition, each with the tips that it had, as far as the record tells them."""
+"""The recorded executions that read a partition, each with the tips that it had, as far as they are recorded."""
 
 
 def plan_tree(
@@ -27,19 +27,19 @@ def plan_tree(
     exists: Exists | None = None,
     tips: Tips | None = None,
 ) -> Plan:
-    """Plans one output partition and everything that is made of it.
+    """Plans one output partition and everything that is built from it.
 
     That is: the downstream partitions whose tip it is, whether or not they ever ran, and the recorded executions that
     read it. Each runs once, after its parents in the plan. A recorded one runs with the tips that it had.
 
     Args:
         topology: The application's nodes.
-        node: The node that is asked for.
+        node: The requested node.
         partition: Its output partition.
-        readers: Tells which recorded executions read a partition.
+        readers: Returns the recorded executions that read a partition.
         exists: For `recursive=True`: tells which partitions are complete, so that the missing inputs of the planned
             executions are planned too, except those of nodes that are in the tree themselves.
-        tips: The input tips of the target, where its output alone does not tell them.
+        tips: The input tips of the target, if its output alone does not determine them.
 
     Raises:
         MissingInput: With `exists`: external data that the plan needs is missing; it names all of it.
@@ -170,7 +170,7 @@ class _Tree:
 
 
 def _recorded_tips(node: DataNode, output: Partition, recorded: Tips) -> Tips | None:
-    """Returns the tips of a recorded execution; None: the node has no such execution any more."""
+    """Returns the tips of a recorded execution; None if the node no longer has such an execution."""
     for given in (recorded, {}):
         try:
             check_partition(node, output)

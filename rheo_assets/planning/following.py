@@ -11,7 +11,7 @@ def followers(linkage: Linkage, name: str) -> frozenset[tuple[str, str]] | None:
     """Returns the (alias, dimension) pairs that always equal an ordered output dimension.
 
     Every other input dimension is then the same for all outputs that differ in this dimension only, and no link
-    compares the two kinds. None: that cannot be said without solving each output.
+    compares the two kinds. None if each output must be solved to find out.
     """
     return _Tracing(linkage, name).result()
 

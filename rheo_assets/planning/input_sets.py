@@ -26,7 +26,7 @@ def tips_of(node: DataNode, outputs: PartitionSet) -> dict[str, PartitionSet]:
 
     Raises:
         Contradiction: An input has no such partition.
-        Undetermined: The output does not tell an input.
+        Undetermined: The output does not determine an input.
     """
     moving = _moving_inputs(node)
     if moving is None:

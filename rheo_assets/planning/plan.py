@@ -21,7 +21,7 @@ _LINES = 12
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Executions of one node that need nothing of each other, so that they can run together.
+    """Executions of one node that do not depend on each other, so that they can run together.
 
     Attributes:
         node: The data node's id.
@@ -40,9 +40,9 @@ class Plan:
     """Executions in an order in which each comes after those it reads.
 
     Attributes:
-        target: What was asked for.
-        stages: One a node, parents first.
-        inputs: Input tips that are fixed for some executions, because their output partition alone does not tell them.
+        target: The requested executions.
+        stages: One stage per node, parents first.
+        inputs: Input tips that are fixed for some executions, because their output partition does not determine them.
     """
 
     target: Stage

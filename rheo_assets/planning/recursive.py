@@ -36,15 +36,15 @@ def plan_recursive(
 
     Args:
         topology: The application's nodes.
-        node: The node that is asked for.
+        node: The requested node.
         partitions: Its output partitions.
-        exists: Tells which partitions are complete in storage.
-        tips: The input tips of the one target partition, where the output alone does not tell them.
+        exists: Returns the partitions that are complete in storage.
+        tips: The input tips of the one target partition, if the output alone does not determine them.
 
     Raises:
         MissingInput: External data that the plan needs is missing; it names all of it.
         Contradiction: A partition that its node cannot have.
-        Undetermined: An output partition that does not tell its inputs.
+        Undetermined: An output partition that does not determine its inputs.
     """
     targets = partitions if isinstance(partitions, PartitionSet) else PartitionSet.of(node.spec, partitions)
     check_declared(node, targets)
@@ -67,7 +67,7 @@ class Needs:
 
     Args:
         topology: The application's nodes.
-        exists: Tells which partitions are complete in storage.
+        exists: Returns the partitions that are complete in storage.
         frozen: Ids of nodes of which nothing is added to the plan.
     """
 

@@ -19,7 +19,7 @@ class Event:
         partition: Which partition.
         identity: What makes this change itself: object key and version, run id, tick. A repeat has the same.
         at: When it was stored, epoch seconds.
-        has_data: Whether completed data lies behind it; false for an event that was injected by hand.
+        has_data: Whether completed data exists for it; false for an event that was injected by hand.
         route: The only node it is offered to; None: every consumer.
     """
 
@@ -170,7 +170,7 @@ Entry = Event | Turn | PlanOpened | PlanClosed | Began | Ended | AwaitsChecks | 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What the router asks for: one execution.
+    """One execution that the router requests.
 
     Attributes:
         node: The data node's id.
@@ -179,6 +179,7 @@ class Trigger:
         nearest: For each nearest input the ready partition that was chosen.
         identities: The identities of the events that made it, sorted.
         turn: The position of the turn that emitted it.
+        causes: The identities of those events, and of those that completed it otherwise, as far as this process knows.
     """
 
     node: str
@@ -187,6 +188,11 @@ class Trigger:
     nearest: Mapping[str, Partition] = field(hash=False)
     identities: tuple[str, ...]
     turn: int
+    causes: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def is_caused_by(self, identity: str) -> bool:
+        """Returns whether an event made or completed it."""
+        return identity in self.identities or identity in self.causes
 
     def execution_id(self, application: str) -> str:
         """Returns the id of the execution: the same for everyone who folds the same journal."""

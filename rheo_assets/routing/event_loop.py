@@ -73,6 +73,7 @@ class EventLoop:
         self._is_current = is_current
         self._due: list[tuple[float, int, Key]] = []
         self._pauses: dict[Key, float] = {}
+        self._unrouted: set[Key] = set()
         self._looks = 0
         self._last_look: dict[Key, int] = {}
 
@@ -82,7 +83,11 @@ class EventLoop:
         self.save()
 
     def turn(
-        self, now: float, gone: Iterable[Key] = (), is_enough: Callable[[], bool] = lambda: False
+        self,
+        now: float,
+        gone: Iterable[Key] = (),
+        is_enough: Callable[[], bool] = lambda: False,
+        unrouted: Iterable[Key] = (),
     ) -> list[Trigger]:
         """Folds what is recorded, looks for what is waited for, closes the turn, and returns the outbox.
 
@@ -91,10 +96,12 @@ class EventLoop:
             gone: Partitions that were complete and are no longer.
             is_enough: Asked now and then whether to end. What has not been folded in then is left for the next turn,
                 and this one is not closed; what has not been looked for is due at the next one.
+            unrouted: Partitions that have arrived and are no events: those that are waited for are looked for at once.
 
         Raises:
             Superseded: The nodes are not those on record any more.
         """
+        self._unrouted.update(unrouted)
         self.fold(is_enough)
         if self.is_behind:
             self.save()
@@ -136,7 +143,8 @@ class EventLoop:
     def _look(self, now: float, is_enough: Callable[[], bool]) -> list[Key]:
         """Returns what is ready of what is due to be looked for: at once, then later and later, up to ten minutes."""
         ready = []
-        for key in self.router.take_fresh():
+        unrouted, self._unrouted = self._unrouted, set()
+        for key in dict.fromkeys((*self.router.take_fresh(), *filter(self.router.waits_for, sorted(unrouted)))):
             self._pauses[key] = _FIRST_RECHECK
             if is_enough():
                 self._schedule(key, now)
@@ -147,7 +155,7 @@ class EventLoop:
         while self._due and self._due[0][0] <= now and not is_enough():
             _, number, key = heapq.heappop(self._due)
             if self._last_look.get(key) != number:
-                continue  # an event made it fresh, and it was scheduled anew
+                continue  # an event refreshed it, and it was scheduled again
             if not self.router.waits_for(key):
                 del self._pauses[key], self._last_look[key]
                 continue

@@ -1,4 +1,4 @@
-"""What is said of events on which a link's function failed: that is the function's fault, so that they are kept."""
+"""Messages for events on which a link's function failed. The events are kept, because the function is at fault."""
 
 from __future__ import annotations
 

@@ -49,11 +49,11 @@ class NodeGroups:
     # events ---------------------------------------------------------------------------------------------------
 
     def offer(self, event: Event) -> None:
-        """Offers an event to the waiting groups; where none takes it, it starts a group."""
+        """Offers an event to the waiting groups; if none takes it, the event starts a group."""
         key = (event.node, event.partition)
         if not event.has_data and self._needs.is_range_checked(event.node):
             self.injected.add(key)
-        self._mark_ready(key, from_storage=False)
+        self._mark_ready(key, event.identity)
         satisfied = [
             alias
             for alias in self._plain
@@ -111,7 +111,9 @@ class NodeGroups:
         taken = False
         for group in self._index.joining(alias, event.partition):
             if alias in group.received:
-                taken = taken or self._same(alias, group.received[alias], event.partition)
+                if self._same(alias, group.received[alias], event.partition):
+                    group.causes.add(event.identity)
+                    taken = True
             elif not group.failure and self._receive(group, alias, event, failures):
                 taken = True
                 self._advance(group)
@@ -175,20 +177,23 @@ class NodeGroups:
 
     def mark_ready(self, source: str, partition: Partition) -> None:
         """Takes note that a partition was found complete in storage."""
-        self._mark_ready((source, partition), from_storage=True)
+        self._mark_ready((source, partition))
 
-    def _mark_ready(self, key: Key, from_storage: bool) -> None:
-        if self._index.is_awaited(key) and not from_storage:
+    def _mark_ready(self, key: Key, event: str | None = None) -> None:
+        """Takes note that a partition is ready, as the event of that identity says, else as the storage shows."""
+        if self._index.is_awaited(key) and event is not None:
             self._fresh[key] = None  # a nearest input looks at storage only
         for group in self._index.awaiting(key):
             group.unready.discard(key)
-            if from_storage:
+            if event is not None:
+                group.causes.add(event)
+            else:
                 group.found.add(key)
             self.groups.touch(group.number)
             self._watch(group)
 
     def mark_gone(self, source: str, partition: Partition) -> None:
-        """Takes note that a partition is no longer complete in storage."""
+        """Notes that a partition is no longer complete in storage."""
         key = (source, partition)
         self.injected.discard(key)
         for group in self._index.awaiting(key):
@@ -226,7 +231,7 @@ class NodeGroups:
     # turns ----------------------------------------------------------------------------------------------------
 
     def next_expiry(self) -> float | None:
-        """Returns when the oldest group outlives the node's time to live; None when none ever does."""
+        """Returns when the oldest group outlives the node's time to live; None if no group expires."""
         if self.node.ttl is None:
             return None
         oldest = self._index.oldest()
@@ -261,7 +266,8 @@ class NodeGroups:
                 continue
             self._drop(group, "emitted")
             identities = tuple(sorted(set(group.identities.values())))
-            trigger = Trigger(self.node.id, group.output, group.tips, nearest, identities, turn)
+            causes = frozenset(group.causes.union(identities))
+            trigger = Trigger(self.node.id, group.output, group.tips, nearest, identities, turn, causes)
             self.in_flight[group.output] = trigger
             triggers.append(trigger)
         return triggers

@@ -34,11 +34,11 @@ _log = logging.getLogger("rheo_assets")
 
 
 class Router:
-    """Folds entries in storage order. The same entries give the same triggers, whoever folds them.
+    """Folds entries in storage order. The same entries give the same triggers in any driver that replays the log.
 
     Args:
         topology: The application's nodes.
-        load: Returns a node's recorded groups, or None when it has none.
+        load: Returns a node's recorded groups, or None if it has none.
         cursor: The position of the last entry that the recorded state holds.
         plans: The open plans of the recorded state.
         reported: The reports of the recorded state for which nobody has looked for data.
@@ -115,7 +115,7 @@ class Router:
             heapq.heappush(self._expiries, (expiry, node_id))
 
     def fold(self, entry: Entry) -> list[Trigger]:
-        """Takes in one entry and returns the executions that it asks for."""
+        """Folds one entry and returns the executions that it triggers."""
         self.cursor = max(self.cursor, entry.position)
         if isinstance(entry, Turn):
             return self._close_turn(entry)

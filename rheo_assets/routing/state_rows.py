@@ -181,7 +181,7 @@ def _read_trigger(state: NodeGroups, topology: Topology, item: dict[str, Any]) -
     tips, nearest = (_read_tips(state, topology, item[part]) for part in ("tips", "nearest"))
     if partition is None or tips is None or nearest is None:
         return None
-    resolved = _resolved(state, tips, partition)  # its node may have been declared anew: what its events tell now
+    resolved = _resolved(state, tips, partition)  # its node may have changed: solve its events again
     if resolved is None or any(p not in node.inputs[alias].partitions(resolved[alias]) for alias, p in nearest.items()):
         return None
     if any(view.is_nearest and alias not in {*tips, *nearest} for alias, view in node.inputs.items()):

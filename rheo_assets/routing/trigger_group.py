@@ -27,6 +27,8 @@ class TriggerGroup:
         found: Those candidates that were found ready in storage.
         failure: How a link's function failed on what has come: the group is held back, takes no event and does not
             run; what it has is offered again when the node is loaded the next time. Empty for all others.
+        causes: The identities of further events that it took or waited for. They are not recorded: who reports an event
+            and runs what it completes is one process.
     """
 
     number: int
@@ -39,9 +41,10 @@ class TriggerGroup:
     candidates: dict[str, tuple[Partition, ...]] = field(default_factory=dict)
     found: set[Key] = field(default_factory=set)
     failure: str = ""
+    causes: set[str] = field(default_factory=set)
 
     def chosen(self, sources: Mapping[str, str]) -> dict[str, Partition] | None:
-        """Returns the partition chosen for each nearest input; None while one has none."""
+        """Returns the partition chosen for each nearest input; None while an input has no partition."""
         chosen = {}
         for alias, partitions in self.candidates.items():
             best = next((p for p in partitions if (sources[alias], p) in self.found), None)

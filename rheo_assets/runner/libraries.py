@@ -26,7 +26,7 @@ def fetch_libraries(node: str, spark: Any, uris: Sequence[str], kinds: Sequence[
         cache: Where copies are kept.
 
     Raises:
-        TaskFailure: One is not there, or is no library for this language.
+        TaskFailure: A library is missing, or is not for this language.
     """
     return tuple(_fetched(node, spark, uri, kinds, cache) for uri in uris)
 

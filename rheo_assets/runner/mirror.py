@@ -30,7 +30,7 @@ class Mirror:
         return self._client
 
     def path(self, uri: str) -> Path:
-        """Returns where the object or the folder of a prefix lies, whether or not it has been fetched.
+        """Returns the local path of an object or a prefix, whether or not it has been fetched.
 
         Raises:
             ValueError: The URI is not of the form `s3://bucket/key`, or leaves the root.

@@ -109,7 +109,7 @@ def _as_read(schema: Any, output: TaskOutput) -> Any:
 
 
 def _suit_small_inputs(spark: Any, frame: Any) -> None:
-    """Lets little data go through one task a stage and one job: planning the stages anew would cost more than they do.
+    """Lets little data go through one task a stage and one job: replanning the stages would cost more than they do.
 
     What user code set itself stays.
     """

@@ -1,4 +1,4 @@
-"""What an engine is asked to do, and what it answers: plain values that travel as JSON.
+"""What an engine has to do, and what it returns: plain values that travel as JSON.
 
 A `Task` is one compute target of one execution with every decision already taken: which partitions are read, in which
 format, where the output goes. An engine never resolves anything itself, so every engine sees the same choice.

@@ -1,4 +1,4 @@
-"""Runs a node's Python source and tells its faults in the user's own lines."""
+"""Runs a node's Python source and reports errors in the user's own lines."""
 
 from __future__ import annotations
 

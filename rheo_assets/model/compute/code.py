@@ -77,7 +77,7 @@ def reads_as_query(text: str) -> bool:
 
 
 def _other_language(text: str) -> str:
-    """Returns what to do with code that is no Python."""
+    """Returns what to do with code that is not Python."""
     if _SQL.match(text):
         return "It looks like SQL: use SparkSQL(…) or PrestoSQL(…)"
     if _SCALA.search(text):
@@ -100,7 +100,7 @@ def scala_script(
         external_library_paths: Jars: `s3://…`, or paths of this machine.
 
     Raises:
-        DeclarationError: A name that is none in Scala, or a library that is no path.
+        DeclarationError: A name that Scala does not allow, or a library that is not a path.
     """
     where = "scala_script"
     if method is not None and entity is None:
@@ -127,7 +127,7 @@ def scala_module(
         method: `main` unless said otherwise.
 
     Raises:
-        DeclarationError: A name that is none in Scala, or a library that is no path.
+        DeclarationError: A name that Scala does not allow, or a library that is not a path.
     """
     where = "scala_module"
     target = class_path if entity is None else f"{class_path}.{entity}"
@@ -155,7 +155,7 @@ def python_module(module_path: str, external_library_paths: Sequence[str] | None
 
 
 def sql_module(module_root: str, file_name: str) -> Code:
-    """Returns the text of an SQL file that lies in a Python package.
+    """Returns the text of an SQL file in a Python package.
 
     Args:
         module_root: The package's dotted name.
@@ -179,7 +179,7 @@ def sql_module(module_root: str, file_name: str) -> Code:
 
 
 def _found(module: str, where: str) -> ModuleSpec | None:
-    """Returns where a module lies, without importing it; packages around it are imported."""
+    """Returns the path of a module without importing it; its parent packages are imported."""
     try:
         return importlib.util.find_spec(module)
     except (ImportError, ValueError, TypeError, AttributeError) as error:

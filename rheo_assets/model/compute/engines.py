@@ -74,7 +74,7 @@ LAMBDA: Final = EngineKind("lambda", "Lambda", frozenset({INLINED}), frozenset()
 PROCESS: Final = EngineKind("process", "a process of the run", frozenset({INLINED}), frozenset())
 
 PREFERENCE: Final = (ATHENA, GLUE, EMR, EMR_SERVERLESS, LAMBDA, PROCESS)
-"""The order in which engines are asked; those of other packages come after, sorted by name."""
+"""The order in which engines are tried; those of other packages come after, sorted by name."""
 
 
 class EnginePlugin(Protocol):
@@ -138,7 +138,7 @@ def title_of(name: str) -> str:
 
 
 def read_kinds(names: Sequence[str] | None, where: str) -> tuple[EngineKind, ...]:
-    """Returns the engines that an application names, in its order; all where it names none.
+    """Returns the engines that an application names, in its order; all engines if it names none.
 
     Raises:
         DeclarationError: A name that no engine has.

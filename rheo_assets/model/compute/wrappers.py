@@ -159,7 +159,7 @@ def as_targets(declared: object, where: str, kinds: Iterable[EngineKind] | None 
         kinds: The engines to choose from, in order of preference; all that there are otherwise.
 
     Raises:
-        DeclarationError: Something that is no target, or that no engine serves.
+        DeclarationError: Something that is not a target, or that no engine serves.
     """
     if declared is None:
         raise DeclarationError(
@@ -173,7 +173,7 @@ def as_targets(declared: object, where: str, kinds: Iterable[EngineKind] | None 
         if not isinstance(target, Target):
             raise DeclarationError(
                 where,
-                f"compute target {target!r} is no target",
+                f"compute target {target!r} is not a target",
                 "Wrap code in BatchCompute, a function in InlinedCompute",
             )
     choice = known_kinds() if kinds is None else tuple(kinds)

@@ -73,7 +73,7 @@ def dataset_of(
         dimension_spec: The dimensions instead, one a partition key in the same order; they may have other names.
 
     Raises:
-        DeclarationError: The table is no plain dataset on S3, or a key cannot be a dimension.
+        DeclarationError: The table is not a plain dataset on S3, or a key cannot be a dimension.
     """
     table = table.get("Table", table)
     where = f"Glue table '{table.get('DatabaseName', '?')}.{table.get('Name', '?')}'"

@@ -51,7 +51,7 @@ class Compiler(RuleBuilder):
 
     def _aliases(self, side: object, link: object) -> list[str]:
         if not isinstance(side, DimensionsOf):
-            raise DeclarationError(self._subject(link), f"{side!r} is no signal's dimension", 'Write node("day")')
+            raise DeclarationError(self._subject(link), f"{side!r} is not a signal's dimension", 'Write node("day")')
         exact = [alias for alias, view in self._inputs.items() if view is side.signal or view == side.signal]
         if exact and isinstance(side.signal, View):
             return exact

@@ -77,7 +77,7 @@ def load_value(dimension: Dimension, recorded: object) -> Value:
         return recorded
     if dimension.type is DimensionType.STRING and isinstance(recorded, str):
         return recorded
-    raise ValueError(f"{recorded!r} is no value of dimension '{dimension.name}', which is {dimension.type}")
+    raise ValueError(f"{recorded!r} is not a value of dimension '{dimension.name}', which is {dimension.type}")
 
 
 def _dump_constraint(constraint: Constraint) -> Any:

@@ -31,7 +31,7 @@ def parse_schedule(expression: str) -> Schedule:
         ValueError: The expression, or a field of it, is not of the accepted form; the message says how to write it.
     """
     if not isinstance(expression, str):
-        raise ValueError(f"the schedule {expression!r} is no text: write rate(5 minutes) or cron(0 10 * * ? *)")  # noqa: TRY004
+        raise ValueError(f"the schedule {expression!r} is not a string: write rate(5 minutes) or cron(0 10 * * ? *)")  # noqa: TRY004
     text = expression.strip()
     if text.startswith("rate("):
         return _rate(text)
@@ -39,7 +39,7 @@ def parse_schedule(expression: str) -> Schedule:
         return _cron(text)
     count = len(text.split())
     if count in {5, 6} and "(" not in text:
-        raise ValueError(f"the schedule {text!r} is no EventBridge expression: write {_six_fields(text.split())}")
+        raise ValueError(f"the schedule {text!r} is not an EventBridge expression: write {_six_fields(text.split())}")
     raise ValueError(f"the schedule {text!r} is neither rate(…) nor cron(…): write {_FORMS}")
 
 

@@ -55,7 +55,7 @@ class Field:
         if word in self.names:
             return self.names[word]
         if not re.fullmatch(r"[0-9]{1,4}", word):
-            raise self.wrong(part, text, f"{word!r} is no value")
+            raise self.wrong(part, text, f"{word!r} is not a value")
         if not self.low <= int(word) <= self.high:
             hint = "; Sunday is 1" if self.name == "day-of-week" else ""
             raise self.wrong(part, text, f"{word} is not between {self.low} and {self.high}{hint}")

@@ -1,4 +1,4 @@
-"""The moments that schedules are asked about."""
+"""The moments for which schedules are evaluated."""
 
 from __future__ import annotations
 
