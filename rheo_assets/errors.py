@@ -7,21 +7,21 @@ from collections.abc import Iterable, Sequence
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:
-    """Returns ` Did you mean 'x'?` for the nearest known word, or an empty text."""
+    """Returns ` Did you mean 'x'?` for the nearest known word, or an empty string."""
     by_fold = {word.casefold(): word for word in known}
     near = difflib.get_close_matches(found.casefold(), list(by_fold), n=1)
     return f" Did you mean {by_fold[near[0]]!r}?" if near else ""
 
 
 def listed(words: Iterable[object], limit: int = 8) -> str:
-    """Returns words as a readable list that stays short."""
+    """Returns words as a short, readable list."""
     texts = [str(word) for word in words]
     shown = ", ".join(texts[:limit])
     return f"{shown} and {len(texts) - limit} more" if len(texts) > limit else shown
 
 
 def brief(text: str, limit: int = 200) -> str:
-    """Returns a text; leaves out its middle if it is longer than `limit`.
+    """Returns a text, with its middle left out if it is too long to read.
 
     >>> brief("x" * 5000, 10)
     'xxxxx … xxxxx'
@@ -30,7 +30,7 @@ def brief(text: str, limit: int = 200) -> str:
 
 
 def subscripted(node: str, values: Iterable[str]) -> str:
-    """Returns a partition as logs and messages write it: `orders[NA][2024-03-01]`."""
+    """Returns a partition as messages and the UI write it: `orders[NA][2024-03-01]`."""
     return node + "".join(f"[{value}]" for value in values)
 
 
@@ -59,7 +59,7 @@ class InvalidValue(RheoError, ValueError):  # noqa: N818  # reads as the user wo
         self.accepted = accepted
 
     def at(self, where: str) -> InvalidValue:
-        """Returns the same error with the place of the value."""
+        """Returns the same error, which also names where the value was given."""
         return InvalidValue(self.dimension, self.value, self.accepted, where)
 
 
@@ -86,7 +86,7 @@ class UnknownPartition(RheoError, ValueError):  # noqa: N818
 
 
 class NotConcrete(RheoError, ValueError):  # noqa: N818
-    """A view that names no single partition where one is needed."""
+    """A view that does not name a single partition, although one is needed."""
 
     def __init__(self, view: str, verb: str, missing: str) -> None:
         super().__init__(f"{verb} needs one concrete partition, but {view} leaves {missing} open")
@@ -94,7 +94,7 @@ class NotConcrete(RheoError, ValueError):  # noqa: N818
 
 
 class InvalidUri(RheoError, ValueError):  # noqa: N818
-    """A URI that cannot name an object, or that points outside its folder."""
+    """A URI that no object can have, or that leads outside the storage."""
 
 
 class UnknownNode(RheoError, ValueError):  # noqa: N818
@@ -130,11 +130,11 @@ class Contradiction(RheoError, ValueError):  # noqa: N818
 
 
 class LinkFailed(Contradiction):
-    """A link whose function raised or returned a value that its dimension cannot hold."""
+    """A link whose function raised or returned an invalid value: the fault is in the link, not in the values."""
 
 
 class NoData(RheoError, FileNotFoundError):  # noqa: N818
-    """A view that has no data to read."""
+    """A view that has nothing to read."""
 
 
 class UnreadableData(RheoError, ValueError):  # noqa: N818
@@ -166,7 +166,7 @@ class NotActivated(RheoError, RuntimeError):  # noqa: N818
 
 
 class NotReady(RheoError, RuntimeError):  # noqa: N818
-    """An execution that could not be started because its inputs are not ready, or never can be (`never`)."""
+    """An execution that could not start because its inputs are not ready; `never` is why they never can be."""
 
     def __init__(
         self,
@@ -178,7 +178,7 @@ class NotReady(RheoError, RuntimeError):  # noqa: N818
     ) -> None:
         why = never or f"not ready: {listed(waiting_for)}"
         if never:
-            remedy = "Execute a later partition, or leave range_check out"
+            remedy = "Execute a later partition, or remove range_check"
         elif is_recursive:
             remedy = "Land or build them"
         else:
@@ -190,7 +190,7 @@ class NotReady(RheoError, RuntimeError):  # noqa: N818
 
 
 class ExecutionFailed(RheoError, RuntimeError):  # noqa: N818
-    """An execution that ended without success."""
+    """An execution that failed."""
 
     def __init__(self, node: str, partition: Sequence[str], target: str, cause: str) -> None:
         super().__init__(f"{subscripted(node, partition)} failed in {target}: {cause}")

@@ -144,7 +144,7 @@ def test_a_wrong_link_shows_its_ends_in_few_words(app: Application) -> None:
 def test_a_link_whose_function_does_not_take_its_values_is_refused_where_it_is_written(app: Application) -> None:
     one, other = S3(app, "one", "region", "day"), S3(app, "other", "region", "day")
     with pytest.raises(
-        ValueError, match=r"'n'.*gets 1 value, and does not take them \(missing a required argument: 'b'"
+        ValueError, match=r"'n'.*gets 1 value, but does not accept them \(missing a required argument: 'b'"
     ):
         node(app, "n", [one, other], input_dim_links=[(one("day"), lambda a, b: a, other("day"))])
     with pytest.raises(ValueError, match=r"'n'.*gets 2 values"):

@@ -25,7 +25,7 @@ FIRST = "2024-01-01"
 
 def test_two_nodes_that_dagster_cannot_tell_apart_are_refused(app: Application) -> None:
     node(app, "daily-delays")
-    with pytest.raises(KeyTaken, match=r"'app' declares 'daily_delays' and 'daily-delays', which are one name"):
+    with pytest.raises(KeyTaken, match=r"'daily-delays'\. Both have the same step name"):
         node(app, "daily_delays")
     node(app, "daily-delays-2")
     app.definitions()

@@ -59,8 +59,8 @@ def test_a_verb_names_what_nothing_makes_and_nodes_of_others():
 def test_an_input_that_another_application_declares_is_refused_with_what_to_do(noun, declare):
     daily = Application("shop").add_timer("daily", "rate(1 day)")
     told = (
-        f"{noun} 'n': input 'daily': is a node of 'shop', not of 'other'. Declare it in 'other', too: what the other "
-        "one makes as external data, completed by '_SUCCESS'"
+        f"{noun} 'n': input 'daily': is a node of 'shop', not of 'other'. Declare it in 'other', too; the output of "
+        "another application is external data, completed by '_SUCCESS'"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
         declare(Application("other"), daily["*"])

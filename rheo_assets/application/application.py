@@ -26,7 +26,7 @@ class Application(DeclareVerbs, RunVerbs, InspectVerbs):
     Args:
         name: The application's name: letters, digits, `_` and `-`.
         region: The AWS region.
-        platform: Stores the data and runs the code; the default is the platform that `RHEO_PLATFORM` names, else
+        platform: Where data is stored and code runs. The default is the platform that `RHEO_PLATFORM` names, else
             `local`.
         since: The first day that Dagster lists for time dimensions; a dimension's own `min` takes precedence.
         engines: The names of the engines that its nodes may use, in order of preference: `["emr", "athena"]`. The
@@ -52,11 +52,11 @@ class Application(DeclareVerbs, RunVerbs, InspectVerbs):
 
     @property
     def platform(self) -> Platform:
-        """Stores the data and runs the code."""
+        """Where data is stored and code runs."""
         return self._space.platform
 
     def __getattr__(self, name: str) -> Any:
-        """Explains what to do without a verb of RheocerOS that this release does not have."""
+        """Raises for an unknown verb; for a verb of RheocerOS that is missing here, says what to do instead."""
         advice = MISSING_VERBS.get(name)
         if advice is None:
             raise AttributeError(f"'Application' object has no attribute {name!r}", name=name, obj=self)

@@ -1,4 +1,4 @@
-"""An application on AWS, as RheocerOS spells it."""
+"""`AWSApplication`: RheocerOS's name for an application on AWS."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def AWSApplication(  # noqa: N802  # RheocerOS's name
 ) -> Application:
     """Returns an application on AWS; `RHEO_PLATFORM=local` runs the same file on a laptop.
 
-    Credentials are boto3's own unless they are given. They are never stored, and ignored on the local platform. They
-    are needed when the application is activated, not here.
+    The default credentials are boto3's own. Credentials are never stored, and the local platform ignores them. They
+    are not needed until the application is activated.
 
     Args:
         name: The application's name.
         region: The AWS region.
-        access_id: An access key's id.
-        access_key: Its secret.
-        dev_role_account_id: The account; the default is the account of the credentials.
-        **params: What `Application` takes, and what `AwsPlatform` does: `role`, `bucket`, `engine_options`, …
+        access_id: The access key ID.
+        access_key: The secret access key.
+        dev_role_account_id: The account. The default is the account of the credentials.
+        **params: Arguments of `Application` and of `AwsPlatform`: `role`, `bucket`, `engine_options`, …
 
     Raises:
-        DeclarationError: Half an access key, or an account or region that AWS cannot have.
+        DeclarationError: Only half of an access key is given, or the account or region is not valid on AWS.
     """
     of_aws = {option: params.pop(option) for option in sorted(_PLATFORM_OPTIONS & params.keys())}
     if is_local_forced():

@@ -1,4 +1,4 @@
-"""The verbs that declare nodes, and those that find declared ones."""
+"""The verbs that declare nodes and look them up."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DeclareVerbs:
         The catalog shows `description`, `owners`, `tags`, `group` and `metadata={…}`.
 
         Raises:
-            ValueError: The expression is neither; the message names the field.
+            ValueError: The expression is not valid; the message names the field.
         """
         node = timer_node(
             self.name,
@@ -62,11 +62,11 @@ class DeclareVerbs:
         protocol: SignalIntegrityProtocol | None = None,
         **metadata: Any,
     ) -> Signal:
-        """Declares a dataset that is written outside this application."""
+        """Declares external data: a dataset that someone else writes."""
         folder = getattr(external_data_desc, "folder", "data").rsplit("/", 1)[-1]
-        said = {**metadata, "_source": caller()}
+        details = {**metadata, "_source": caller()}
         node = external_node(
-            self.name, id or folder, external_data_desc, dimension_spec, dimension_filter, protocol, said
+            self.name, id or folder, external_data_desc, dimension_spec, dimension_filter, protocol, details
         )
         return self._space.add(node)
 
@@ -80,10 +80,10 @@ class DeclareVerbs:
         protocol: SignalIntegrityProtocol | None = None,
         **metadata: Any,
     ) -> Signal:
-        """Declares a table of the Glue Data Catalog; its spec and format come from there.
+        """Declares a table of the Glue Data Catalog; its dimensions and format come from the catalog.
 
         Raises:
-            LookupError: The catalog has no such table; the message has near misses.
+            LookupError: The catalog has no such table; the message suggests similar names.
         """
         from rheo_assets.model.glue.tables import dataset_of
 
@@ -94,16 +94,16 @@ class DeclareVerbs:
         """Declares a dataset that this application builds.
 
         Args:
-            id: Its name.
+            id: The dataset's name.
             inputs: A list of nodes and views, or a dict by alias.
             **declaration: `input_dim_links`, `output_dimension_spec`, `output_dim_links`, `compute_targets`,
                 `pending_node_expiration_ttl_in_secs`, `auto_input_dim_linking_enabled`,
-                `auto_output_dim_linking_enabled`, `protocol`; `dataset_format`, `header`, `delimiter` say how the
-                output is written, `columns` which columns of which types it has; the catalog shows `description`,
+                `auto_output_dim_linking_enabled`, `protocol`. `dataset_format`, `header` and `delimiter` set how the
+                output is written; `columns` sets its columns and their types. The catalog shows `description`,
                 `owners`, `tags`, `group` and `metadata={…}`.
 
         Raises:
-            ValueError: A declaration that could never work, naming the node and what to change.
+            ValueError: The declaration cannot work; the message names the node and what to change.
         """
         return self._space.add(self._space.data_node(id, inputs, declaration))
 
@@ -116,7 +116,7 @@ class DeclareVerbs:
         """Changes part of the declaration of a data node."""
         known = self._space.known(id)
         if not isinstance(known, DataNode):
-            raise DeclarationError(f"'{id}'", "is not a data node", "Only data nodes are patched")
+            raise DeclarationError(f"'{id}'", "is not a data node", "Only a data node can be patched")
         return self._space.add(self._space.data_node(id, None, {**known.declaration, **changes}), replaces=True)
 
     def project(
@@ -131,15 +131,15 @@ class DeclareVerbs:
 
         The catalog shows `description`, `owners`, `tags`, `group` and `metadata={…}`.
         """
-        said = {**metadata, "_source": caller()}
-        node = projection_node(self.name, id, input, output_dimension_spec, output_dimension_filter, said)
+        details = {**metadata, "_source": caller()}
+        node = projection_node(self.name, id, input, output_dimension_spec, output_dimension_filter, details)
         return self._space.add(node)
 
     def __getitem__(self, id: str) -> Signal:  # noqa: A002
-        """Returns a node of this session, else of the activated application.
+        """Returns a node of this session or of the activated application.
 
         Raises:
-            ValueError: There is none; the message has near misses.
+            ValueError: There is no such node; the message suggests similar names.
         """
         return self._space.known(id)
 
@@ -159,15 +159,15 @@ class DeclareVerbs:
 
     @property
     def topology(self) -> Topology:
-        """The nodes as activate() would record them: this session's, and recorded ones where it used any of them."""
+        """The nodes as activate() would record them: this session's, and recorded ones if it has used any."""
         return self._space.topology
 
     def definitions(self, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
         """Returns the Dagster `Definitions`: assets, sensors, jobs, resources. Pure: it records and starts nothing.
 
         Args:
-            resources: Further resources, for a team's own assets too. On AWS `glue`, `athena`, `emr`,
-                `emr_serverless` and `lambda_` take the place of those that the platform's options make.
+            resources: More resources, also for a team's own assets. On AWS, `glue`, `athena`, `emr`,
+                `emr_serverless` and `lambda_` replace the resources that the platform's options create.
         """
         from rheo_assets.bridge.definitions import definitions
 

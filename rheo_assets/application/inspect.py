@@ -1,4 +1,4 @@
-"""The verbs that change nothing: what ran, what waits and why, and the data itself."""
+"""The verbs that change nothing: they show what ran, what waits and why, and the data."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class InspectVerbs:
     _sessions: Sessions
 
     def history(self, node: Any = None) -> list[Execution]:
-        """Returns executions, oldest first; of one node or of all."""
+        """Returns the executions of one node or of all nodes, oldest first."""
         from rheo_assets.bridge.inspection.inspection import history
 
-        asked = self._space.own(node, "history") if node is not None else None
+        chosen = self._space.own(node, "history") if node is not None else None
         session = self._sessions.recorded()
-        return history(session, asked) if session is not None else []
+        return history(session, chosen) if session is not None else []
 
     def pending(self, node: Any = None) -> list[PendingGroup]:
         """Returns the trigger groups that wait."""
@@ -60,48 +60,52 @@ class InspectVerbs:
         return policies_of(self._space.topology) if policies_of is not None else {}
 
     def stale(self, node: Any = None) -> list[StalePartition]:
-        """Returns the partitions whose inputs are newer than what their last execution read; it runs nothing.
+        """Returns the partitions whose inputs were written again after their last execution read them. Runs nothing.
 
         Args:
-            node: A data node or its id; all of them otherwise.
+            node: A data node or its id. The default is every data node.
         """
         from rheo_assets.bridge.inspection.staleness import stale
 
-        asked = self._space.own(node, "stale") if node is not None else None
+        wanted = self._space.own(node, "stale") if node is not None else None
         session = self._sessions.recorded()
         if session is None:
             return []
         nodes = session.binding.topology.data_nodes
-        chosen = list(nodes.values()) if asked is None else [recorded_node(session.binding, asked, "stale")]
+        chosen = list(nodes.values()) if wanted is None else [recorded_node(session.binding, wanted, "stale")]
         return stale(session, chosen)
 
-    def materialize(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
+    def paths(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
         """Returns the paths of a view, tip first, without computing anything.
 
         Args:
-            view: Every dimension subscripted. The paths are given whether or not they exist; of a `.nearest()` view
-                only that of the ready partition closest to the tip. Without values, a `'*'` or a range stands in the
-                path as it is spelled.
-            values: The tip, one value a dimension.
+            view: A view with every dimension subscripted. The paths need not exist. A `.nearest()` view has one path:
+                that of the ready partition closest to the tip. Without `values`, a `'*'` or a range appears in the
+                path as written.
+            values: The tip, one value per dimension.
 
         Raises:
             ValueError: A dimension is not subscripted, or the values do not fit the view.
             FileNotFoundError: Nothing in the range of a `.nearest()` view is ready.
         """
         storage = self._space.platform.storage
-        return [storage.location(uri) for uri in paths_of(storage, self._current(view, "materialize"), values)]
+        return [storage.location(uri) for uri in paths_of(storage, self._current(view, "paths"), values)]
+
+    def materialize(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
+        """Returns `paths(view, values)`, under RheocerOS's name."""
+        return self.paths(view, values)
 
     def load_data(self, view: Any, values: Sequence[Any] | None = None, as_: str = "pandas") -> Any:
-        """Returns the data of a view as one table, as the code of a node that reads the view gets it.
+        """Returns the data of a view as one table: the same table that a node with this input gets.
 
         Args:
-            view: A concrete partition, or a range: the union of its partitions that are there. `.nearest()` is only
-                the ready one closest to the tip; with `.range_check(True)` all of them must be ready.
-            values: The tip of a range, one value a dimension; the newest complete partition that fits it otherwise.
-            as_: `"pandas"`, `"arrow"` or `"polars"`: a DataFrame or a table of that library.
+            view: A concrete partition, or a range: the union of its existing partitions. `.nearest()` reads only
+                the ready partition closest to the tip; with `.range_check(True)` every partition must be ready.
+            values: The tip of a range, one value per dimension. The default is the newest complete partition.
+            as_: `"pandas"`, `"arrow"` or `"polars"`: the library of the returned table.
 
         Raises:
-            FileNotFoundError: There is no data, or not all that `.range_check(True)` asks for.
+            FileNotFoundError: There is no data, or not all that `.range_check(True)` requires.
         """
         from rheo_assets.platforms.data.loading import load_data
 
@@ -114,15 +118,15 @@ class InspectVerbs:
         preview_data(self._space.platform, self._current(view, "preview_data"), limit, columns)
 
     def get_active_routes(self) -> list[Execution]:
-        """Returns the executions that have not ended."""
+        """Returns the executions that have not finished."""
         return [execution for execution in self.history() if execution.status in {"QUEUED", "RUNNING"}]
 
     def get_active_compute_records(self) -> list[Execution]:
-        """Returns the executions that have not ended."""
+        """Returns the executions that have not finished."""
         return self.get_active_routes()
 
     def get_inactive_compute_records(self) -> list[ComputeRecord]:
-        """Returns the records of everything that has ended."""
+        """Returns the records of every finished compute."""
         return [record for execution in self.history() for record in execution.records]
 
     def get_pending_nodes(self) -> list[PendingGroup]:
@@ -130,9 +134,9 @@ class InspectVerbs:
         return self.pending()
 
     def _current(self, view: Any, verb: str) -> View:
-        """Returns a view of the node as it is declared now; a bare node is taken as it is."""
-        asked = as_view(view)
+        """Returns the view on the node as it is declared now; a bare node is returned as given."""
+        given = as_view(view)
         if isinstance(view, View):
-            return replace(asked, node=self._space.known_of(view, verb))
-        check_own(asked.node, self.name, f"{verb}({asked.node.id})")
-        return asked
+            return replace(given, node=self._space.known_of(view, verb))
+        check_own(given.node, self.name, f"{verb}({given.node.id})")
+        return given

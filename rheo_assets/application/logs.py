@@ -6,10 +6,10 @@ import logging
 
 
 def init_basic_logging(root_level: int = logging.INFO) -> logging.Logger:
-    """Shows log lines on standard error and returns this library's logger.
+    """Writes log lines to standard error and returns this library's logger.
 
     Args:
-        root_level: The level from which lines are shown.
+        root_level: The lowest level that is shown.
     """
     logging.basicConfig(level=root_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("py4j", "alembic", "sqlalchemy", "matplotlib"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-_ALARMS = "metrics and alarms come later; what does not read them can be declared without"
+_ALARMS = "metrics and alarms come later; declare the nodes that do not read them"
 _OTHERS = "nodes of other applications come later; declare their output as external data, completed by '_SUCCESS'"
-_ENDING = "app.pause() stops it; what it made lies in one folder or bucket, rheo-<application>, to be deleted by hand"
+_ENDING = "app.pause() stops it; its data is in one folder or bucket, rheo-<application>, which you delete by hand"
 
 MISSING_VERBS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("alarm", "create_alarm", "create_composite_alarm", "marshal_external_alarm"), _ALARMS),

@@ -8,7 +8,7 @@ from typing import Any
 from rheo_assets.application.sessions import Sessions, check_dimensions, concrete_partition, recorded_node
 from rheo_assets.application.workspace import Workspace
 from rheo_assets.errors import DeclarationError
-from rheo_assets.model.executions import ComputeRecord
+from rheo_assets.model.executions import ComputeRecord, Execution
 from rheo_assets.model.nodes import ExternalData, Timer
 from rheo_assets.model.signals import as_view
 
@@ -20,28 +20,32 @@ class RunVerbs:
     _sessions: Sessions
 
     def activate(self, allow_concurrent_executions: bool = True) -> None:
-        """Validates, records the declaration that other sessions find, and starts to take events.
+        """Validates the declaration, records it for every session, and starts to accept events.
 
         Args:
-            allow_concurrent_executions: False waits until executions of the earlier declaration have ended.
+            allow_concurrent_executions: If False, waits until executions of the previous declaration finish.
         """
         self._sessions.activate(allow_concurrent_executions)
 
-    def process(self, event: Any, target_route_id: Any = None, event_id: str | None = None) -> None:
-        """Injects the event of a concrete partition and waits for the executions that it completes.
+    def process(self, event: Any, target_route_id: Any = None, event_id: str | None = None) -> list[Execution]:
+        """Injects the event of a concrete partition, and returns the executions that it completed once they have ended.
+
+        A failed one is among them and raises nothing. Beside a daemon, which runs them later, there are none.
 
         Args:
-            event: A concrete view; a range means its tip. Of a timer with a shift, the scheduled time: the value is
-                shifted, as that of a tick is.
-            target_route_id: The only node it is offered to: a node or its id.
-            event_id: The identity of a known event; each call is a new one otherwise.
+            event: A concrete view; a range means its tip. For a timer with a shift, give the scheduled time: the
+                shift is applied, as it is to a tick.
+            target_route_id: The only node that receives the event: a node or its id.
+            event_id: The identity of a known event. By default, each call is a new event.
 
         Raises:
             RuntimeError: The application is not activated.
             ValueError: The view is not concrete, or the partition is not declared.
         """
+        from rheo_assets.bridge.loop.caused import run_caused
+
         if event_id is not None and not (isinstance(event_id, str) and event_id.strip()):
-            raise DeclarationError("process", f"`event_id` is {event_id!r}", "Give non-empty text, or leave it out")
+            raise DeclarationError("process", f"`event_id` is {event_id!r}", "Give a non-empty string, or remove it")
         as_view(event).tip("process")
         session = self._sessions.active("process")
         known, target = self._space.known_of(event, "process"), self._space.id_of(target_route_id, "process")
@@ -52,7 +56,7 @@ class RunVerbs:
             if isinstance(signal, Timer):
                 partition = signal.tick(partition[0])
             identity = session.inject(signal, partition, target, event_id)
-        session.await_caused(identity)
+        return run_caused(session, identity)
 
     def execute(
         self,
@@ -64,19 +68,19 @@ class RunVerbs:
         *,
         progress: bool | None = None,
     ) -> str:
-        """Makes an execution of this output partition happen and returns its path.
+        """Executes an output partition and returns its path.
 
-        Beside a daemon, the daemon runs it, and this process waits.
+        If a daemon is running, the daemon runs it and this process waits.
 
         Args:
-            target: A concrete view of a data node; the node itself where the inputs determine the output. With
-                `update_dependency_tree` also of external data: what is made from it is executed.
+            target: A concrete view of a data node, or the node itself if the inputs determine the output. With
+                `update_dependency_tree`, external data is accepted too: everything built from it is executed.
             inputs: Concrete inputs; the others are inferred from the output.
-            wait: Whether to wait until it has finished.
-            recursive: Execute every missing partition that it reads first.
-            update_dependency_tree: Also execute everything that is built from it.
-            progress: Whether to show on standard error how far it is: a bar on a terminal, a line in a notebook, a log
-                line a minute elsewhere. None does so unless `RHEO_PROGRESS` is `0`.
+            wait: Whether to wait until the execution has finished.
+            recursive: Whether to execute every missing partition that it reads first.
+            update_dependency_tree: Whether to execute everything that is built from it, too.
+            progress: Whether to show progress on standard error: a bar on a terminal, a line in a notebook, elsewhere
+                one log line per minute. The default is to show it unless `RHEO_PROGRESS` is `0`.
 
         Raises:
             RuntimeError: An execution failed, or could not be started.
@@ -98,7 +102,7 @@ class RunVerbs:
     def _execute_readers(
         self, source: ExternalData, target: Any, inputs: Any, wait: bool, recursive: bool, progress: bool | None
     ) -> str:
-        """Executes what is made of a partition of external data."""
+        """Executes everything that is built from a partition of external data."""
         from rheo_assets.bridge.loop.execute import execute_readers
 
         as_view(target).tip("execute")
@@ -110,13 +114,35 @@ class RunVerbs:
         partition = concrete_partition(target, recorded, "execute")
         return execute_readers(session, recorded, partition, wait, recursive, progress)
 
+    def land(self, view: Any, data: Any) -> str:
+        """Writes a partition of external data on the local platform, its completion file last, and returns its folder.
+
+        Args:
+            view: The partition.
+            data: A pandas or polars frame, an arrow table or a list of dicts; or paths of files, which are copied.
+
+        Raises:
+            ValueError: The view is not a concrete one of external data, or the data does not fit.
+        """
+        from rheo_assets.platforms.local.landing import land
+        from rheo_assets.platforms.local.platform import LocalPlatform
+
+        as_view(view).tip("land")
+        node, platform = self._space.known_of(view, "land"), self._space.platform
+        if not isinstance(node, ExternalData):
+            raise DeclarationError(f"land({view})", f"'{node.id}' is {node.noun}", "Only external data is landed")
+        if not isinstance(platform, LocalPlatform):
+            remedy = f"Write the files below {node.layout.root}, or try it with RHEO_PLATFORM=local"
+            raise DeclarationError(f"land({view})", f"the platform is {platform.name!r}", remedy)
+        return land(platform, node, concrete_partition(view, node, "land"), data)
+
     def validate(self, target: Any, inputs: Any = None, readiness: bool = False) -> None:
-        """Makes the checks of `execute` without any effect: that the partition and its inputs fit the links.
+        """Checks what `execute` checks, without running anything: that the partition and its inputs fit the links.
 
         Args:
             target: As `execute` takes it.
             inputs: As `execute` takes them.
-            readiness: Whether to check, too, that what `range_check` and `nearest` wait for is ready.
+            readiness: Whether to check also that the partitions that `range_check` and `nearest` wait for are ready.
 
         Raises:
             ValueError: The partition or the inputs are wrong.
@@ -126,6 +152,8 @@ class RunVerbs:
         from rheo_assets.bridge.loop.execute import plan_of
 
         space = self._space
+        if inputs is None:
+            as_view(target).tip("validate")
         binding = Binding(space.topology, space.platform, space.since)
         plan_of(binding, space.own(target, "validate"), target, inputs, checks_readiness=readiness)
 
@@ -133,7 +161,7 @@ class RunVerbs:
         """Returns `(path, records)` of the last execution; `(None, None)` if there was none.
 
         Raises:
-            ValueError: Not a data node of this application, or not concrete.
+            ValueError: The view is not of a data node of this application, or is not concrete.
         """
         from rheo_assets.bridge.loop.poll import poll
 
@@ -141,7 +169,7 @@ class RunVerbs:
         return (None, None) if found is None else poll(*found, wait)
 
     def kill(self, view: Any) -> bool:
-        """Ends the running execution of a partition; returns whether there was one."""
+        """Stops the running execution of a partition; returns whether there was one."""
         from rheo_assets.bridge.loop.poll import kill
 
         found = self._sessions.find(view, "kill")
@@ -153,10 +181,10 @@ class RunVerbs:
         return found is not None and bool(found[0].active(found[1], found[2]))
 
     def tick(self, now: datetime | None = None) -> None:
-        """Takes one turn of the event loop in this process.
+        """Executes one turn of the event loop in this process.
 
         Args:
-            now: The time up to which timers are due; a naive one is UTC.
+            now: Timers are due up to this time; a naive datetime means UTC.
 
         Raises:
             ValueError: `now` is not a datetime.
@@ -170,18 +198,18 @@ class RunVerbs:
         """Ticks until nothing is running or can run.
 
         Args:
-            timeout: The longest that it may take, seconds.
+            timeout: The maximum time, in seconds.
             progress: See `execute`.
 
         Raises:
-            TimeoutError: After `timeout` seconds; it names what still runs.
+            TimeoutError: Work is still running after `timeout` seconds; the message names it.
         """
         if timeout is not None and (not isinstance(timeout, int | float) or isinstance(timeout, bool)):
             raise DeclarationError(f"settle(timeout={timeout!r})", "is not a number of seconds", "E.g. timeout=60")
         self._sessions.active("settle").settle(timeout, progress)
 
     def pause(self) -> None:
-        """Stops starting executions; events are still taken in."""
+        """Stops starting executions; events are still recorded."""
         self._sessions.active("pause").driver.state.pause(True)
 
     def resume(self) -> None:

@@ -1,4 +1,4 @@
-"""The session of an `Application` object: opens it, and keeps it on the declaration on record."""
+"""Opens the session of an `Application` object and keeps it on the declaration on record."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Sessions:
         space.are_recorded(binding.version)
 
     def binding(self, topology: Topology, version: str | None = None) -> Binding:
-        """Returns a topology bound to the platform, with what the open session has already loaded."""
+        """Returns a topology bound to the platform, reusing what the open session has loaded."""
         from rheo_assets.bridge.binding import Binding
 
         space = self._space
@@ -86,18 +86,18 @@ class Sessions:
     def find(self, view: Any, verb: str) -> tuple[Session, DataNode, Partition] | None:
         """Returns the partition of a data node in the activated application; None if nothing is activated.
 
-        A node that the application no longer has is returned as it was: one of its executions may still run.
+        A removed node is returned as it was declared: one of its executions may still be running.
         """
-        asked = self._space.own(view, verb)
+        wanted = self._space.own(view, verb)
         as_view(view).tip(verb)
         session = self.recorded()
         if session is None:
             return None
-        node = session.binding.topology.data_nodes.get(asked.id, asked)
+        node = session.binding.topology.data_nodes.get(wanted.id, wanted)
         return session, node, concrete_partition(view, node, verb)
 
     def executing(self, node: DataNode | ExternalData) -> Session:
-        """Returns the session that executes a node, or its readers; activates what is declared around it."""
+        """Returns the session that executes a node or its readers; activates the declarations around it if needed."""
         topology = self._space.topology
         around = {node.id, *topology.ancestors(node.id), *topology.descendants(node.id)}
         if around & self._space.unrecorded:
@@ -118,7 +118,7 @@ def recorded_node(binding: Binding, node: S, verb: str) -> S:
         raise DeclarationError(
             f"{verb}({node.id})",
             f"another session activated '{node.application}' without '{node.id}'",
-            "Call activate() to put back what this session declares",
+            "Call activate() to restore what this session declares",
         )
     return now
 
@@ -134,13 +134,13 @@ def check_dimensions(view: Any, node: Signal, verb: str) -> None:
     """Checks that a node still has the dimensions of a view.
 
     Raises:
-        DeclarationError: The node was declared with other dimensions since.
+        DeclarationError: The node has since been declared with other dimensions.
     """
-    asked = as_view(view)
-    before, now = (", ".join(spec.kinds) for spec in (asked.node.spec, node.spec))
+    given = as_view(view)
+    before, now = (", ".join(spec.kinds) for spec in (given.node.spec, node.spec))
     if before != now:
         raise DeclarationError(
-            f"{verb}({asked})",
+            f"{verb}({given})",
             f"the dimensions of '{node.id}' have changed from {before} to {now}",
             f"Take the node from the application again: app[{node.id!r}]",
         )

@@ -33,7 +33,7 @@ class Workspace:
     Args:
         name: The application's name.
         region: The AWS region.
-        platform: Stores the data and runs the code; the default is the platform that `RHEO_PLATFORM` names.
+        platform: Where data is stored and code runs. The default is the platform that `RHEO_PLATFORM` names.
         since: The first day that Dagster lists.
         engines: The names of the engines that nodes may use.
 
@@ -71,7 +71,7 @@ class Workspace:
 
     @cached_property
     def platform(self) -> Platform:
-        """Stores the data and runs the code."""
+        """Where data is stored and code runs."""
         if self._platform is not None:
             return self._platform
         return chosen_platform(self.region)
@@ -82,15 +82,15 @@ class Workspace:
         """Adds a declaration and returns it.
 
         Raises:
-            KeyTaken: This session has declared the id already, or one that Dagster cannot tell from it.
+            KeyTaken: This session already declares the id, or an id that Dagster cannot tell from it.
         """
         if node.id in self.declared and not replaces:
             raise KeyTaken(f"'{self.name}' declares '{node.id}' twice: use update_data, or another id")
         twin = self._steps.setdefault(node.id.replace("-", "_"), node.id) if isinstance(node, DataNode) else node.id
         if twin != node.id:
             raise KeyTaken(
-                f"'{self.name}' declares '{node.id}' and '{twin}', which are one name for the steps of Dagster's runs, "
-                "where '-' becomes '_': use another id"
+                f"'{self.name}' declares '{node.id}' and '{twin}'. Both have the same step name in Dagster, "
+                "because '-' becomes '_': use another id"
             )
         self.declared[node.id] = node
         self.unrecorded.add(node.id)
@@ -98,10 +98,10 @@ class Workspace:
 
     def data_node(self, node_id: str, inputs: Any, declaration: Mapping[str, Any]) -> DataNode:
         """Returns a data node of this application."""
-        said = {"_source": caller(), **declaration}
+        options = {"_source": caller(), **declaration}
         if inputs is not None:
-            said["inputs"] = inputs
-        return data_node(self.name, self.platform.bucket(self.name), node_id, engine_kinds=self._kinds, **said)
+            options["inputs"] = inputs
+        return data_node(self.name, self.platform.bucket(self.name), node_id, engine_kinds=self._kinds, **options)
 
     # finding --------------------------------------------------------------------------------------------------
 
@@ -116,10 +116,10 @@ class Workspace:
         return self._recorded
 
     def known(self, node_id: str) -> Signal:
-        """Returns a node of this session as long as it stands, else of the activated application.
+        """Returns a node of this session if its declaration is current, else of the activated application.
 
         Raises:
-            UnknownNode: There is none; the message has near misses.
+            UnknownNode: There is no such node; the message suggests similar names.
         """
         if not isinstance(node_id, str):
             raise UnknownNode(self.name, repr(node_id), self.declared)
@@ -134,51 +134,51 @@ class Workspace:
         raise UnknownNode(self.name, node_id, known, state)
 
     def id_of(self, node: Any, verb: str) -> str | None:
-        """Returns the id of a known node that is given by itself or by its id; None for None."""
+        """Returns the id of a known node, given as the node or its id; None for None."""
         if node is None:
             return None
         return (self.known_of(node, verb) if isinstance(node, Signal) else self.known(node)).id
 
     def known_of(self, target: Any, verb: str) -> Signal:
-        """Returns the node of this application that a view is of, as it is declared now.
+        """Returns the node of a view, as this application declares it now.
 
         Raises:
-            DeclarationError: It is of another application.
-            UnknownNode: There is no such node any more.
+            DeclarationError: The node belongs to another application.
+            UnknownNode: The node no longer exists.
         """
-        asked = as_view(target).node
-        check_own(asked, self.name, f"{verb}({asked.id})")
-        return self.known(asked.id)
+        given = as_view(target).node
+        check_own(given, self.name, f"{verb}({given.id})")
+        return self.known(given.id)
 
     def own(self, target: Any, verb: str) -> DataNode:
-        """Returns the data node of this application that a view is of, or that has an id."""
+        """Returns a data node of this application, given as a view of it or its id."""
         node = self.known_of(target, verb) if isinstance(target, Subscriptable) else self.known(target)
         if not isinstance(node, DataNode):
             raise DeclarationError(
                 f"{verb}({node.id})",
                 f"'{node.id}' is {node.noun}: '{self.name}' does not build it",
-                "Name a node that create_data returned",
+                "Give a node that create_data returned",
             )
         return node
 
     def external(self, target: Any, verb: str) -> ExternalData | None:
-        """Returns the external data of this application that a view is of; None if it is of another node."""
+        """Returns the external data of a view; None if the view is of another kind of node."""
         node = self.known_of(target, verb) if isinstance(target, Subscriptable) else None
         return node if isinstance(node, ExternalData) else None
 
     @property
     def topology(self) -> Topology:
-        """The nodes as activation would record them: this session's, and recorded ones where it used any of them."""
+        """The nodes as activation would record them: this session's, and recorded ones if it has used any."""
         others = self._recorded_nodes if self.is_attached or not self.declared else {}
         return Topology(self.name, {**others, **self.declared})
 
     def are_recorded(self, version: str | None) -> None:
-        """Notes that an activation recorded this session's declarations as that version."""
+        """Notes the version under which an activation has recorded what this session declares."""
         self.unrecorded.clear()
         self._version = version
 
     def _is_current(self, node_id: str) -> bool:
-        """Whether this session declares a node, and nobody has recorded another declaration since it did."""
+        """Whether this session declares a node and no session has recorded another declaration since."""
         from rheo_assets.bridge.state.recorded import recorded_version
 
         if node_id not in self.declared or node_id in self.unrecorded or self._version is None:
@@ -209,5 +209,5 @@ def _read_since(since: datetime | str | None) -> datetime:
     except ValueError:
         read = None
     if not isinstance(read, date):
-        raise DeclarationError("application", f"since is {since!r}", "A date, such as '2024-01-01'")
+        raise DeclarationError("application", f"since is {since!r}", "Give a date, such as '2024-01-01'")
     return datetime(read.year, read.month, read.day)  # naive means UTC

@@ -1,1 +1,1 @@
-"""What a user declares, as frozen values that are checked when they are built. Standard library only."""
+"""What a user declares, as frozen values that are validated when they are built. Standard library only."""

@@ -1,6 +1,6 @@
-"""Arguments that a declaration does not take: refused, with what to write instead.
+"""Rejects unknown arguments of a declaration, and says what to write instead.
 
-Dagster and RheocerOS have arguments that this library does not serve. Nothing that looks like an argument may vanish.
+Dagster and RheocerOS have arguments that this library does not support. None of them may be ignored silently.
 """
 
 from __future__ import annotations
@@ -13,44 +13,44 @@ from typing import Any, Final
 from rheo_assets.errors import DeclarationError
 
 PRESENTATION: Final = ("description", "owners", "tags", "group", "metadata")
-"""What every node takes: how the catalog presents it."""
+"""The arguments of every node that the catalog shows."""
 
 _ON_AN_INPUT = "It belongs to an input: inputs=[orders['*'][:-7].{}]"
-_BY_EVENTS = "A node runs when the events of its inputs arrive: leave it out"
-_BY_LOCATION = "Set it in the Dagster instance or the code location: leave it out"
+_BY_EVENTS = "A node runs when the events of its inputs arrive: remove it"
+_BY_LOCATION = "Set it in the Dagster instance or the code location: remove it"
 _ADVICE: Final[Mapping[str, str]] = {
     "range_check": _ON_AN_INPUT.format("range_check(True)"),
     "nearest": _ON_AN_INPUT.format("nearest()"),
     "ref": _ON_AN_INPUT.format("ref"),
     **dict.fromkeys(("automation_condition", "auto_materialize_policy", "freshness_policy"), _BY_EVENTS),
-    "backfill_policy": "A backfill runs contiguous partitions in one run: leave it out",
+    "backfill_policy": "A backfill runs contiguous partitions in one run: remove it",
     "retry_policy": "Give the compute target a retry_count: InlinedCompute(function, retry_count=2)",
     **dict.fromkeys(("pool", "op_tags", "hooks", "config_schema"), _BY_LOCATION),
     **dict.fromkeys(("resource_defs", "required_resource_keys"), "Give resources to app.definitions(resources={…})"),
-    **dict.fromkeys(("io_manager_key", "io_manager_def"), "A node writes its own partition: leave it out"),
+    **dict.fromkeys(("io_manager_key", "io_manager_def"), "A node writes its own partition: remove it"),
     "partitions_def": "Write output_dimension_spec={…}",
-    **dict.fromkeys(("deps", "ins", "non_argument_deps"), "Name what it reads in inputs=[…]"),
-    **dict.fromkeys(("kinds", "compute_kind"), "Kinds follow from the node's engines and format: leave it out"),
+    **dict.fromkeys(("deps", "ins", "non_argument_deps"), "List what it reads in inputs=[…]"),
+    **dict.fromkeys(("kinds", "compute_kind"), "Kinds follow from the node's engines and format: remove it"),
     "group_name": "Write group=",
-    "key_prefix": "A node's key is [application, id]: leave it out",
-    "code_version": "The library compares the code itself: leave it out",
+    "key_prefix": "A node's key is [application, id]: remove it",
+    "code_version": "The library compares the code itself: remove it",
     "check_specs": "Attach @dg.asset_check to the node's asset key",
     "output_retention": "Data is kept until you delete it: use a lifecycle rule of the bucket",
     "security_conf": "Encryption is a setting of the platform: AwsPlatform(kms_key=…)",
-    **dict.fromkeys(("execution_hook", "pending_node_hook"), "Hooks come with a later release: leave it out"),
+    **dict.fromkeys(("execution_hook", "pending_node_hook"), "Hooks come with a later release: remove it"),
 }
 
 
 def check_extras(where: str, extras: Mapping[str, Any], arguments: tuple[str, ...]) -> None:
-    """Checks the arguments that a declaration has beside its own.
+    """Checks the extra arguments of a declaration.
 
     Args:
         where: The node, for the message.
-        extras: What was given, by name; names that begin with `_` are the library's own.
-        arguments: What the declaration takes besides `PRESENTATION`.
+        extras: The given arguments by name; names that start with `_` are internal.
+        arguments: The arguments that the declaration accepts in addition to `PRESENTATION`.
 
     Raises:
-        DeclarationError: A name is not an argument, or `metadata` is not a dict with text keys.
+        DeclarationError: A name is not an argument, or `metadata` is not a dict with string keys.
     """
     for name in extras:
         if name in PRESENTATION or name in arguments or name.startswith("_"):

@@ -1,4 +1,4 @@
-"""The types of columns, in one spelling for all engines: Hive's, as the Glue Data Catalog has them.
+"""The types of columns, in one spelling for all engines: Hive's, as in the Glue Data Catalog.
 
 A kind is a plain value: the name of a scalar type, `[element]`, `{field: kind}`, or `(key, value)` of a map.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 Kind = Any
-UNKNOWN: Final = "void"  # of a column without values
+UNKNOWN: Final = "void"  # the kind of a column without values
 _SCALARS: Final = {
     **{name: name for name in ("boolean", "tinyint", "smallint", "int", "bigint", "float", "double")},
     **{name: name for name in ("string", "binary", "date", "timestamp")},
@@ -29,19 +29,19 @@ _WIDEST: Final = 38
 
 
 def kind_of(text: str) -> Kind:
-    """Returns the kind that a type means, in the spelling of Hive or of Athena: `decimal(10,2)`, `array(varchar)`.
+    """Returns the kind of a type written as in Hive or Athena: `decimal(10,2)`, `array(varchar)`.
 
     >>> kind_of("row(a integer, b array(varchar(3)))")
     {'a': 'int', 'b': ['string']}
 
     Raises:
-        ValueError: There is no such type.
+        ValueError: The type does not exist.
     """
     return _Reader(text).all()
 
 
 class _Reader:
-    """Reads a type from its tokens."""
+    """Parses a type from its tokens."""
 
     def __init__(self, text: str) -> None:
         self._tokens: list[str] = []
@@ -72,10 +72,10 @@ class _Reader:
         if name in {"decimal", "numeric"}:
             precision, scale, *_ = *(self._size() or (10,)), 0
             if not 1 <= precision <= _WIDEST or scale > precision:
-                raise ValueError(f"a decimal has up to {_WIDEST} digits, and no more of them behind the point")
+                raise ValueError(f"a decimal has up to {_WIDEST} digits, and its scale is at most its precision")
             return f"decimal({precision},{scale})"
         if name not in _SCALARS:
-            raise ValueError(f"there is no type {name!r}")
+            raise ValueError(f"{name!r} is not a type")
         if name in {"varchar", "char", "timestamp"}:
             self._size()
         return _SCALARS[name]
@@ -92,7 +92,7 @@ class _Reader:
     def _number(self) -> int:
         found = self._next()
         if not found.isdigit():
-            raise ValueError(f"{found!r} is no number of digits")
+            raise ValueError(f"{found!r} is not a number of digits")
         return int(found)
 
     def _nested(self, name: str) -> Kind:
@@ -118,7 +118,7 @@ class _Reader:
 
 
 def spelled(kind: Kind) -> str:
-    """Returns a kind as Hive spells it: `struct<a:int,b:array<string>>`."""
+    """Returns a kind as Hive writes it: `struct<a:int,b:array<string>>`."""
     if isinstance(kind, list):
         return f"array<{spelled(kind[0])}>"
     if isinstance(kind, tuple):
@@ -129,7 +129,7 @@ def spelled(kind: Kind) -> str:
 
 
 def athena_spelled(kind: Kind) -> str:
-    """Returns a kind as Athena spells it: `row(a integer, b array(varchar))`."""
+    """Returns a kind as Athena writes it: `row(a integer, b array(varchar))`."""
     if isinstance(kind, list):
         return f"array({athena_spelled(kind[0])})"
     if isinstance(kind, tuple):
@@ -140,17 +140,17 @@ def athena_spelled(kind: Kind) -> str:
 
 
 def decimal_size(kind: str) -> tuple[int, int]:
-    """Returns precision and scale of a decimal, or of the decimal that holds a whole number."""
+    """Returns the precision and scale of a decimal, or of the decimal that can hold an integer type."""
     if kind in _DIGITS:
         return _DIGITS[kind], 0
     precision, _, scale = kind.removeprefix("decimal(").removesuffix(")").partition(",")
     return int(precision), int(scale)
 
 
-def wider(one: Kind, other: Kind) -> Kind | None:  # one rule a line
-    """Returns the kind that holds the values of both without changing one; None if there is none.
+def wider(one: Kind, other: Kind) -> Kind | None:  # one rule per line
+    """Returns the kind that can hold the values of both without change; None if there is none.
 
-    A whole number and a fraction make a double: whoever casts refuses whole numbers that a double would round.
+    An integer and a fraction become a double: the cast then raises for integers that a double would round.
     """
     if other in (one, UNKNOWN):
         return one
@@ -203,5 +203,5 @@ def _wider_decimal(one: tuple[int, int], other: tuple[int, int]) -> str | None:
 
 
 def may_round(have: Kind, want: Kind) -> bool:
-    """Returns whether a cast of a whole number could round it: beyond 2^53 a double does not hold each of them."""
+    """Returns whether a cast could round an integer: beyond 2^53, a double cannot hold every integer."""
     return bool(have == "bigint" and want == "double")

@@ -1,4 +1,4 @@
-"""Datasets: where partitions lie, in which format, and what says that one is complete."""
+"""Datasets: where partitions are stored, in which format, and which file marks one as complete."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class DataFormat(StrEnum):
             return cls(str(getattr(declared, "value", declared)).lower())
         except ValueError:
             known = [str(member) for member in cls]
-            raise DeclarationError(where, f"dataset_format is {declared!r}", f"One of {known}") from None
+            raise DeclarationError(where, f"dataset_format is {declared!r}", f"Give one of {known}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class SignalIntegrityProtocol:
     """What announces a partition: `SignalIntegrityProtocol("FILE_CHECK", {"file": "_SUCCESS"})`.
 
-    `file` may be a list: any of them announces the partition, all are accepted as ready.
+    `file` may be a list: any of these files announces the partition and makes it ready.
     """
 
     type: str
@@ -62,11 +62,11 @@ class SignalIntegrityProtocol:
             if not isinstance(name, str) or fault_of(name):
                 raise DeclarationError("protocol FILE_CHECK", f"file {name!r} is not a file name", _WRITE_FILE)
         if not self.files:
-            raise DeclarationError("protocol FILE_CHECK", "names no file", _WRITE_FILE)
+            raise DeclarationError("protocol FILE_CHECK", "does not name a file", _WRITE_FILE)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The completion files' names."""
+        """The names of the completion files."""
         named = self.args.get("file", ())
         return (named,) if isinstance(named, str) else tuple(named)
 
@@ -76,9 +76,9 @@ SUCCESS: SignalIntegrityProtocol = SignalIntegrityProtocol("FILE_CHECK", {"file"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a signal's partitions lie: `root/segment/segment`, one `{}` a dimension.
+    """The folders of a signal's partitions: `root/segment/segment`, one `{}` per dimension.
 
-    A value with the format `%Y/%m/%d` fills its `{}` with three segments. A `*` stands for any text within its segment.
+    A value with the format `%Y/%m/%d` fills its `{}` with three segments. A `*` means any text within its segment.
 
     >>> Layout("s3://b/pdex", ("region={}", "{}")).folder(("NA", "2021-09-20"))
     's3://b/pdex/region=NA/2021-09-20'
@@ -88,16 +88,16 @@ class Layout:
     segments: tuple[str, ...]
 
     def depth(self, spec: DimensionSpec) -> int:
-        """Returns how many folders below the root a partition is."""
+        """Returns the number of folder levels between the root and a partition."""
         return len(self.segments) + sum(dimension.segments - 1 for dimension in spec)
 
     @property
     def has_wildcard(self) -> bool:
-        """Whether a partition's folder cannot be told from its values, as a `*` stands for a part of its name."""
+        """Whether a `*` is part of a folder's name, so that the values alone do not determine it."""
         return any(WILDCARD in segment for segment in self.segments)
 
     def folder(self, rendered: tuple[str, ...]) -> str:
-        """Returns a partition's URI from its values as text, without a trailing slash; a `*` stays as it is."""
+        """Returns a partition's URI from its values as text, without a trailing slash; a `*` is unchanged."""
         texts = iter(rendered)
         filled = [re.sub(r"\{\}", lambda _: next(texts), segment) for segment in self.segments]
         return "/".join([self.root, *filled])
@@ -107,7 +107,7 @@ class Layout:
         return self.folder(spec.render(partition))
 
     def uris(self, spec: DimensionSpec, partition: Partition) -> tuple[str, ...]:
-        """Returns the URIs that a partition's folder may have: where it is `name=value`, others escape some characters.
+        """Returns the possible URIs of a partition's folder: in `name=value` folders, some writers escape characters.
 
         >>> spec = DimensionSpec.of({"at": {"type": "STRING"}})
         >>> Layout("s3://b/logs", ("at={}",)).uris(spec, ("05:00",))
@@ -123,10 +123,10 @@ class Layout:
         return tuple(dict.fromkeys(uris))
 
     def parse(self, spec: DimensionSpec, relative: tuple[str, ...]) -> Partition:
-        """Returns the partition that path segments below the root name.
+        """Returns the partition that is named by path segments below the root.
 
         Raises:
-            InvalidValue: They are no partition, or do not render back to themselves.
+            InvalidValue: The segments are not a partition, or are not written as their values render.
         """
         path = "/".join(relative)
         shapes = tuple((dimension.segments, dimension.shape) for dimension in spec)
@@ -139,22 +139,22 @@ class Layout:
         for dimension, value, text in zip(spec, partition, texts, strict=True):
             rendered = dimension.render(value)
             if not dimension.folds and rendered != text:
-                problem = f"values that render as they came ({rendered!r} is not {text!r})"
+                problem = f"values written as they render ({rendered!r}, not {text!r})"
                 raise InvalidValue(dimension.name, text, f"{problem}. {dimension.spelled_remedy(text, value)}")
         return partition
 
 
 @lru_cache(maxsize=1024)
 def _of_hive(segments: tuple[str, ...]) -> tuple[bool, ...]:
-    """Returns for each placeholder whether it is a folder of Hive."""
+    """Returns for each placeholder whether it is in a Hive folder."""
     return tuple(is_hive(segment) for segment in segments for _ in range(segment.count(PLACEHOLDER)))
 
 
 @lru_cache(maxsize=1024)
 def _expression(segments: tuple[str, ...], shapes: tuple[tuple[int, str], ...]) -> re.Pattern[str]:
-    """Returns the expression of a partition's path: a group a dimension, of as many segments as its values have.
+    """Returns the regular expression of a partition's path: a group per dimension, with as many segments as its values.
 
-    One right before a `*` is as its values look: else nothing would say where it ends.
+    A placeholder right before a `*` matches only the form of its values, because it would have no end otherwise.
     """
     first, *others = "/".join(segments).split(PLACEHOLDER)
     groups = []
@@ -165,7 +165,7 @@ def _expression(segments: tuple[str, ...], shapes: tuple[tuple[int, str], ...]) 
 
 
 def literal_or_any(pattern: str) -> str:
-    """Returns the expression of a path pattern without placeholders: `*` is any text within one segment."""
+    """Returns the regular expression of a pattern without placeholders: `*` is any text within one segment."""
     return "[^/]*".join(map(re.escape, pattern.split(WILDCARD)))
 
 
@@ -176,13 +176,13 @@ class S3Dataset:
         account_id: The AWS account that owns the bucket.
         bucket: The bucket's name.
         folder: The key prefix of the dataset.
-        *partition_format: One path segment pattern a dimension, in spec order, each with one `{}`. A `*` is any text.
-        dataset_format: `DataFormat.PARQUET` unless said otherwise.
-        delimiter: CSV: the character between columns, `,` unless said otherwise.
+        *partition_format: One path segment pattern per dimension, in order, each with one `{}`. A `*` is any text.
+        dataset_format: The file format. The default is `DataFormat.PARQUET`.
+        delimiter: CSV: the character between columns. The default is `,`.
         header: CSV: whether the first line names the columns.
-        columns: Names and types of the columns, `{"id": "string", "amount": "decimal(10,2)"}`, in the words of Athena
-            or of Glue. They hold for every engine; otherwise the files say what they have.
-        **options: Anything else a reader takes.
+        columns: Names and types of the columns, `{"id": "string", "amount": "decimal(10,2)"}`, with the type names of
+            Athena or Glue. They apply to every engine. The default is the columns of the files.
+        **options: Other options of the reader.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class S3Dataset:
     ) -> None:
         where = f"S3Dataset {bucket}/{folder}"
         if not isinstance(bucket, str) or not _BUCKET.match(bucket) or ".." in bucket:
-            raise DeclarationError(where, f"{bucket!r} is not a bucket name", "Letters, digits, '.', '_' and '-'")
+            raise DeclarationError(where, f"{bucket!r} is not a bucket name", "Use letters, digits, '.', '_' and '-'")
         parts = folder.strip("/").split("/") if isinstance(folder, str) else [""]
         if any(fault_of(part) for part in parts):
             raise DeclarationError(where, f"folder {folder!r} is not a key prefix", "Write names between '/', no '..'")
@@ -206,11 +206,13 @@ class S3Dataset:
             named = [part for part in pattern.strip("/").split("/") if part] if isinstance(pattern, str) else [""]
             if any(fault_of(part) for part in named):
                 raise DeclarationError(
-                    where, f"partition format {pattern!r} is no path", "Write names with one '{}' a dimension, no '..'"
+                    where,
+                    f"partition format {pattern!r} is not a path",
+                    "Write names with a '{}' per dimension, no '..'",
                 )
             segments += tuple(named)
         if not isinstance(account_id, str | int):
-            raise DeclarationError(where, f"the account is {account_id!r}", "Write its twelve digits as text")
+            raise DeclarationError(where, f"the account is {account_id!r}", "Write its twelve digits as a string")
         self.account_id = str(account_id)
         self.bucket = str(bucket)
         self.folder = "/".join(parts)
@@ -220,7 +222,7 @@ class S3Dataset:
         self.columns = check_columns(self.format, columns, where)
 
     def check_spec(self, spec: DimensionSpec, where: str) -> None:
-        """Checks that there is one placeholder a dimension."""
+        """Checks that there is one placeholder per dimension."""
         holes = sum(segment.count(PLACEHOLDER) for segment in self.layout.segments)
         if holes != len(spec):
             raise DeclarationError(
@@ -233,16 +235,16 @@ class S3Dataset:
             if after.startswith(WILDCARD) and dimension.type is DimensionType.STRING:
                 raise DeclarationError(
                     where,
-                    f"nothing says where a value of '{dimension.name}' ends in '{{}}*', as it is a STRING",
-                    "Write what comes between them, as in '{}_*'",
+                    f"the end of a value of '{dimension.name}' in '{{}}*' is not known, because it is a STRING",
+                    "Write the text between them, as in '{}_*'",
                 )
 
 
 def check_columns(data_format: DataFormat, declared: object, where: str) -> tuple[tuple[str, str], ...]:
-    """Returns declared columns, their types as Hive spells them; none where nothing is declared.
+    """Returns the declared columns with types as Hive writes them; empty if nothing is declared.
 
     Raises:
-        DeclarationError: A name twice, or a type that there is not, or not in files of the format.
+        DeclarationError: A name appears twice, or a type does not exist, or the format cannot hold it.
     """
     if declared is None:
         return ()
@@ -251,9 +253,11 @@ def check_columns(data_format: DataFormat, declared: object, where: str) -> tupl
     columns: dict[str, str] = {}
     for name, text in declared.items():
         if not isinstance(name, str) or not name.strip() or name != name.strip():
-            raise DeclarationError(where, f"{name!r} is no name of a column", 'Write columns={"id": "string"}')
+            raise DeclarationError(where, f"{name!r} is not a column name", 'Write columns={"id": "string"}')
         if name.lower() in {known.lower() for known in columns}:
-            raise DeclarationError(where, f"declares the column {name!r} twice", "Upper and lower case are the same")
+            raise DeclarationError(
+                where, f"declares the column {name!r} twice", "Remove one; upper and lower case are the same"
+            )
         columns[name] = _column_type(data_format, name, text, where)
     return tuple(columns.items())
 
@@ -265,22 +269,22 @@ def _column_type(data_format: DataFormat, name: str, text: object, where: str) -
         raise DeclarationError(
             where,
             f"the column {name!r} is declared {text!r}: {error}",
-            "Types are those of Athena: string, int, bigint, double, decimal(10,2), boolean, date, timestamp, …",
+            "Use the types of Athena: string, int, bigint, double, decimal(10,2), boolean, date, timestamp, …",
         ) from None
-    told = spelled(kind)
+    text_of_kind = spelled(kind)
     is_text = data_format in {DataFormat.CSV, DataFormat.JSON}
-    if (data_format is DataFormat.CSV and not isinstance(kind, str)) or (is_text and "binary" in told):
+    if (data_format is DataFormat.CSV and not isinstance(kind, str)) or (is_text and "binary" in text_of_kind):
         raise DeclarationError(
             where, f"the column {name!r} is declared {text!r}, which {data_format} cannot hold", "Use parquet"
         )
-    return told
+    return text_of_kind
 
 
 def check_options(data_format: DataFormat, options: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Returns reader or writer options.
 
     Raises:
-        DeclarationError: One that the format does not have.
+        DeclarationError: The format does not have an option.
     """
     for name in options:
         if name not in _READER_OPTIONS and (near := difflib.get_close_matches(name, _READER_OPTIONS, n=1, cutoff=0.8)):
@@ -288,12 +292,15 @@ def check_options(data_format: DataFormat, options: Mapping[str, Any], where: st
     for name in ("delimiter", "header"):
         if name in options and data_format is not DataFormat.CSV:
             raise DeclarationError(
-                where, f"{name}= is for csv, the format is {data_format}", "Set dataset_format=DataFormat.CSV"
+                where, f"{name}= is for csv, but the format is {data_format}", "Set dataset_format=DataFormat.CSV"
             )
     delimiter = options.get("delimiter")
     if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
         raise DeclarationError(where, f"delimiter {delimiter!r} is not one character")
-    for name, kind, accepted in (("header", bool, "True or False"), ("compression", str, "A name, such as 'gzip'")):
+    for name, kind, accepted in (
+        ("header", bool, "Give True or False"),
+        ("compression", str, "Give a name, such as 'gzip'"),
+    ):
         if options.get(name) is not None and not isinstance(options[name], kind):
             raise DeclarationError(where, f"{name} is {options[name]!r}", accepted)
     return dict(options)

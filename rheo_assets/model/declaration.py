@@ -1,4 +1,4 @@
-"""Builds nodes from what the user writes: every check that can be made without running is made here."""
+"""Builds nodes from what the user writes, with every check that is possible without running anything."""
 
 from __future__ import annotations
 
@@ -90,9 +90,13 @@ def timer_node(
         raise DeclarationError(f"timer '{node_id}'", str(error)) from None
     is_shift = isinstance(shift, int) and not isinstance(shift, bool) and abs(shift) <= _FARTHEST_SHIFT
     if shift is not None and not is_shift:
-        raise DeclarationError(f"timer '{node_id}'", f"time_dimension_shift is {shift!r}", "A number of steps, e.g. -1")
+        raise DeclarationError(
+            f"timer '{node_id}'", f"time_dimension_shift is {shift!r}", "Give a number of steps, e.g. -1"
+        )
     if not isinstance(dimension_id, str):
-        raise DeclarationError(f"timer '{node_id}'", f"time_dimension_id is {dimension_id!r}", 'A name, e.g. "day"')
+        raise DeclarationError(
+            f"timer '{node_id}'", f"time_dimension_id is {dimension_id!r}", 'Give a name, e.g. "day"'
+        )
     level: dict[str, Any] = {"type": DimensionType.DATETIME, "format": time_format, "granularity": granularity}
     level = {name: value for name, value in level.items() if value is not None}
     spec = _spec_of({dimension_id: level}, f"timer '{node_id}'")
@@ -170,10 +174,10 @@ def data_node(
 ) -> DataNode:
     """Returns a data node; see `Application.create_data` for the arguments.
 
-    `engine_kinds` are the engines that its targets may have, in order of preference; the default is all of them.
+    `engine_kinds` are the engines that its targets may use, in order of preference. The default is all engines.
 
     Raises:
-        DeclarationError: A declaration that could never work.
+        DeclarationError: The declaration cannot work.
     """
     where = f"node '{check_id('node', node_id)}'"
     ours = {"application", "bucket", "node_id", "where", "engine_kinds"}
@@ -189,7 +193,7 @@ def data_node(
             raise DeclarationError(where, "reads itself", "A node's inputs are other nodes")
     for name in ("auto_input_dim_linking_enabled", "auto_output_dim_linking_enabled"):
         if not isinstance(declaration[name], bool):
-            raise DeclarationError(where, f"{name} is {declaration[name]!r}", "True or False")
+            raise DeclarationError(where, f"{name} is {declaration[name]!r}", "Give True or False")
     written = input_links_of(where, input_dim_links), input_links_of(where, output_dim_links)
     unspelled = _output_spec(output_dimension_spec, views, where)
     if output_dimension_spec is None:
@@ -206,7 +210,9 @@ def data_node(
     _check_protocol(protocol, where)
     ttl = pending_node_expiration_ttl_in_secs
     if ttl is not None and (not isinstance(ttl, int | float) or isinstance(ttl, bool) or not 0 < ttl < inf):
-        raise DeclarationError(where, f"pending_node_expiration_ttl_in_secs is {ttl!r}", "A number of seconds above 0")
+        raise DeclarationError(
+            where, f"pending_node_expiration_ttl_in_secs is {ttl!r}", "Give a number of seconds above 0"
+        )
     data_format = DataFormat.of(metadata.pop("dataset_format", DataFormat.PARQUET), where)
     options = {name: metadata.pop(name) for name in _WRITER_OPTIONS if name in metadata}
     targets = as_targets(compute_targets, where, engine_kinds)
@@ -235,7 +241,10 @@ def data_node(
 
 
 def _check_own_input(view: View, application: str, where: str) -> None:
-    remedy = f"Declare it in '{application}', too: what the other one makes as external data, completed by '_SUCCESS'"
+    remedy = (
+        f"Declare it in '{application}', too; the output of another application is external data, "
+        "completed by '_SUCCESS'"
+    )
     check_own(view.node, application, f"{where}: input '{view.node.id}'", remedy)
 
 
@@ -247,7 +256,7 @@ def _output_spec(declared: object, views: Mapping[str, Any], where: str) -> Dime
 
 
 def _spec_of(declared: object, where: str) -> DimensionSpec:
-    """Reads a spec; an error in it names whose it is."""
+    """Reads a spec; errors name its node."""
     if declared is not None and not isinstance(declared, DimensionSpec | Mapping):
         raise DeclarationError(
             where, f"the dimension spec is {declared!r}", 'Write {"day": {"type": DimensionType.DATETIME}}'
@@ -270,10 +279,10 @@ def _check_protocol(protocol: object, where: str) -> None:
 def _declared(
     spec: DimensionSpec, declared: Filter | Mapping[Any, Any] | None, where: str
 ) -> tuple[DimensionSpec, Filter]:
-    """Returns a signal's spec and filter: an insensitive value is spelled as the filter first writes it."""
+    """Returns a signal's spec and filter; an insensitive value gets the first spelling in the filter."""
     if declared is not None and not isinstance(declared, Filter | Mapping):
         raise DeclarationError(
-            where, f"the dimension filter is {declared!r}", 'Write {"NA": {"*": {}}}, a dict a level'
+            where, f"the dimension filter is {declared!r}", 'Write {"NA": {"*": {}}}, one dict per level'
         )
     among = declared if isinstance(declared, Filter) else Filter.of(spec, declared, where)
     return among.settled(spec)

@@ -1,4 +1,4 @@
-"""What happened: executions and the records of their compute targets, as users see them."""
+"""Executions and the records of their compute targets, as users see them."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class ComputeRecord:
 
     Attributes:
         node: The node's id.
-        partition: The output partition, values as text.
+        partition: The output partition, with values as text.
         target: The target's position, from 0.
-        title: What it is: `SPARK_SQL code`, `callable 'report'`.
+        title: A readable name: `SPARK_SQL code`, `callable 'report'`.
         status: A `Status` value.
         started: When it started, UTC.
-        ended: When it ended, UTC; None while it runs.
-        error: Why it failed; None otherwise.
+        ended: When it finished, UTC; None while it runs.
+        error: Why it failed; None if it did not.
         detail: The user's traceback or the engine's own text.
-        engine: Which engine ran it.
-        rows: Rows written; None where it writes no table.
-        attempts: How often it was started.
+        engine: The engine that ran it.
+        rows: The number of rows written; None if it does not write a table.
+        attempts: The number of starts.
     """
 
     node: str
@@ -57,20 +57,20 @@ class Execution:
     """One execution of a node's targets for one output partition.
 
     Attributes:
-        id: Its identity; the same for every driver.
+        id: The identity, the same for every driver.
         node: The node's id.
-        partition: The output partition, values as text.
+        partition: The output partition, with values as text.
         status: A `Status` value.
-        inputs: What each input was resolved to, values as text, tip first.
-        missing: Those of them that were absent.
-        records: One a target.
+        inputs: The partitions that each input was resolved to, with values as text, tip first.
+        missing: The partitions of `inputs` that did not exist.
+        records: One per target.
         started: When it started, UTC; None while queued.
-        ended: When it ended, UTC.
+        ended: When it finished, UTC; None until then.
         run_id: The Dagster run.
-        error: Why it failed; None otherwise.
-        dimensions: Those of its node, as `('region STRING', 'day DAY')`; empty where they were not recorded.
-        versions: The version of each of `inputs` that was read, empty text for one that was absent; no entry where they
-            were not recorded.
+        error: Why it failed; None if it did not.
+        dimensions: The dimensions of its node, as `('region STRING', 'day DAY')`; empty if not recorded.
+        versions: The version of each of `inputs` that was read, empty if it did not exist; no entry if they were not
+            recorded.
     """
 
     id: str

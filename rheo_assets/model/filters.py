@@ -1,4 +1,4 @@
-"""What a signal lets through: one constraint a dimension, combined into branches."""
+"""Filters of signals: one constraint per dimension, combined into branches."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Window:
     [-1, -2, -3]
 
     Attributes:
-        is_open: Whether it was written without an end, as `[-7:]`: one value, and perhaps not what was meant.
+        is_open: Whether it was written without an end, as `[-7:]`: one value, and often not what was meant.
     """
 
     shift: int = 0
@@ -64,11 +64,11 @@ Branch = tuple[Constraint, ...]
 
 
 def read_constraint(dimension: Dimension, spelling: object, where: str) -> Constraint:
-    """Returns the constraint that a subscript or filter key spells.
+    """Returns the constraint that a subscript or filter key means.
 
     Raises:
-        DeclarationError: It is no spelling of a constraint; the message shows the right one.
-        InvalidValue: A literal that the dimension cannot hold.
+        DeclarationError: It is not a constraint; the message shows the right form.
+        InvalidValue: The dimension cannot hold the literal.
     """
     if isinstance(spelling, Constraint):
         return spelling
@@ -99,7 +99,9 @@ def _window(dimension: Dimension, spelling: slice, where: str) -> Window:
     if not dimension.has_order:
         raise DeclarationError(subject, "a STRING has no order", "Name the value, or use '*'")
     if spelling.step is not None:
-        raise DeclarationError(subject, "a range has no step", "Write [:-7] for the last 7, [-1:-7] to start one back")
+        raise DeclarationError(
+            subject, "a range cannot have a step", "Write [:-7] for the last 7, [-1:-7] to start one back"
+        )
     for end in (spelling.start, spelling.stop):
         if end is not None and (not isinstance(end, int) or isinstance(end, bool)):
             raise DeclarationError(
@@ -109,53 +111,53 @@ def _window(dimension: Dimension, spelling: slice, where: str) -> Window:
         raise DeclarationError(subject, "[:0] is empty", "Write [:-1] or [:] for the tip only")
     stop = -1 if spelling.stop is None else spelling.stop
     if abs(stop) > _LONGEST:
-        raise DeclarationError(subject, f"{stop:,} are too many to read at once", f"Up to {_LONGEST:,} can be")
+        raise DeclarationError(subject, f"{stop:,} are too many to read at once", f"Read at most {_LONGEST:,}")
     step = -1 if stop < 0 or abs(stop) == 1 else 1
     return Window(spelling.start or 0, abs(stop), step, is_open=spelling.stop is None)
 
 
 def spelled(dimension: Dimension, constraint: Constraint) -> Constraint:
-    """Returns the constraint with its literal in the dimension's one spelling."""
+    """Returns the constraint with its literal in the dimension's canonical spelling."""
     if dimension.spellings is None or not isinstance(constraint, Exactly):
         return constraint
     return Exactly(dimension.spelled(str(constraint.value)))
 
 
-def meet(dimension: Dimension, declared: Constraint, asked: Constraint, where: str) -> Constraint | None:
-    """Returns what both constraints let through, or None when that is nothing.
+def meet(dimension: Dimension, declared: Constraint, wanted: Constraint, where: str) -> Constraint | None:
+    """Returns the constraint that passes what both pass; None if nothing does.
 
     Raises:
-        DeclarationError: Two ranges that run in opposite directions.
+        DeclarationError: Two ranges run in opposite directions.
     """
     if isinstance(declared, Anything):
-        return asked
-    if isinstance(asked, Anything):
+        return wanted
+    if isinstance(wanted, Anything):
         return declared
-    if isinstance(declared, Exactly) and isinstance(asked, Exactly):
-        same = dimension.comparable(declared.value) == dimension.comparable(asked.value)
+    if isinstance(declared, Exactly) and isinstance(wanted, Exactly):
+        same = dimension.comparable(declared.value) == dimension.comparable(wanted.value)
         return declared if same else None
-    if isinstance(declared, Window) and isinstance(asked, Window):
-        return _meet_windows(dimension, declared, asked, where)
-    return declared if isinstance(declared, Exactly) else asked
+    if isinstance(declared, Window) and isinstance(wanted, Window):
+        return _meet_windows(dimension, declared, wanted, where)
+    return declared if isinstance(declared, Exactly) else wanted
 
 
-def _meet_windows(dimension: Dimension, declared: Window, asked: Window, where: str) -> Window | None:
-    if declared.length > 1 and asked.length > 1 and declared.step != asked.step:
+def _meet_windows(dimension: Dimension, declared: Window, wanted: Window, where: str) -> Window | None:
+    if declared.length > 1 and wanted.length > 1 and declared.step != wanted.step:
         raise DeclarationError(
             f"{where}: range on dimension '{dimension.name}'",
-            f"{asked} runs against the declared filter {declared}",
-            "Ask in the direction of the filter",
+            f"{wanted} runs in the opposite direction of the declared filter {declared}",
+            "Write the range in the direction of the filter",
         )
     allowed = declared.offsets()
-    kept = [offset for offset in asked.offsets() if offset in allowed]
-    return Window(kept[0], len(kept), asked.step) if kept else None
+    kept = [offset for offset in wanted.offsets() if offset in allowed]
+    return Window(kept[0], len(kept), wanted.step) if kept else None
 
 
-def _meet_branches(spec: DimensionSpec, declared: Branch, asked: Branch, where: str) -> Branch | None:
-    """Returns what both let through; ranges come last: those of a branch that is not asked for do not matter."""
-    triples = list(zip(spec, declared, asked, strict=True))
+def _meet_branches(spec: DimensionSpec, declared: Branch, wanted: Branch, where: str) -> Branch | None:
+    """Returns the branch that passes what both pass. Ranges are compared last: they matter only if the rest meets."""
+    triples = list(zip(spec, declared, wanted, strict=True))
     met: dict[int, Constraint] = {}
-    for position in sorted(range(len(triples)), key=lambda n: isinstance(asked[n], Window)):
+    for position in sorted(range(len(triples)), key=lambda n: isinstance(wanted[n], Window)):
         dimension, own, more = triples[position]
         constraint = meet(dimension, own, more, where)
         if constraint is None:
@@ -166,27 +168,27 @@ def _meet_branches(spec: DimensionSpec, declared: Branch, asked: Branch, where: 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The branches of a signal: a partition passes when any branch lets every dimension through."""
+    """The branches of a signal: a partition passes if every dimension passes in any one branch."""
 
     branches: tuple[Branch, ...]
 
     @classmethod
     def open(cls, spec: DimensionSpec) -> Filter:
-        """Returns the filter that lets everything through."""
+        """Returns the filter that everything passes."""
         return cls(((ANY,) * len(spec),))
 
     @classmethod
     def of(cls, spec: DimensionSpec, declared: Mapping[Any, Any] | None, where: str) -> Filter:
-        """Reads the API's tree: `{"NA": {"*": {}}, "EU": {"*": {}}}`; what is below a branch is open."""
+        """Reads the API's tree: `{"NA": {"*": {}}, "EU": {"*": {}}}`; levels below a branch are open."""
         if not declared:
             return cls.open(spec)
         return cls(tuple(dict.fromkeys(_branches(spec.dimensions, declared, where))))
 
-    def narrowed(self, spec: DimensionSpec, asked: Branch, where: str) -> Filter | None:
-        """Returns this filter with one more branch's constraints on it; None when nothing passes both."""
-        if all(isinstance(constraint, Anything) for constraint in asked):
+    def narrowed(self, spec: DimensionSpec, wanted: Branch, where: str) -> Filter | None:
+        """Returns this filter with the constraints of one more branch; None if nothing passes both."""
+        if all(isinstance(constraint, Anything) for constraint in wanted):
             return self
-        kept = [met for branch in self.branches if (met := _meet_branches(spec, branch, asked, where)) is not None]
+        kept = [met for branch in self.branches if (met := _meet_branches(spec, branch, wanted, where)) is not None]
         return Filter(tuple(dict.fromkeys(kept))) if kept else None
 
     def admits(self, spec: DimensionSpec, partition: Partition) -> bool:
@@ -201,7 +203,7 @@ class Filter:
         )
 
     def settled(self, spec: DimensionSpec) -> tuple[DimensionSpec, Filter]:
-        """Returns a signal's spec and this filter of it, so that each insensitive value has one spelling: its first."""
+        """Returns the signal's spec and this filter with one spelling per insensitive value: the first one."""
         if not any(dimension.insensitive for dimension in spec):
             return spec, self
         written = ([c.value for c in column if isinstance(c, Exactly)] for column in zip(*self.branches, strict=True))
@@ -210,7 +212,7 @@ class Filter:
         return DimensionSpec(named), Filter(tuple(dict.fromkeys(branches)))
 
     def literals(self, spec: DimensionSpec, name: str) -> tuple[Value, ...] | None:
-        """Returns the values declared for a dimension, in order; None when any value passes."""
+        """Returns the values declared for a dimension, in order; None if any value passes."""
         index = spec.index(name)
         values: dict[Value, None] = {}
         for branch in self.branches:

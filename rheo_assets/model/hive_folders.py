@@ -1,4 +1,4 @@
-"""How Hive and its kin spell a value in a `name=value` folder: what a path cannot hold is percent-escaped."""
+"""How Hive and similar tools write a value in a `name=value` folder: special characters are percent-escaped."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _ESCAPED_BY_HIVE: Final = re.compile(r"[\x01-\x1f\x7f\"#%'*/:=?\\{\[\]^]")  # an
 
 
 def is_hive(segment: str) -> bool:
-    """Returns whether a segment of a layout is a folder of Hive: `day={}`."""
+    """Returns whether a segment of a layout is a Hive folder: `day={}`."""
     return _PLACEHOLDER.fullmatch(segment) is not None
 
 
 @lru_cache(maxsize=4096)
 def spellings(text: str) -> tuple[str, ...]:
-    """Returns how a value's folder may be spelled: as it is, as Hive, Spark and Trino do, and as pyarrow and DuckDB do.
+    """Returns the possible spellings of a value's folder: as is, as Hive, Spark and Trino, as pyarrow and DuckDB.
 
     >>> spellings("05:00")
     ('05:00', '05%3A00')
@@ -29,7 +29,7 @@ def spellings(text: str) -> tuple[str, ...]:
 
 
 def meaning(text: str) -> str:
-    """Returns the value that a folder's text stands for; a `%` that none of them writes is only a character.
+    """Returns the value that a folder's text means; a `%` that none of these tools writes is a plain character.
 
     >>> meaning("05%3A00"), meaning("100%"), meaning("%41")
     ('05:00', '100%', '%41')

@@ -1,4 +1,4 @@
-"""How long the keys of partitions become: checked when they are declared, since S3 refuses them only when it writes."""
+"""Checks the length of partition keys at declaration, because S3 rejects them only when data is written."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from rheo_assets.model.filters import Constraint, Exactly, Filter
 from rheo_assets.model.uris import LONGEST_KEY
 
 WHILE_WRITTEN: Final = 128
-"""Bytes that a key gets besides its partition's: the place where an execution writes, and an engine's file name."""
+"""Bytes added to a partition's key: the temporary folder of an execution, and an engine's file name."""
 
 _SOME_DAY: Final = datetime(2024, 12, 31)
 
 
 def check_key_lengths(where: str, layout: Layout, spec: DimensionSpec, among: Filter, added: int) -> None:
-    """Checks that the keys of all declared partitions fit; values that nobody has declared count as one character.
+    """Checks that the keys of all declared partitions fit; undeclared values count as one character.
 
     Args:
-        where: Who declares them, for the message.
-        layout: Where the partitions lie.
+        where: Names the node in the message.
+        layout: The folders of the partitions.
         spec: The dimensions.
         among: The declared values.
-        added: How many bytes a key has besides its partition's.
+        added: The bytes that are added to a partition's key.
 
     Raises:
-        DeclarationError: S3 would refuse a key; names the longest partition.
+        DeclarationError: S3 would reject a key; the message names the longest partition.
     """
     partitions = [tuple(map(_longest, spec, branch)) for branch in among.branches]
     keys = (layout.folder(texts).removeprefix("s3://").partition("/")[2] for texts in partitions)
@@ -36,7 +36,7 @@ def check_key_lengths(where: str, layout: Layout, spec: DimensionSpec, among: Fi
     if _size(key) + added > LONGEST_KEY:
         raise DeclarationError(
             where,
-            f"its partition {key[:80]}… has a key of {_size(key)} bytes, and its files' names come on top; S3 takes "
+            f"its partition {key[:80]}… has a key of {_size(key)} bytes without its files' names; S3 allows "
             f"{LONGEST_KEY} bytes in all",
             "Shorten the folder, the names or the values",
         )

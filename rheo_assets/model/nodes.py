@@ -1,4 +1,4 @@
-"""Nodes: what an application is made of. Frozen; validated when declared."""
+"""The nodes of an application: frozen, and validated when declared."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ def check_id(kind: str, name: object) -> str:
     """Returns a node id or application name.
 
     Raises:
-        DeclarationError: It cannot stand in keys and paths.
+        DeclarationError: The name cannot be used in keys and paths.
     """
     if not isinstance(name, str) or not _ID.match(name):
         raise DeclarationError(
-            f"{kind} {name!r}", "is not a usable name", "Use letters, digits, '_' and '-'; start with a letter"
+            f"{kind} {name!r}", "is not a valid name", "Use letters, digits, '_' and '-'; start with a letter"
         )
     return name
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ExternalData(Signal):
-    """A dataset that somebody else writes.
+    """A dataset that someone else writes.
 
     Attributes:
-        layout: Where its partitions lie.
-        format: How to read them.
+        layout: The folders of its partitions.
+        format: The format of the files.
         options: Reader options.
-        protocol: What announces a partition; None: any object does.
-        metadata: What the user said about it.
-        columns: The declared columns, names and types in Hive's spelling; empty where the files say what they have.
+        protocol: What announces a partition; None if any object does.
+        metadata: The user's description of it.
+        columns: The declared columns, with names and types as Hive writes them; empty if the files define them.
     """
 
     layout: Layout
@@ -67,9 +67,9 @@ class Timer(Signal):
 
     Attributes:
         expression: `rate(...)` or `cron(...)`.
-        schedule: What it means.
-        shift: By how many steps the value differs from the scheduled time.
-        metadata: What the user said about it.
+        schedule: The parsed expression.
+        shift: The number of steps from the scheduled time to the value.
+        metadata: The user's description of it.
     """
 
     expression: str
@@ -81,18 +81,18 @@ class Timer(Signal):
     holds_data = False
 
     def tick(self, moment: Value) -> Partition:
-        """Returns the partition of a scheduled time, or of a value that stands for one: shifted."""
+        """Returns the partition of a scheduled time, with the shift applied."""
         (dimension,) = self.spec
         return (dimension.shift(dimension.read(moment), self.shift),)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Projection(Signal):
-    """One event fanned out over known values: it emits one event for each branch of its filter.
+    """Fans one event out over known values: emits one event for each branch of its filter.
 
     Attributes:
-        source: What it fans out.
-        metadata: What the user said about it.
+        source: The view whose events it fans out.
+        metadata: The user's description of it.
     """
 
     source: View
@@ -102,7 +102,7 @@ class Projection(Signal):
     holds_data = False
 
     def fan_out(self, tip: Partition) -> Iterator[Partition]:
-        """Yields the partitions that an event of the source stands for; `'*'` is taken from the source."""
+        """Yields the partitions for an event of the source; `'*'` is taken from the source."""
         spec = self.source.node.spec
         for branch in self.filter.branches:
             values = []
@@ -117,20 +117,20 @@ class Projection(Signal):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DataNode(Signal):
-    """A dataset that this application makes from its inputs.
+    """A dataset that this application builds from its inputs.
 
     Attributes:
         inputs: Views by alias, in declared order.
         linkage: How their tips and the output determine each other.
-        targets: What runs, in order.
-        layout: Where its partitions lie.
-        format: How its output is written.
+        targets: The compute targets, in order.
+        layout: The folders of its partitions.
+        format: The format of its output.
         options: Writer options.
-        protocol: Its completion file.
-        ttl: Seconds after which a waiting trigger group is dropped; None: never.
-        metadata: What the user said about it: `description`, `owners`, `tags`, `group`, …
-        declaration: The arguments it was made of, for `patch_data`.
-        columns: The declared columns of its output, as those of `ExternalData`.
+        protocol: The completion file.
+        ttl: Seconds after which a waiting trigger group is dropped; None for never.
+        metadata: The user's description of it: `description`, `owners`, `tags`, `group`, …
+        declaration: The arguments that it was declared with, for `patch_data`.
+        columns: The declared columns of its output, in the form of `ExternalData.columns`.
     """
 
     inputs: Mapping[str, View]
@@ -164,7 +164,7 @@ def read_inputs(where: str, declared: object) -> dict[str, View]:
     """Returns views by alias from a list or dict of inputs.
 
     Raises:
-        DeclarationError: A node listed twice, an alias that is no identifier, or inputs that can never start a run.
+        DeclarationError: A node is listed twice, an alias is not an identifier, or no input can start a run.
     """
     views: dict[str, View] = {}
     if declared is None:
@@ -181,8 +181,8 @@ def read_inputs(where: str, declared: object) -> dict[str, View]:
         if not isinstance(alias, str) or not _ALIAS.match(alias) or alias in _RESERVED or iskeyword(alias):
             raise DeclarationError(
                 where,
-                f"alias {alias!r} is no usable variable name",
-                f"Use an identifier that is no keyword of Python and none of {sorted(_RESERVED)}",
+                f"alias {alias!r} is not a valid variable name",
+                f"Use an identifier that is not a Python keyword and not one of {sorted(_RESERVED)}",
             )
         if alias in views:
             raise DeclarationError(
@@ -192,7 +192,7 @@ def read_inputs(where: str, declared: object) -> dict[str, View]:
     if views and not any(view.needs_event for view in views.values()):
         raise DeclarationError(
             where,
-            "every input is a ref or nearest, so nothing would ever start it",
+            "every input is a ref or nearest, so no event can start it",
             "Leave one input plain, or add a timer",
         )
     return views
@@ -208,12 +208,12 @@ def input_links_of(where: str, links: object) -> tuple[Sequence[Any], ...]:
 
 
 def check_projection(where: str, source: View, spec: DimensionSpec, branches: Sequence[Branch]) -> None:
-    """Checks that a projection takes single events, and that every `'*'` of it can be taken from them."""
+    """Checks that a projection reads single events, and that every `'*'` can be taken from them."""
     if source.is_range or source.checks_range or not source.needs_event:
         raise DeclarationError(
             where,
-            f"its input is {source}: a projection follows each event of its input and nothing else",
-            f"Project '{source.node.id}' itself, and say ranges and flags where you read the projection",
+            f"its input is {source}, but a projection only follows each event of its input",
+            f"Project '{source.node.id}' itself, and set ranges and flags where you read the projection",
         )
     for branch in branches:
         for dimension, constraint in zip(spec, branch, strict=True):
@@ -229,7 +229,7 @@ def check_projection(where: str, source: View, spec: DimensionSpec, branches: Se
 
 
 def _check_kinds(where: str, source: Dimension, target: Dimension) -> None:
-    """Checks that a dimension can take the values of another one; what text holds, only its values tell."""
+    """Checks that a dimension can take the values of another one; for text, only the values themselves show it."""
     kinds = {source.type, target.type}
     if len(kinds) > 1 and DimensionType.DATETIME in kinds and source.type is not DimensionType.STRING:
         raise DeclarationError(

@@ -1,4 +1,4 @@
-"""What a covering view reads: all granules of a time dimension within a coarser one, as the days of a month."""
+"""What a covering view reads: every partition within a coarser period, such as the days of a month."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LAST: Final = datetime(9999, 12, 31, 23, 59, 59)  # naive means UTC
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """One time dimension of a spec, and the coarser granularity whose granules are covered.
+    """The time dimension that a view covers, and the period of which it reads everything.
 
-    A week lies within the month in which its Monday lies.
+    A week belongs to the month of its Monday.
 
     >>> day = Dimension("day", DimensionType.DATETIME)
     >>> month = Cover(0, day, DatetimeGranularity.MONTH)
@@ -37,10 +37,10 @@ class Cover:
 
     @classmethod
     def of(cls, spec: DimensionSpec, asked: Branch, period: DatetimeGranularity | None, where: str) -> Cover:
-        """Returns what a view covers: its finest open time dimension, of years as long as no period is known.
+        """Returns the cover of a view: its finest open time dimension, and YEAR until the period is known.
 
         Raises:
-            DeclarationError: No time dimension is open, or a second one would have to vary, too.
+            DeclarationError: No time dimension is open, or a second one would vary within the period.
         """
         times = [
             (dimension.granularity.fineness, position)
@@ -71,7 +71,7 @@ class Cover:
         return Dimension(self.dimension.name, DimensionType.DATETIME, granularity=self.period)
 
     def values(self, value: Value) -> Sequence[Value]:
-        """Returns the granules of the value's period, the newest first; those before the dimension's `min` are not."""
+        """Returns the values in the period of a value, newest first, without those before the dimension's `min`."""
         assert isinstance(value, datetime)
         granularity, start = self.dimension.granularity, self.period.truncate(value)
         assert granularity is not None
@@ -84,13 +84,13 @@ class Cover:
         return [moment for moment in moments if self.period.truncate(moment) == start]
 
     def anchored(self, partition: Partition) -> Partition:
-        """Returns the first partition of a partition's period, which stands for all of them as their tip."""
+        """Returns the first partition of the period: the tip that all partitions of the period share."""
         value = partition[self.position]
         first = next(reversed(self.values(value)), value)
         return (*partition[: self.position], first, *partition[self.position + 1 :])
 
     def coarsened(self, partition: Partition) -> Partition:
-        """Returns a partition with its period in place of its granule."""
+        """Returns a partition with the start of its period as the covered value."""
         value = partition[self.position]
         assert isinstance(value, datetime)
         return (*partition[: self.position], self.period.truncate(value), *partition[self.position + 1 :])

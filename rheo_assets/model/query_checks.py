@@ -1,4 +1,4 @@
-"""What SQL targets rule out: formats that their engine cannot write, arguments that hide something else."""
+"""Checks of SQL targets: formats that the engine cannot write, and arguments that hide something else."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from rheo_assets.model.dimensions import DimensionSpec
 
 
 def options_of_presto(data_format: DataFormat, options: dict[str, Any], where: str) -> dict[str, Any]:
-    """Returns the options of a format that Presto SQL writes: of a csv without a header, as UNLOAD cannot write one.
+    """Returns the output options of Presto SQL; csv has no header, because UNLOAD cannot write one.
 
-    It writes no orc: Athena could, what runs it on a laptop cannot.
+    Presto SQL cannot write orc: Athena could, but the local engine cannot.
     """
     if data_format is DataFormat.ORC:
         raise DeclarationError(
-            where, "asks Presto SQL for orc, which Spark alone writes", "Use parquet, or SparkSQL(…)"
+            where, "asks Presto SQL for orc, which only Spark can write", "Use parquet, or SparkSQL(…)"
         )
     if data_format is not DataFormat.CSV:
         return options
     if options.get("header"):
         raise DeclarationError(
-            where, "asks Presto SQL for csv with a header, which Athena cannot write", "Leave out header=, or use Spark"
+            where, "asks Presto SQL for csv with a header, which Athena cannot write", "Remove header=, or use Spark"
         )
     return {**options, "header": False}
 
 
 def check_arguments(targets: Sequence[Target], spec: DimensionSpec, views: Mapping[str, Any], where: str) -> None:
-    """Refuses arguments of SQL whose `{name}` would show something else."""
+    """Raises for arguments of SQL whose `{name}` already means something else."""
     for target in targets:
         if isinstance(target, Batch) and target.lang in {Lang.SPARK_SQL, Lang.PRESTO_SQL}:
             for kind, names in (("dimension", spec.names), ("input", views)):

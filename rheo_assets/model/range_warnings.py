@@ -1,4 +1,4 @@
-"""Ranges that are legal, and that often mean something else than their author thinks."""
+"""Warnings for legal ranges that are often a mistake."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = logging.getLogger("rheo_assets")
 
 
 def warn_of_ranges(where: str, views: Mapping[str, View]) -> None:
-    """Logs a warning for each range of a node's inputs that may not be the one that was meant."""
+    """Logs a warning for each suspicious range of a node's inputs."""
     for alias, view in views.items():
         for dimension, constraint in zip(view.node.spec, view.constraints, strict=False):
             if isinstance(constraint, Window):

@@ -1,4 +1,4 @@
-"""What a view reads around a tip: the range that is asked for, where the declared filter lets it through."""
+"""The partitions that a view reads around a tip: its range, limited by the declared filter."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from rheo_assets.model.filters import ANY, Branch, Exactly, Filter, Window
 from rheo_assets.model.periods import Cover
 
 Windows = tuple[Window | None, ...]
-"""The range on each dimension, or None: the tip's own value."""
+"""The range on each dimension, or None for the tip's own value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What some branches of a declared filter let through: their ranges, of what has the literals of one of them."""
+    """What some branches of a declared filter pass: their ranges, for partitions with the literals of one branch."""
 
     windows: Windows
     among: Filter
 
     def holds(self, spec: DimensionSpec, offsets: Sequence[int], partition: Partition) -> bool:
-        """Returns whether a partition is let through, this many granules from the tip."""
+        """Returns whether a partition at these distances from the tip passes."""
         pairs = zip(self.windows, offsets, strict=True)
         return all(w is None or o in w.offsets() for w, o in pairs) and self.among.admits(spec, partition)
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What is read around a tip.
+    """The partitions that are read around a tip.
 
     >>> spec = DimensionSpec.of({"region": {"type": "STRING", "n": {"type": "LONG"}}})
     >>> declared = Filter.of(spec, {"NA": {"_:-30": {}}, "EU": {"_:-2": {}}}, "x")
@@ -40,9 +40,9 @@ class Range:
 
     Attributes:
         spec: The dimensions.
-        windows: The range on each dimension, as wide as any branch lets it be.
-        bounds: What the branches let through, where that is not simply all within `windows`; else empty.
-        cover: What is read of one dimension in place of the tip's own value, its period; None: nothing.
+        windows: The range on each dimension, as wide as any branch allows.
+        bounds: What the branches pass, if that is not everything within `windows`; else empty.
+        cover: The period that is read of one dimension instead of the tip's own value, or None.
     """
 
     spec: DimensionSpec
@@ -55,27 +55,27 @@ class Range:
         cls,
         spec: DimensionSpec,
         declared: Filter,
-        asked: Branch,
+        wanted: Branch,
         where: str,
         cover: Cover | None = None,
         *,
         reads_past_literals: bool = False,
     ) -> Range:
-        """Returns what a view reads that asks for one branch of a signal with a declared filter.
+        """Returns the range of a view on a signal with a declared filter.
 
         Args:
             spec: The signal's dimensions.
-            declared: Its filter.
-            asked: The view's constraints.
+            declared: The signal's filter.
+            wanted: The view's constraints.
             where: Names the signal in messages.
-            cover: The dimension of which a whole period is read.
+            cover: The dimension of which a whole period is read, or None.
             reads_past_literals: Whether a range on a dimension that the filter pins to one literal starts there and
-                goes on to other values. Else it reads the values of the filter only.
+                continues to other values. If False, it reads only the values of the filter.
 
         Raises:
-            DeclarationError: A range that runs against a declared one.
+            DeclarationError: A range runs in the opposite direction of a declared one.
         """
-        ranged = [position for position, constraint in enumerate(asked) if isinstance(constraint, Window)]
+        ranged = [position for position, constraint in enumerate(wanted) if isinstance(constraint, Window)]
         if not ranged:
             return cls(spec, (None,) * len(spec), cover=cover)
         if reads_past_literals:
@@ -83,14 +83,14 @@ class Range:
         alike: dict[Windows, list[Branch]] = {}
         has_literals = False
         for branch in declared.branches:
-            met = Filter((branch,)).narrowed(spec, asked, where)
+            met = Filter((branch,)).narrowed(spec, wanted, where)
             if met is None:
                 continue
             windows: list[Window | None] = [None] * len(spec)
             for position in ranged:
                 found = met.branches[0][position]
                 has_literals = has_literals or isinstance(found, Exactly)
-                windows[position] = found if isinstance(found, Window) else asked[position]  # type: ignore[assignment]
+                windows[position] = found if isinstance(found, Window) else wanted[position]  # type: ignore[assignment]
             alike.setdefault(tuple(windows), []).append(branch)
         hull = tuple(_hull([one for one in column if one is not None]) for column in zip(*alike, strict=True))
         if len(alike) == 1 and not has_literals:
@@ -98,7 +98,7 @@ class Range:
         return cls(spec, hull, tuple(Bound(windows, Filter(tuple(own))) for windows, own in alike.items()), cover)
 
     def partitions(self, tip: Partition) -> tuple[Partition, ...]:
-        """Returns the partitions that are read for a tip, tip's side first."""
+        """Returns the partitions that are read for a tip, tip first."""
         columns = [self._column(position, value) for position, value in enumerate(tip)]
         if not self.bounds:
             return tuple(itertools.product(*(column.values() for column in columns)))
@@ -113,7 +113,7 @@ class Range:
         """Returns the tip for which `first` is the first partition that is read.
 
         Raises:
-            InvalidValue: There is no such date.
+            InvalidValue: The date does not exist.
         """
         if self.cover is not None:
             return self.cover.anchored(self._shifted_back(first, self.windows))
@@ -145,7 +145,7 @@ class Range:
 
 
 def _unpinned(declared: Filter, ranged: Sequence[int]) -> Filter:
-    """Returns a filter without the literals that anchor a range: the only one of their dimension beside the others."""
+    """Returns a filter without the literals that anchor a range: those that are the only value of their dimension."""
     for position in ranged:
         beside: dict[Branch, list[Branch]] = {}
         for branch in declared.branches:
@@ -160,7 +160,7 @@ def _unpinned(declared: Filter, ranged: Sequence[int]) -> Filter:
 
 
 def _hull(windows: Sequence[Window]) -> Window | None:
-    """Returns the range that holds all of them: they lie in the one that is asked for, and run as it does."""
+    """Returns the range that contains all of them: they are parts of the view's range, in the same direction."""
     if not windows:
         return None
     offsets = [offset for window in windows for offset in (window.offsets()[0], window.offsets()[-1])]

@@ -1,4 +1,4 @@
-"""Signals: sources that are subscripted, flagged and linked. Views are immutable values."""
+"""Signals: sources that can be subscripted, flagged and linked. Views are immutable values."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Signal(Subscriptable):
     Attributes:
         id: The node's name, unique in its application; a Python identifier with `-` allowed.
         application: The name of the application that declares it.
-        spec: Its ordered dimensions.
-        filter: Which partitions there are.
+        spec: The ordered dimensions.
+        filter: The partitions that it has.
     """
 
     id: str
@@ -30,7 +30,7 @@ class Signal(Subscriptable):
 
     noun = "a node"
     holds_data = True
-    exists_beside_filter = False  # whether there are partitions that the filter does not route
+    exists_beside_filter = False  # whether partitions outside the filter exist, although they are not routed
     may_stop_early = False
 
     @property
@@ -51,7 +51,7 @@ class Signal(Subscriptable):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class View(Subscriptable):
-    """A signal as somebody uses it: constraints on its first dimensions, and flags."""
+    """A signal as an input or a call uses it: constraints on its first dimensions, and flags."""
 
     node: Signal
     constraints: tuple[Constraint, ...] = ()
@@ -79,7 +79,7 @@ class View(Subscriptable):
         object.__setattr__(self, "reads", reads)
         if self.is_nearest and (self.checks_range or self.is_covering):
             other, waits = ("range-checked", "range_check") if self.checks_range else ("covering", "covering")
-            remedy = f"nearest reads one partition, {waits} is about all: choose"
+            remedy = f"nearest reads one partition, but {waits} concerns all: choose one"
             raise DeclarationError(str(self), f"is both nearest and {other}", remedy)
 
     def _unknown(self) -> Exception:
@@ -91,7 +91,7 @@ class View(Subscriptable):
                 if dimension.comparable(constraint.value) not in known:
                     rendered = [dimension.render(value) for value in declared]
                     return UnknownPartition(self.node.id, dimension.name, dimension.render(constraint.value), rendered)
-        return DeclarationError(str(self), "nothing passes both this and the declared filter")
+        return DeclarationError(str(self), "no partition passes both this and the declared filter")
 
     def _view(self) -> View:
         return self
@@ -114,7 +114,7 @@ class View(Subscriptable):
 
     @property
     def needs_event(self) -> bool:
-        """Whether an event of its own starts and completes groups."""
+        """Whether trigger groups need an event of this view."""
         return not (self.is_ref or self.is_nearest)
 
     @property
@@ -128,14 +128,14 @@ class View(Subscriptable):
         return self.is_complete and all(isinstance(constraint, Exactly) for constraint in self.constraints)
 
     def windows(self) -> tuple[Window | None, ...]:
-        """Returns the range on each dimension or None; a filter's range counts once one is asked for."""
+        """Returns the range on each dimension or None; the filter's range applies if the view has one."""
         return self.reads.windows
 
     def partitions(self, tip: Partition) -> tuple[Partition, ...]:
-        """Returns the partitions that are read for a tip, tip's side first.
+        """Returns the partitions that are read for a tip, tip first.
 
-        What the declared filter does not have is not among them. One before a dimension's `min` is: it never exists, so
-        a checked range that reaches there is never complete.
+        Partitions outside the declared filter are not included. Those before a dimension's `min` are: they never exist,
+        so a checked range that contains one is never complete.
         """
         return self.reads.partitions(tip)
 
@@ -143,18 +143,18 @@ class View(Subscriptable):
         """Returns the tip for which `first` is the first partition that is read.
 
         Raises:
-            InvalidValue: There is no such date.
+            InvalidValue: The date does not exist.
         """
         return self.reads.tip_reading(first)
 
     @property
     def is_range(self) -> bool:
-        """Whether more or other than the tip is read."""
+        """Whether anything other than the tip alone is read."""
         return self.is_covering or any(window is not None and not window.is_tip for window in self.windows())
 
     @property
     def linked_spec(self) -> DimensionSpec:
-        """The dimensions as links see them: the one that is covered is as coarse as its period."""
+        """The dimensions as links see them: a covered dimension has the granularity of its period."""
         spec = self.node.spec
         if self.cover is None:
             return spec
@@ -180,10 +180,10 @@ class View(Subscriptable):
         return self.narrowed.admits(self.node.spec, partition)
 
     def tip(self, verb: str) -> Partition:
-        """Returns the one partition the view names.
+        """Returns the single partition that the view names.
 
         Raises:
-            NotConcrete: A dimension is open, or a range.
+            NotConcrete: A dimension is open or has a range.
         """
         spec = self.node.spec
         for position, dimension in enumerate(spec):
@@ -209,16 +209,16 @@ class View(Subscriptable):
 
 
 def check_own(signal: Signal, application: str, subject: str, remedy: str = "") -> None:
-    """Checks that a node is one of an application: its id alone could be that of another one there.
+    """Checks that a node belongs to an application; another application may have a node with the same id.
 
     Args:
         signal: The node.
         application: The application's name.
-        subject: What names the node.
-        remedy: What to do; to call on the other application, or to declare it in this one, unless said otherwise.
+        subject: Names the node in the message.
+        remedy: What to do. The default is to call the other application, or to declare the node in this one.
 
     Raises:
-        DeclarationError: It is a node of another application.
+        DeclarationError: The node belongs to another application.
     """
     if signal.application != application:
         raise DeclarationError(
@@ -232,7 +232,7 @@ def as_view(signal: object) -> View:
     """Returns the view of a node or view.
 
     Raises:
-        DeclarationError: It is neither.
+        DeclarationError: The value is neither a node nor a view.
     """
     if isinstance(signal, View):
         return signal

@@ -98,7 +98,7 @@ class Subscriptable:
             read = DatetimeGranularity(str(period).upper())
         except ValueError:
             known = [str(granularity) for granularity in DatetimeGranularity]
-            raise DeclarationError(f"{view}.covering({period!r})", "is no period", f"One of {known}") from None
+            raise DeclarationError(f"{view}.covering({period!r})", "is not a period", f"One of {known}") from None
         return view.with_flags(is_covering=True, period=read)
 
     def nearest(self) -> View:

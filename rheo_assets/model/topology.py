@@ -1,4 +1,4 @@
-"""Topology: the nodes of an application and who consumes whom."""
+"""Topology: the nodes of an application, and which node reads which."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Topology:
 
     @cached_property
     def data_nodes(self) -> Mapping[str, DataNode]:
-        """The nodes that this application makes."""
+        """The nodes that this application builds."""
         return {node.id: node for node in self if isinstance(node, DataNode)}
 
     @cached_property
     def external_data(self) -> Mapping[str, ExternalData]:
-        """The datasets that arrive from outside."""
+        """The datasets that someone else writes."""
         return {node.id: node for node in self if isinstance(node, ExternalData)}
 
     @cached_property
@@ -78,7 +78,7 @@ class Topology:
 
     @property
     def is_joined(self) -> bool:
-        """Whether every node reads the very nodes of this topology, and no earlier declaration of one of them."""
+        """Whether every node reads the nodes of this topology, not an earlier declaration of them."""
         return all(read is self.nodes.get(read.id) for node in self for read in _read_by(node))
 
     @cached_property

@@ -1,6 +1,6 @@
-"""The URIs of objects: `s3://bucket/key`, read the same way by every storage.
+"""The URIs of objects: `s3://bucket/key`, parsed the same way by every storage.
 
-What a laptop's folders cannot hold is no URI on S3 either, so that one declaration means the same on both.
+A URI that local folders cannot hold is rejected on S3, too, so that a declaration means the same on both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rheo_assets.errors import InvalidUri, brief
 LONGEST_NAME: Final = 255  # bytes, on every common file system
 LONGEST_KEY: Final = 1024  # bytes, on S3
 
-# One match accepts the common URI; whatever it does not accept is looked at part by part for the message.
+# One match accepts a normal URI; any other is checked part by part for the message.
 _PLAIN = re.compile(r"s3[an]?://((?:(?!\.{1,2}(?:/|\Z))[^/\\%\0]+)(?:/(?!\.{1,2}(?:/|\Z))[^/\\%\0]+)*)/?")
 _SCHEME = re.compile(r"s3[an]?://")
 _ENCODED = re.compile(r"%(?:25)*(?:2e|2f|5c|00)", re.IGNORECASE)
@@ -27,7 +27,7 @@ def object_path(uri: str) -> str:
     'lake/orders/NA'
 
     Raises:
-        InvalidUri: The URI is of another scheme, or a part would not stay where it is written; names the part.
+        InvalidUri: The URI has another scheme, or a part leads elsewhere; the message names the part.
     """
     match = _PLAIN.fullmatch(uri)
     if match is None or len(uri) > LONGEST_NAME // 4:
@@ -36,14 +36,14 @@ def object_path(uri: str) -> str:
 
 
 def bucket_and_key(uri: str, *, needs_key: bool = False) -> tuple[str, str]:
-    """Returns the bucket, and the key without a trailing slash: empty where the URI is that of a bucket.
+    """Returns the bucket, and the key without a trailing slash; the key is empty if the URI names a bucket.
 
     Args:
         uri: The URI.
-        needs_key: Whether a bucket alone is refused.
+        needs_key: Whether a key is required.
 
     Raises:
-        InvalidUri: As `object_path`, or there is no key and one is needed.
+        InvalidUri: As in `object_path`, or the required key is missing.
     """
     bucket, _, key = object_path(uri).partition("/")
     if needs_key and not key:
@@ -65,12 +65,12 @@ def _segments(uri: str) -> list[str]:
             raise InvalidUri(f"{brief(repr(uri))} cannot be stored: {brief(repr(part))} {fault}")
     size = len(os.fsencode("/".join(parts[1:])))
     if size > LONGEST_KEY:
-        raise InvalidUri(f"{brief(repr(uri))} cannot be stored: its key has {size} bytes; S3 takes {LONGEST_KEY}")
+        raise InvalidUri(f"{brief(repr(uri))} cannot be stored: its key has {size} bytes; S3 allows {LONGEST_KEY}")
     return parts
 
 
 def fault_of(part: str) -> str:
-    """Returns why a text is no one name of a path, as in `'..' would lead to another folder`; empty where it is one."""
+    """Returns why a text is not a single path name, as in `'..' would lead to another folder`; empty if it is."""
     if part == "":
         return "is an empty part of the path; write one '/' between two names"
     if part in {".", ".."}:
@@ -84,4 +84,4 @@ def fault_of(part: str) -> str:
         size = len(os.fsencode(part))
     except UnicodeEncodeError:
         return "contains a character that no file name can hold"
-    return f"is {size} bytes long; a name can have {LONGEST_NAME}" if size > LONGEST_NAME else ""
+    return f"is {size} bytes long; the limit is {LONGEST_NAME}" if size > LONGEST_NAME else ""

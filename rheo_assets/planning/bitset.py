@@ -1,4 +1,4 @@
-"""Sets of whole numbers as bits, in blocks of 4096: bit `i` of block `n` stands for `n * 4096 + i`."""
+"""Sets of integers as bits, in blocks of 4096: bit `i` of block `n` stands for `n * 4096 + i`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Blocks = dict[tuple[Row, int], int]
 
 
 def positions(bits: int) -> Iterator[int]:
-    """Yields which bits are set, lowest first."""
+    """Yields the positions of the set bits, lowest first."""
     while bits:
         lowest = bits & -bits
         yield lowest.bit_length() - 1
@@ -26,7 +26,7 @@ def positions(bits: int) -> Iterator[int]:
 
 
 def runs(numbers: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yields where neighbouring bits begin and how many they are, of blocks with their numbers."""
+    """Yields the start and length of each run of set bits, from numbered blocks."""
     for number, block in numbers:
         bits, ordinal = block, number * WIDTH
         while bits:
@@ -49,7 +49,7 @@ def smear(bits: int, length: int) -> int:
 
 
 def put(blocks: Blocks, row: Row, ordinal: int, bits: int) -> None:
-    """Adds bits to a row, the lowest at an ordinal."""
+    """Adds bits to a row; the lowest bit stands for the ordinal."""
     number, offset = divmod(ordinal, WIDTH)
     bits <<= offset
     while bits:

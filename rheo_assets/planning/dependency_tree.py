@@ -1,4 +1,4 @@
-"""`update_dependency_tree=True`: what has to be executed after a partition, because it was built from it."""
+"""`update_dependency_tree=True`: what must be executed after a partition, because it is built from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rheo_assets.planning.plan import Execution, Plan, Stage, Tips, stages_of
 from rheo_assets.planning.recursive import Exists, Needs, TipSets
 
 Readers = Callable[[str, Partition], Mapping[Execution, Tips]]
-"""The recorded executions that read a partition, each with the tips that it had, as far as they are recorded."""
+"""Returns the recorded executions that read a partition, each with the tips that its record contains."""
 
 
 def plan_tree(
@@ -29,21 +29,21 @@ def plan_tree(
 ) -> Plan:
     """Plans one output partition and everything that is built from it.
 
-    That is: the downstream partitions whose tip it is, whether or not they ever ran, and the recorded executions that
-    read it. Each runs once, after its parents in the plan. A recorded one runs with the tips that it had.
+    These are the downstream partitions whose tip it is, whether or not they have run before, and the recorded
+    executions that read it. Each runs once, after its parents in the plan. A recorded one runs with its recorded tips.
 
     Args:
         topology: The application's nodes.
-        node: The requested node.
-        partition: Its output partition.
+        node: The target node.
+        partition: The output partition of the target.
         readers: Returns the recorded executions that read a partition.
-        exists: For `recursive=True`: tells which partitions are complete, so that the missing inputs of the planned
-            executions are planned too, except those of nodes that are in the tree themselves.
+        exists: For `recursive=True`: returns which partitions are complete. The missing inputs of the planned
+            executions are then planned too, except those of nodes that are themselves in the tree.
         tips: The input tips of the target, if its output alone does not determine them.
 
     Raises:
-        MissingInput: With `exists`: external data that the plan needs is missing; it names all of it.
-        Contradiction: A partition that its node cannot have.
+        MissingInput: With `exists`: external data that the plan needs is missing; the message lists it.
+        Contradiction: The node cannot have the partition.
     """
     check_partition(node, partition)
     tree = _Tree(topology, readers)
@@ -60,18 +60,18 @@ def plan_tree(
 def plan_readers(
     topology: Topology, source: Signal, partition: Partition, readers: Readers, *, exists: Exists | None = None
 ) -> Plan:
-    """Plans everything that is made of a partition that nothing of the application makes; see `plan_tree`.
+    """Plans everything that is built from a partition that the application does not build; see `plan_tree`.
 
     Args:
         topology: The application's nodes.
         source: The signal that is read.
-        partition: Its partition.
-        readers: Tells which recorded executions read a partition.
-        exists: For `recursive=True`: tells which partitions are complete.
+        partition: The partition of the signal.
+        readers: Returns the recorded executions that read a partition.
+        exists: For `recursive=True`: returns which partitions are complete.
 
     Raises:
-        MissingInput: With `exists`: external data that the plan needs is missing; it names all of it.
-        Contradiction: A partition that the signal cannot have.
+        MissingInput: With `exists`: external data that the plan needs is missing; the message lists it.
+        Contradiction: The signal cannot have the partition.
     """
     check_partition(source, partition)
     tree = _Tree(topology, readers)
@@ -87,7 +87,7 @@ def plan_readers(
 
 
 class _Tree:
-    """Follows a change downwards, parents before children."""
+    """Follows a change downstream, parents before children."""
 
     def __init__(self, topology: Topology, readers: Readers) -> None:
         self._topology = topology
@@ -96,12 +96,12 @@ class _Tree:
         self.inputs: dict[Execution, Tips] = {}
 
     def grow(self, node: DataNode, partition: Partition, tips: Tips | None) -> None:
-        """Finds everything below one execution."""
+        """Finds everything downstream of one execution."""
         self._add(node, partition, tips)
         self._follow_all()
 
     def grow_below(self, source: Signal, partition: Partition) -> None:
-        """Finds everything below a partition that no execution makes."""
+        """Finds everything downstream of a partition that no execution builds."""
         self._follow(source, partition)
         self._follow_all()
 
@@ -115,7 +115,7 @@ class _Tree:
         return {node_id: PartitionSet.of(self._topology[node_id].spec, found) for node_id, found in self._found.items()}
 
     def tips_of(self, node: DataNode, outputs: PartitionSet) -> TipSets:
-        """Returns the tips of planned executions, as far as they are known."""
+        """Returns the known tips of planned executions."""
         if node.id not in self._found:
             return tips_of(node, outputs)
 
@@ -139,7 +139,7 @@ class _Tree:
                     self._follow(projection, branch)
 
     def _add_anchored(self, consumer: DataNode, alias: str, view: View, tip: Partition) -> None:
-        """Adds the execution whose tip it is, if its other tips follow from it; else only the records know them."""
+        """Adds the execution with this tip if the tip determines the others; otherwise only the records have them."""
         if not view.needs_event and tip not in view.partitions(tip):
             return
         try:
@@ -154,7 +154,7 @@ class _Tree:
             self._add(consumer, solution.output, tips)
 
     def _add_recorded(self, reader: DataNode, output: Partition, recorded: Tips) -> None:
-        """Adds an execution with the tips that its record, else its output, tells; an anchored one has others."""
+        """Adds a recorded execution, unless it was already added, with the tips of its record or else of its output."""
         if output in self._found.get(reader.id, ()):
             return
         tips = _recorded_tips(reader, output, recorded)
@@ -170,7 +170,7 @@ class _Tree:
 
 
 def _recorded_tips(node: DataNode, output: Partition, recorded: Tips) -> Tips | None:
-    """Returns the tips of a recorded execution; None if the node no longer has such an execution."""
+    """Returns the tips of a recorded execution; None if the node can no longer have it."""
     for given in (recorded, {}):
         try:
             check_partition(node, output)
@@ -184,13 +184,13 @@ def _recorded_tips(node: DataNode, output: Partition, recorded: Tips) -> Tips | 
 
 
 def _anchors(node: DataNode, tips: Mapping[str, Partition]) -> Tips:
-    """Returns the tips that the events of the plain inputs alone give."""
+    """Returns the tips that follow from the events of the plain inputs alone."""
     plain = {alias: tip for alias, tip in tips.items() if node.inputs[alias].needs_event}
     return _known(node.linkage.solve(plain).tips)
 
 
 def _implied(node: DataNode, output: Partition) -> Tips:
-    """Returns the tips that the output alone gives."""
+    """Returns the tips that follow from the output alone."""
     return _known(node.linkage.solve({}, output).tips)
 
 

@@ -1,4 +1,4 @@
-"""What executions of a node read: the input tips of a whole set of output partitions at once."""
+"""The input tips of a node's executions, for a whole set of output partitions at once."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Solve = Callable[[Partition], Tips]
 
 
 def tips_of(node: DataNode, outputs: PartitionSet) -> dict[str, PartitionSet]:
-    """Returns the tips of each input that executions of these output partitions have.
+    """Returns, for each input, the tips of the executions of these output partitions.
 
-    Where the outputs' ordered dimension reaches the inputs unchanged, one solution serves a whole row of outputs.
+    If the outputs' ordered dimension reaches the inputs unchanged, one solution serves a whole row of outputs.
 
     Raises:
-        Contradiction: An input has no such partition.
+        Contradiction: An input cannot have the partition.
         Undetermined: The output does not determine an input.
     """
     moving = _moving_inputs(node)
@@ -43,7 +43,7 @@ def tips_of(node: DataNode, outputs: PartitionSet) -> dict[str, PartitionSet]:
 def tips_one_by_one(
     node: DataNode, outputs: Iterable[Partition], solve: Solve | None = None
 ) -> dict[str, PartitionSet]:
-    """Returns the same as `tips_of`, each output solved on its own; `solve` may leave inputs out."""
+    """Returns the same as `tips_of`, but solves each output on its own; `solve` may leave inputs out."""
     found: dict[str, dict[Partition, None]] = {alias: {} for alias in node.inputs}
     for partition in outputs:
         for alias, tip in (solve or partial(tips_for, node))(partition).items():
@@ -60,11 +60,11 @@ def tips_for(node: DataNode, output: Partition, given: Tips | None = None) -> Ti
 
 
 def recorded_tips(node: DataNode, inputs: Mapping[str, Sequence[Sequence[str]]]) -> Tips:
-    """Returns the tips that the plain inputs of a recorded execution had; every other tip follows from them.
+    """Returns the tips of the plain inputs of a recorded execution; the other tips follow from them.
 
     Args:
         node: The node.
-        inputs: What each input was resolved to, values as text, the tip's side first.
+        inputs: The partitions that each input was resolved to, with values as text, tip first.
     """
     tips = {}
     for alias, view in node.inputs.items():
@@ -80,7 +80,7 @@ def check_declared(signal: Signal, partitions: PartitionSet) -> None:
     """Checks that a node can have these partitions at all.
 
     Raises:
-        Contradiction: One lies before a dimension's min or outside of the node's filter.
+        Contradiction: A partition is before a dimension's `min` or outside the node's filter.
     """
     axis = axis_of(signal.spec)
     is_row_enough = axis is None or not _pins(signal.filter.branches, axis)
@@ -92,7 +92,7 @@ def check_partition(signal: Signal, partition: Partition) -> None:
     """Checks that a node can have a partition.
 
     Raises:
-        Contradiction: It lies before a dimension's min or outside of the node's filter.
+        Contradiction: The partition is before a dimension's `min` or outside the node's filter.
     """
     for dimension, value in zip(signal.spec, partition, strict=True):
         if dimension.min is not None and dimension.min > value:  # type: ignore[operator]
@@ -101,7 +101,7 @@ def check_partition(signal: Signal, partition: Partition) -> None:
             )
     if not signal.filter.admits(signal.spec, partition):
         raise Contradiction(
-            f"'{signal.id}' has no partition {signal.describe(partition)}: it is outside of the declared values"
+            f"'{signal.id}' has no partition {signal.describe(partition)}: it is outside the declared values"
         )
 
 
@@ -110,11 +110,11 @@ def _before(signal: Signal, partition: Partition) -> str:
         signal.spec.read(partition)
     except InvalidValue as error:
         return str(error)
-    return "it lies before the min"
+    return "it is before the min"
 
 
 def _moving_inputs(node: DataNode) -> frozenset[str] | None:
-    """Returns the aliases whose axis moves with the output's, the others being fixed; None: solve one by one."""
+    """Returns the aliases whose axis moves with the output's (the others are fixed); None to solve one by one."""
     axis = axis_of(node.spec)
     if axis is None:
         return frozenset()
@@ -158,5 +158,5 @@ def _let_through(bound: Bound, partitions: PartitionSet) -> PartitionSet:
 
 
 def closest(view: View, tips: PartitionSet) -> Mapping[Partition, Partition | None]:
-    """Returns for each tip the partition that a nearest view would read first; None where its range is empty."""
+    """Returns for each tip the partition that a nearest view would read first; None if its range is empty."""
     return {tip: next(iter(view.partitions(tip)), None) for tip in tips}

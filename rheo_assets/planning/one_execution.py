@@ -1,4 +1,4 @@
-"""One execution by hand: which partition and tips are meant, and what it would still wait for."""
+"""A single `execute` call: its output partition, its input tips, and what it still waits for."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Given = Mapping[str, Signal | View] | Iterable[Signal | View] | Signal | View
 
 
 def infer_execution(node: DataNode, target: Signal | View, given: Given | None = None) -> tuple[Partition, Tips]:
-    """Returns the output partition that a call means, and the tip of each input.
+    """Returns the output partition that a call names, and the tip of each input.
 
     Args:
         node: The node to execute.
-        target: A concrete view of it; the node itself if the given inputs determine the output.
-        given: Concrete inputs: a dict by alias, or a list, in which each one fills every alias of its node that it
-            satisfies. The others are inferred.
+        target: A concrete view of the node, or the node itself if the given inputs determine the output.
+        given: Concrete inputs, as a dict by alias or a list. In a list, each view fills every alias of its node that
+            it satisfies. The other inputs are inferred.
 
     Raises:
         NotConcrete: The target or an input leaves a dimension open.
-        Contradiction: An input that is not the node's, or values that disagree.
-        Undetermined: An input, or the output, that nothing tells.
+        Contradiction: An input does not belong to the node, or the values disagree.
+        Undetermined: The output or an input cannot be determined.
     """
     wanted = as_view(target)
     named, listed = _given_tips(node, given)
@@ -54,11 +54,11 @@ def _infer_output(node: DataNode, wanted: View, tips: Tips) -> Partition:
     if solution.output is None:
         names = ", ".join(repr(name.split(".", 1)[1]) for name in solution.open if name.startswith("output."))
         raise Undetermined(
-            f"the given inputs do not tell {names} of '{node.id}'. Name the partition "
+            f"the given inputs do not determine {names} of '{node.id}'. Name the partition "
             f"itself: execute({node.id}[...], inputs=...)"
         )
     if not wanted.admits(solution.output):
-        raise Contradiction(f"the given inputs make {node.describe(solution.output)}, which is not in {wanted}")
+        raise Contradiction(f"the given inputs determine {node.describe(solution.output)}, which is not in {wanted}")
     return solution.output
 
 
@@ -116,7 +116,7 @@ def _fill(
 def _take(
     node: DataNode, filled: dict[str, Partition], alias: str, tip: Partition, output: Partition | None
 ) -> str | None:
-    """Enters a tip if the links allow it, as a trigger group does; returns why not."""
+    """Adds a tip if the links allow it, as a trigger group does; returns the reason if they do not."""
     if alias in filled:
         if node.inputs[alias].is_same_tip(filled[alias], tip):
             return None
@@ -139,8 +139,8 @@ class Conditions:
 
     Attributes:
         unready: Partitions of range-checked inputs that are not ready, in reading order.
-        starved: Aliases of nearest inputs that have no ready partition, with the partitions they may take.
-        nearest: For each other nearest input the ready partition closest to its tip.
+        starved: Aliases of nearest inputs without a ready partition, with the partitions that they may read.
+        nearest: For each other nearest input, the ready partition closest to its tip.
     """
 
     unready: tuple[Execution, ...] = ()
@@ -174,9 +174,9 @@ def unmet(
     Args:
         node: The node.
         tips: The tip of each input.
-        is_ready: Tells whether a partition's data may be read.
-        injected: Partitions that count as ready for `range_check` whatever the storage says; nearest looks at
-            storage only.
+        is_ready: Returns whether a partition's data may be read.
+        injected: Partitions that count as ready for `range_check`, whether or not the storage has them; `nearest`
+            looks at the storage only.
     """
     unready: dict[Execution, None] = {}
     lacking: dict[str, tuple[Partition, ...]] = {}
@@ -200,23 +200,21 @@ def unmet(
 
 
 def never_ready(node: DataNode, tips: Tips) -> str | None:
-    """Returns what a range-checked input needs that can never be there, None where all of it can."""
+    """Returns what a range-checked input needs that can never be ready; None if there is nothing."""
     for alias, view in node.inputs.items():
         if not (view.checks_range and view.node.holds_data):
             continue
         before = next((p for p in view.partitions(tips[alias]) if not view.node.spec.can_exist(p)), None)
         if before is not None:
             lacking = view.node.describe(before)
-            return (
-                f"input '{alias}' needs {lacking}, which lies before the `min` of '{view.node.id}': it is never ready"
-            )
+            return f"input '{alias}' needs {lacking}, which is before the `min` of '{view.node.id}': it is never ready"
     return None
 
 
 def injected_tips(node: DataNode, tips: Tips) -> frozenset[Execution]:
     """Returns the tips of the plain inputs of external data: `execute` counts them as arrived.
 
-    A data node's own partition is ready when its execution has succeeded, and what is covered has no one tip.
+    A data node's partition is ready only after its execution has succeeded. A covering input has no single tip.
     """
     return frozenset(
         (view.node.id, tips[alias])

@@ -37,12 +37,12 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Executions in an order in which each comes after those it reads.
+    """Executions in an order in which each comes after its inputs.
 
     Attributes:
-        target: The requested executions.
-        stages: One stage per node, parents first.
-        inputs: Input tips that are fixed for some executions, because their output partition does not determine them.
+        target: The requested stage.
+        stages: One per node, parents first.
+        inputs: The input tips of executions whose output partition alone does not determine them.
     """
 
     target: Stage
@@ -65,11 +65,11 @@ class Plan:
                 return False
 
     def explain(self) -> str:
-        """Returns the plan as text for people: what runs, in which order."""
+        """Returns the plan as readable text: what runs, in which order."""
         stages, count = len(self.stages), len(self)
         lines = [f"{_counted(count, 'execution')} in {_counted(stages, 'stage')}, one after the other:"]
         for number, stage in enumerate(self.stages, 1):
-            mark = "  <- asked for" if stage.node == self.target.node else ""
+            mark = "  <- requested" if stage.node == self.target.node else ""
             lines.append(f"  {number}. {stage.node}: {_counted(len(stage), 'partition')}{mark}")
             lines.extend(f"       {line}" for line in _lines(stage.partitions))
         return "\n".join(lines)

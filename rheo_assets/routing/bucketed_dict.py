@@ -1,4 +1,4 @@
-"""A dict that is saved in buckets, so that a change rewrites a few neighbours and not everything that waits."""
+"""A dict that is saved in buckets, so that a change rewrites one bucket and not every waiting group."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BUCKET = 8
 
 
 class BucketedDict(MutableMapping[K, V]):
-    """Values by key. Each keeps a place; neighbours share a bucket, which is dirty once one of them changes."""
+    """Values by key. Each keeps its place. Neighbours share a bucket, which is dirty if one of them has changed."""
 
     def __init__(self) -> None:
         self.dirty: set[int] = set()
@@ -48,7 +48,7 @@ class BucketedDict(MutableMapping[K, V]):
         self.dirty.add(place // BUCKET)
 
     def touch(self, key: K) -> None:
-        """Takes note that a value has changed inside."""
+        """Marks a value as changed in place."""
         place = self._places.get(key)
         if place is not None:
             self._texts.pop(key, None)
@@ -75,7 +75,7 @@ class BucketedDict(MutableMapping[K, V]):
         return len(self._buckets)
 
     def texts(self, number: int, dump: Callable[[V], str]) -> list[str]:
-        """Returns what one bucket holds as text; what has not changed since the last time is not dumped again."""
+        """Returns the contents of one bucket as text; values that have not changed are not dumped again."""
         if number >= len(self._buckets):
             return []
         for key in self._buckets[number]:
@@ -84,7 +84,7 @@ class BucketedDict(MutableMapping[K, V]):
         return [self._texts[key] for key in self._buckets[number]]
 
     def restore(self, number: int, items: Iterable[tuple[K, V]]) -> None:
-        """Puts the recorded values of one bucket back where they were."""
+        """Restores the recorded values of one bucket."""
         while len(self._buckets) <= number:
             self._add_bucket()
         for place, (key, value) in enumerate(items, start=number * BUCKET):

@@ -1,4 +1,4 @@
-"""What the router folds: entries of the journal, in the order in which they were stored."""
+"""The entries of the journal, which the router replays in the order in which they were stored."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Event:
     Attributes:
         position: The entry's storage id; later entries have higher ones.
         node: The id of the signal.
-        partition: Which partition.
-        identity: What makes this change itself: object key and version, run id, tick. A repeat has the same.
+        partition: The partition that changed.
+        identity: What identifies this change: object key and version, run id, tick. A repeat has the same identity.
         at: When it was stored, epoch seconds.
-        has_data: Whether completed data exists for it; false for an event that was injected by hand.
-        route: The only node it is offered to; None: every consumer.
+        has_data: Whether the event means completed data; False for an event injected by `app.process()`.
+        route: The only node that receives the event; None for every consumer.
     """
 
     position: int
@@ -34,13 +34,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A driver closed a turn: everything runnable by now is emitted, in one batch a node.
+    """A driver closed a turn: everything runnable by now is emitted, in one batch per node.
 
     Attributes:
         position: The entry's storage id.
-        at: The driver's clock, epoch seconds; lifetimes are counted on it.
-        ready: Partitions that were waited for and found complete in storage.
-        gone: Partitions that were complete and are no longer.
+        at: The driver's clock, epoch seconds; trigger groups expire by this clock.
+        ready: Awaited partitions that were found complete in storage.
+        gone: Partitions that were complete and no longer are.
     """
 
     position: int
@@ -51,7 +51,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class PlanOpened:
-    """A plan holds partitions: pushes that would start them are absorbed until it closes.
+    """A plan holds partitions: events that would start them are absorbed until it closes.
 
     Attributes:
         holds: Partitions by node id.
@@ -64,7 +64,7 @@ class PlanOpened:
 
 @dataclass(frozen=True, slots=True)
 class PlanClosed:
-    """A plan ended, in whatever way."""
+    """A plan finished, with or without success."""
 
     position: int
     plan: str
@@ -72,7 +72,7 @@ class PlanClosed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An execution ended without success (success is the node's own event, whose identity is the execution's id).
+    """An execution failed or was stopped. Success is the node's own event, whose identity is the execution's id.
 
     Attributes:
         execution: The id of the execution.
@@ -86,13 +86,13 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A run that nobody routed began executions: a person asked for it, or a backfill.
+    """A manual run started executions.
 
     Attributes:
         node: The id of the data node.
-        run: The run.
+        run: The id of the run.
         owner: The process that it runs in, as text.
-        executions: The ids of the executions by partition; each ends as any other.
+        executions: The ids of the executions by partition; each ends like any other.
     """
 
     position: int
@@ -109,7 +109,7 @@ class AwaitsChecks:
     Attributes:
         execution: The id of the execution.
         run: The run that evaluates the checks.
-        owner: The process that executes the whole run, as text; empty if its steps have processes of their own.
+        owner: The process that executes the whole run, as text; empty if each step has its own process.
         checks: The names of the checks.
     """
 
@@ -124,7 +124,7 @@ class AwaitsChecks:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Somebody reported data of a partition, which a driver has to look for."""
+    """A user reported data of a partition, which a driver has to look for."""
 
     position: int
     node: str
@@ -133,10 +133,10 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class LookedAt:
-    """A driver looked for data that was reported.
+    """A driver looked for reported data.
 
     Attributes:
-        event: What it found, unless that is known already; None if there is no complete data.
+        event: What it found; None if that is already known, or if there is no complete data.
     """
 
     position: int
@@ -147,11 +147,11 @@ class LookedAt:
 
 @dataclass(frozen=True, slots=True)
 class ManualExecution:
-    """An execution that runs and that nobody routed.
+    """A running execution of a manual run.
 
     Attributes:
-        execution: Its id.
-        run: Its run.
+        execution: The id of the execution.
+        run: The id of its run.
         owner: The process that it runs in, as text.
     """
 
@@ -176,9 +176,10 @@ class Trigger:
         node: The data node's id.
         partition: The output partition.
         tips: The tip of each input.
-        nearest: For each nearest input the ready partition that was chosen.
-        identities: The identities of the events that made it, sorted.
+        nearest: For each nearest input, the ready partition that was chosen.
+        identities: The identities of the events that caused it, sorted.
         turn: The position of the turn that emitted it.
+        causes: The identities of those events, and of those that completed it otherwise, as far as this process knows.
     """
 
     node: str
@@ -187,8 +188,13 @@ class Trigger:
     nearest: Mapping[str, Partition] = field(hash=False)
     identities: tuple[str, ...]
     turn: int
+    causes: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def is_caused_by(self, identity: str) -> bool:
+        """Returns whether an event made or completed it."""
+        return identity in self.identities or identity in self.causes
 
     def execution_id(self, application: str) -> str:
-        """Returns the id of the execution: the same for everyone who folds the same journal."""
+        """Returns the id of the execution, which is the same for any driver that replays the same journal."""
         name = "|".join([application, self.node, repr(self.partition), *self.identities, str(self.turn)])
         return str(uuid5(NAMESPACE_URL, f"rheo:{name}"))

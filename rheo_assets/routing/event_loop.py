@@ -1,7 +1,7 @@
-"""The event loop without its surroundings: folds the journal, looks for what is waited for, closes turns.
+"""The core of the event loop: replays the journal, looks for awaited partitions, closes turns.
 
-Whatever a turn asks for stays in the outbox until its end is recorded, so a driver that dies at any point loses
-nothing; claims see to it that nothing runs twice.
+Each execution that a turn requests stays in the outbox until its end is recorded, so a driver that dies at any point
+loses nothing. Claims ensure that nothing runs twice.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ class Entries(Protocol):
     """The journal as the loop needs it."""
 
     skipped_to: int
-    """How far the last page went; it may hold fewer entries than were read."""
+    """The position up to which the last page was read; the page may contain fewer entries than were read."""
 
     def read(self, cursor: int) -> list[Entry]:
-        """Returns the next page of entries after a position, repeats of known events left out; empty at the end."""
+        """Returns the next page of entries after a position, without repeats of known events; empty at the end."""
 
     def turn(self, at: float, ready: Sequence[Key], gone: Sequence[Key]) -> None:
         """Records a closed turn."""
 
 
 class Superseded(Exception):  # noqa: N818
-    """Another declaration of the application is on record: what came after it is not folded under this one."""
+    """Another declaration of the application is on record: later entries are not replayed under this one."""
 
 
 class EventLoop:
     """Turns of one application.
 
     Args:
-        topology: Its nodes.
-        entries: Its journal.
-        snapshot: Where the router is kept between processes.
-        is_ready: Whether storage holds a partition complete.
-        resolve: Records what becomes of what the router cannot decide: runs that died without a word, executions whose
-            blocking checks have been evaluated, data that was reported. Returns whether it recorded anything.
-        stands: Whether its nodes are still those on record. Asked after each page is read and before it is folded: a
-            page that was read while they stood holds nothing that came after another declaration.
+        topology: The application's nodes.
+        entries: The application's journal.
+        snapshot: Stores the router between processes.
+        is_ready: Returns whether a partition is complete in storage.
+        resolve: Records what the router cannot decide itself: the end of runs that died without recording it, of
+            executions whose blocking checks have been evaluated, and reported data. Returns whether it recorded any.
+        stands: Returns whether these nodes are still those on record. It is called after each page is read and before
+            it is replayed: a page that was read under this declaration has no entries of a later one.
 
     Attributes:
-        is_behind: Whether the last fold ended before the end of the journal.
+        is_behind: Whether the last replay stopped before the end of the journal.
     """
 
     def __init__(
@@ -73,28 +73,35 @@ class EventLoop:
         self._is_current = is_current
         self._due: list[tuple[float, int, Key]] = []
         self._pauses: dict[Key, float] = {}
+        self._unrouted: set[Key] = set()
         self._looks = 0
         self._last_look: dict[Key, int] = {}
 
     def start_at(self, position: int) -> None:
-        """Lets everything up to a position count as history; for an application that was never routed before."""
+        """Skips all entries up to a position; for an application that has never been routed."""
         self.router.cursor = position
         self.save()
 
     def turn(
-        self, now: float, gone: Iterable[Key] = (), is_enough: Callable[[], bool] = lambda: False
+        self,
+        now: float,
+        gone: Iterable[Key] = (),
+        is_enough: Callable[[], bool] = lambda: False,
+        unrouted: Iterable[Key] = (),
     ) -> list[Trigger]:
-        """Folds what is recorded, looks for what is waited for, closes the turn, and returns the outbox.
+        """Replays new entries, looks for awaited partitions, closes the turn, and returns the outbox.
 
         Args:
             now: The driver's clock, epoch seconds.
-            gone: Partitions that were complete and are no longer.
-            is_enough: Asked now and then whether to end. What has not been folded in then is left for the next turn,
-                and this one is not closed; what has not been looked for is due at the next one.
+            gone: Partitions that were complete and no longer are.
+            is_enough: Returns whether to stop early; called from time to time. Entries not yet replayed are left for
+                the next turn, and this one is not closed. Partitions not yet looked for are due in the next turn.
+            unrouted: Partitions that arrived without an event. If a group waits for one, it is looked for immediately.
 
         Raises:
-            Superseded: The nodes are not those on record any more.
+            Superseded: The nodes are no longer those on record.
         """
+        self._unrouted.update(unrouted)
         self.fold(is_enough)
         if self.is_behind:
             self.save()
@@ -110,10 +117,10 @@ class EventLoop:
         return self.router.outbox()
 
     def fold(self, is_enough: Callable[[], bool] = lambda: False) -> None:
-        """Takes in every entry that has been recorded since, a page at a time until it is enough.
+        """Replays every new entry, page by page, until `is_enough` returns True.
 
         Raises:
-            Superseded: The nodes are not those on record any more; nothing is lost, the page is not folded.
+            Superseded: The nodes are no longer those on record. Nothing is lost: the page is not replayed.
         """
         self.is_behind = False
         while True:
@@ -134,9 +141,10 @@ class EventLoop:
         self._snapshot.save(self.router)
 
     def _look(self, now: float, is_enough: Callable[[], bool]) -> list[Key]:
-        """Returns what is ready of what is due to be looked for: at once, then later and later, up to ten minutes."""
+        """Returns the due partitions that are ready. Each is checked at once, then less and less often."""
         ready = []
-        for key in self.router.take_fresh():
+        unrouted, self._unrouted = self._unrouted, set()
+        for key in dict.fromkeys((*self.router.take_fresh(), *filter(self.router.waits_for, sorted(unrouted)))):
             self._pauses[key] = _FIRST_RECHECK
             if is_enough():
                 self._schedule(key, now)
@@ -147,7 +155,7 @@ class EventLoop:
         while self._due and self._due[0][0] <= now and not is_enough():
             _, number, key = heapq.heappop(self._due)
             if self._last_look.get(key) != number:
-                continue  # an event refreshed it, and it was scheduled again
+                continue  # a new event has rescheduled it
             if not self.router.waits_for(key):
                 del self._pauses[key], self._last_look[key]
                 continue

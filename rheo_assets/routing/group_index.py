@@ -1,4 +1,4 @@
-"""The trigger groups of one node, indexed by join key, awaited partition and age: no move looks at all of them."""
+"""The trigger groups of one node, indexed by join key, awaited partition and age, so that nothing scans them all."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class GroupIndex:
         self._note(group)
 
     def restore(self, bucket: int, groups: list[TriggerGroup]) -> None:
-        """Puts the recorded groups of one bucket back."""
+        """Restores the recorded groups of one bucket."""
         self.groups.restore(bucket, [(group.number, group) for group in groups])
         for group in groups:
             self._note(group)
@@ -65,11 +65,11 @@ class GroupIndex:
         return {self._joins.key(alias, partition) for alias, partition in group.received.items()}
 
     def joining(self, alias: str, partition: Partition) -> list[TriggerGroup]:
-        """Returns the groups that an event of an input may belong to, oldest first."""
+        """Returns the groups that may accept an event of an input, oldest first."""
         return [self.groups[number] for number in self._by_key.get(self._joins.key(alias, partition), ())]
 
     def await_partitions(self, group: TriggerGroup, keys: Iterable[Key]) -> None:
-        """Lets a complete group be found by the partitions that it waits for."""
+        """Indexes a complete group by the partitions that it waits for."""
         for key in keys:
             self._waiting.setdefault(key, {})[group.number] = None
 
@@ -82,7 +82,7 @@ class GroupIndex:
         return key in self._waiting
 
     def oldest(self) -> TriggerGroup | None:
-        """Returns the group that was created first, None if there is none."""
+        """Returns the oldest group; None if there is none."""
         while self._ages and self._ages[0][1] not in self.groups:
             heapq.heappop(self._ages)
         return self.groups[self._ages[0][1]] if self._ages else None

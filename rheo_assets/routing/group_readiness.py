@@ -9,7 +9,7 @@ from rheo_assets.routing.trigger_group import Key, TriggerGroup
 
 
 class GroupReadiness:
-    """The needs of one node's groups: every partition of its range-checked inputs, one of each nearest input.
+    """The partitions that one node's groups need: all of each range-checked input, one of each nearest input.
 
     Attributes:
         sources: The node that each input reads.
@@ -28,9 +28,9 @@ class GroupReadiness:
         return any(self.sources[alias] == source for alias in self._ranged)
 
     def note(self, group: TriggerGroup) -> bool:
-        """Notes in a group that has become complete what it needs; False where that can never be there.
+        """Stores in a newly complete group what it needs; returns False if that can never be ready.
 
-        A range may reach before the dimension's `min`.
+        It can never be ready if the range starts before the dimension's `min`.
         """
         self.note_nearest(group)
         needed = self.ranged(group)
@@ -40,7 +40,7 @@ class GroupReadiness:
         return True
 
     def note_nearest(self, group: TriggerGroup) -> None:
-        """Notes in a complete group among which partitions its nearest inputs choose."""
+        """Stores in a complete group the partitions that its nearest inputs choose from."""
         assert group.tips is not None
         for alias in self._nearest:
             group.candidates[alias] = self._inputs[alias].partitions(group.tips[alias])
@@ -50,7 +50,7 @@ class GroupReadiness:
         return self.ranged(group) | self.nearest(group)
 
     def ranged(self, group: TriggerGroup) -> set[Key]:
-        """Returns the partitions of a group's range-checked inputs; none before it is complete."""
+        """Returns the partitions of a group's range-checked inputs; empty until the group is complete."""
         if group.tips is None:
             return set()
         return {
@@ -61,12 +61,12 @@ class GroupReadiness:
         }
 
     def mark(self, group: TriggerGroup) -> str:
-        """Returns a short text that differs where the group's range-checked partitions do; empty for none."""
+        """Returns a short text that identifies the group's range-checked partitions; empty if there are none."""
         needed = sorted(map(repr, self.ranged(group)))
         return blake2b("\n".join(needed).encode(), digest_size=6).hexdigest() if needed else ""
 
     def nearest(self, group: TriggerGroup) -> set[Key]:
-        """Returns the partitions among which a group's nearest inputs choose."""
+        """Returns the partitions that a group's nearest inputs choose from."""
         return {
             (self.sources[alias], partition)
             for alias, partitions in group.candidates.items()
@@ -78,7 +78,7 @@ class GroupReadiness:
         return group.tips is not None and not group.unready and group.chosen(self.sources) is not None
 
     def wait_for(self, group: TriggerGroup, key: Key) -> bool:
-        """Returns whether a group runs the sooner for a partition being seen in storage."""
+        """Returns whether a group waits for a partition to be found in storage."""
         if key in group.unready:
             return True
         return not self.are_met(group) and key not in group.found and key in self.nearest(group)

@@ -1,4 +1,4 @@
-"""Join keys: which waiting groups an event can possibly belong to, without looking at the others."""
+"""Join keys: find the waiting groups that can accept an event, without checking the others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Extractor:
             value = values[0] if self.function is None else self.dimension.read(self.function(*values))
         except InvalidValue:
             return _NO_VALUE
-        except Exception:  # the user's function; the linkage reports it with the node and link named
+        except Exception:  # the user's function; the linkage reports the error with the node and link
             return _NO_VALUE
         if self.granularity is not None:
             return self.granularity.truncate(value)  # type: ignore[arg-type]
@@ -40,9 +40,9 @@ class _Extractor:
 class JoinKeys:
     """The join keys of one node.
 
-    Two inputs can only meet in one group if their keys are equal. The key has a component for every class of
-    EQUALS-linked dimensions that reaches each event input, also through a function of one input's dimensions. The only
-    event input meets nothing but a repeat of itself, so that its key is the partition.
+    Two inputs can be in one group only if their keys are equal. The key has a component for every class of
+    EQUALS-linked dimensions that reaches each event input, also through a function of one input's dimensions. A node
+    with a single event input joins only repeats of the same event, so its key is the partition.
     """
 
     def __init__(self, node: DataNode) -> None:
@@ -110,13 +110,13 @@ def _extractors(node: DataNode, members: list[_Member], plain: Sequence[str]) ->
     by_alias = {member.alias: member for member in reversed(members)}
     dimensions = [member.variable.dimension for member in members]
     if set(plain) - set(by_alias) or len({(dimension.type, dimension.transform) for dimension in dimensions}) > 1:
-        return None  # such values can agree without being equal
+        return None  # such values can match without being equal
     coarsest = None
     if dimensions[0].type is DimensionType.DATETIME:
         granularities = [d.granularity for d in dimensions if d.granularity is not None]
         coarsest = min(granularities, key=lambda granularity: granularity.fineness)
         if coarsest is DatetimeGranularity.MONTH and DatetimeGranularity.WEEK in granularities:
-            return None  # weeks do not nest in months, so no common truncation is necessary for equality
+            return None  # weeks do not nest in months, so equal values need not have a common truncation
         if coarsest is DatetimeGranularity.YEAR and DatetimeGranularity.WEEK in granularities:
             return None
     folds = any(dimension.insensitive for dimension in dimensions)

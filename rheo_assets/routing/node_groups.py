@@ -1,4 +1,4 @@
-"""The trigger groups of one node, and the moves on them."""
+"""The trigger groups of one node, and the operations on them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _TOLD = {"dropped", "expired"}
 
 
 class NodeGroups:
-    """The routing state of one data node, and the moves on it.
+    """The routing state of one data node, and the operations on it.
 
     Args:
         node: The node.
-        cursor: The position up to which entries are folded in; earlier ones are ignored.
+        cursor: The position up to which entries have been replayed; earlier entries are ignored.
     """
 
     def __init__(self, node: DataNode, cursor: int = -1) -> None:
@@ -49,11 +49,11 @@ class NodeGroups:
     # events ---------------------------------------------------------------------------------------------------
 
     def offer(self, event: Event) -> None:
-        """Offers an event to the waiting groups; if none takes it, the event starts a group."""
+        """Offers an event to the waiting groups; starts a new group if none accepts it."""
         key = (event.node, event.partition)
         if not event.has_data and self._needs.is_range_checked(event.node):
             self.injected.add(key)
-        self._mark_ready(key, from_storage=False)
+        self._mark_ready(key, event.identity)
         satisfied = [
             alias
             for alias in self._plain
@@ -78,7 +78,7 @@ class NodeGroups:
             self._insert(group)
             untaken = [alias for alias in untaken if alias not in taken]
         for alias, error in apart.items():
-            if alias not in failures:  # those are held back, and offered again by themselves
+            if alias not in failures:  # those are held back, and offered again later
                 warn_split(self.node, str(error))
 
     def _let_go(self, alias: str, event: Event) -> None:
@@ -86,7 +86,7 @@ class NodeGroups:
         self.lately.append(Dropped("dropped", {alias: event.partition}))
 
     def _hold(self, group: TriggerGroup, event: Event, failures: dict[str, LinkFailed]) -> None:
-        """Keeps an event that fits no rule or group only because a link's function failed on it."""
+        """Holds back an event that fits no rule or group only because a link's function failed on it."""
         group.received = dict.fromkeys(failures, event.partition)
         group.identities = dict.fromkeys(failures, event.identity)
         group.failure = str(next(iter(failures.values())))
@@ -94,7 +94,7 @@ class NodeGroups:
         warn_held(self.node, event, group.failure, len(self.held))
 
     def offer_again(self) -> None:
-        """Offers again what is held back: the links may have been corrected since."""
+        """Offers held-back events again: the links may have been corrected."""
         for number in list(self.held):
             group = self.groups[number]
             self._remove(group)
@@ -111,14 +111,16 @@ class NodeGroups:
         taken = False
         for group in self._index.joining(alias, event.partition):
             if alias in group.received:
-                taken = taken or self._same(alias, group.received[alias], event.partition)
+                if self._same(alias, group.received[alias], event.partition):
+                    group.causes.add(event.identity)
+                    taken = True
             elif not group.failure and self._receive(group, alias, event, failures):
                 taken = True
                 self._advance(group)
         return taken
 
     def _receive(self, group: TriggerGroup, alias: str, event: Event, failures: dict[str, LinkFailed]) -> bool:
-        """Lets a group take an event if it fits; notes where it does not because a link's function failed."""
+        """Adds an event to a group if it fits; records a failure if a link's function failed."""
         proposal = {**group.received, alias: event.partition}
         complete = len(proposal) == len(self._plain)
         try:
@@ -174,15 +176,18 @@ class NodeGroups:
     # readiness ------------------------------------------------------------------------------------------------
 
     def mark_ready(self, source: str, partition: Partition) -> None:
-        """Takes note that a partition was found complete in storage."""
-        self._mark_ready((source, partition), from_storage=True)
+        """Notes that a partition was found complete in storage."""
+        self._mark_ready((source, partition))
 
-    def _mark_ready(self, key: Key, from_storage: bool) -> None:
-        if self._index.is_awaited(key) and not from_storage:
-            self._fresh[key] = None  # a nearest input looks at storage only
+    def _mark_ready(self, key: Key, event: str | None = None) -> None:
+        """Notes that a partition is ready, because of the event of that identity, or as the storage shows."""
+        if self._index.is_awaited(key) and event is not None:
+            self._fresh[key] = None  # a nearest input looks at the storage only
         for group in self._index.awaiting(key):
             group.unready.discard(key)
-            if from_storage:
+            if event is not None:
+                group.causes.add(event)
+            else:
                 group.found.add(key)
             self.groups.touch(group.number)
             self._watch(group)
@@ -203,7 +208,7 @@ class NodeGroups:
             self.groups.touch(group.number)
 
     def _incomplete_with(self, key: Key) -> list[TriggerGroup]:
-        """Returns the groups that still wait for events and have received that of this range-checked partition."""
+        """Returns the groups that have received the event of this range-checked partition and still wait for others."""
         source, partition = key
         found = {}
         for alias in self._plain:
@@ -214,40 +219,40 @@ class NodeGroups:
         return list(found.values())
 
     def take_fresh(self) -> list[Key]:
-        """Returns the waited-for partitions that nobody has looked for in storage yet, and forgets them."""
+        """Returns, once, the awaited partitions that have not been looked for in storage yet."""
         fresh = [key for key in self._fresh if self._index.is_awaited(key)]
         self._fresh.clear()
         return fresh
 
     def waits_for(self, key: Key) -> bool:
-        """Returns whether a group waits for a partition to be seen in storage."""
+        """Returns whether a group waits for a partition to be found in storage."""
         return any(self._needs.wait_for(group, key) for group in self._index.awaiting(key))
 
     # turns ----------------------------------------------------------------------------------------------------
 
     def next_expiry(self) -> float | None:
-        """Returns when the oldest group outlives the node's time to live; None if no group expires."""
+        """Returns when the oldest group expires; None if no group ever does."""
         if self.node.ttl is None:
             return None
         oldest = self._index.oldest()
         return oldest.created + self.node.ttl if oldest is not None else None
 
     def expire(self, now: float) -> None:
-        """Drops the groups that have outlived the node's time to live."""
+        """Drops the groups that have waited longer than the node's time to live."""
         while (expiry := self.next_expiry()) is not None and expiry <= now:
             oldest = self._index.oldest()
             assert oldest is not None  # it is the one that expires
             self._drop(oldest, "expired")
 
     def emit(self, turn: int, is_held: Callable[[TriggerGroup], bool]) -> list[Trigger]:
-        """Takes out the runnable groups, oldest first, and returns what is to be executed.
+        """Removes the runnable groups, oldest first, and returns the executions to start.
 
         Args:
             turn: The position of the turn.
-            is_held: Whether a plan holds a group's output, so that the group is absorbed.
+            is_held: Returns whether a plan holds a group's output; the group is then absorbed.
         """
         triggers = []
-        for number in sorted(self.runnable):  # not as they became ready: a restored driver knows the numbers only
+        for number in sorted(self.runnable):  # not in the order of readiness: a restored driver knows only the numbers
             group = self.groups[number]
             assert group.output is not None
             assert group.tips is not None
@@ -261,15 +266,16 @@ class NodeGroups:
                 continue
             self._drop(group, "emitted")
             identities = tuple(sorted(set(group.identities.values())))
-            trigger = Trigger(self.node.id, group.output, group.tips, nearest, identities, turn)
+            causes = frozenset(group.causes.union(identities))
+            trigger = Trigger(self.node.id, group.output, group.tips, nearest, identities, turn, causes)
             self.in_flight[group.output] = trigger
             triggers.append(trigger)
         return triggers
 
     def began(self, entry: Began) -> None:
-        """Takes note that partitions are executed that nobody routed: their groups are skipped until it has ended.
+        """Notes that a manual run executes partitions: their groups are skipped until it has finished.
 
-        So are those that are complete by now: what they stand for was there before the execution began to read.
+        Groups that are already complete are dropped too: their data existed before the execution started to read.
         """
         for partition, execution in entry.executions.items():
             self.manual[partition] = ManualExecution(execution, entry.run, entry.owner)
@@ -277,7 +283,7 @@ class NodeGroups:
                 self._drop(group, "skipped")
 
     def _complete_for(self, partition: Partition) -> list[TriggerGroup]:
-        """Returns the complete groups that would read just what an execution by the partition alone reads."""
+        """Returns the complete groups that would read the same as an execution given only the partition."""
         try:
             tips = self.node.linkage.resolve_output(partition)
         except (Undetermined, Contradiction):
@@ -293,7 +299,7 @@ class NodeGroups:
         ]
 
     def ended(self, partition: Partition, execution: str | None) -> None:
-        """Takes note that an execution of the partition is over; that of a plan or a person ends no other."""
+        """Notes that an execution of the partition has finished; one of a plan or a manual run ends no other."""
         if execution is not None:
             self.checked.pop(execution, None)
         other = self.manual.get(partition)
@@ -316,7 +322,7 @@ class NodeGroups:
     # restoring ------------------------------------------------------------------------------------------------
 
     def restore(self, bucket: int, groups: list[TriggerGroup]) -> None:
-        """Puts the recorded groups of one bucket back and indexes them."""
+        """Restores the recorded groups of one bucket and indexes them."""
         self._index.restore(bucket, groups)
         for group in groups:
             if not group.failure and group.tips is not None:
@@ -332,20 +338,20 @@ class NodeGroups:
         self._index.next_number = number
 
     def take_as_changed(self) -> None:
-        """Lets the next save write all rows: what was recorded does not fit the present declaration."""
+        """Makes the next save write all rows, because the recorded state does not fit the current declaration."""
         self.is_changed = True
         for shelf in (self.groups, self.in_flight):
             shelf.dirty.update(range(shelf.buckets))
 
     def mark_of(self, group: TriggerGroup) -> str:
-        """Returns what `resume` wants to know of a recorded group's needs."""
+        """Returns the mark of a group's needs, as `resume` expects it."""
         return self._needs.mark(group)
 
     def resume(self, group: TriggerGroup, unready: set[Key], mark: str) -> bool:
-        """Solves a recorded group under the present declaration; returns whether it still stands.
+        """Solves a recorded group under the current declaration; returns whether it is still valid.
 
-        Where it needs other partitions than when it was recorded, all of them are looked for again. Where a link's
-        function fails on it now, it is held back.
+        If it now needs other partitions, all of them are looked for again. If a link's function fails on it now, it
+        is held back.
         """
         complete = len(group.received) == len(self._plain)
         try:

@@ -1,8 +1,8 @@
-"""The router's state between processes: a cache of the fold, saved row by row.
+"""The router's state between processes: a cache of the replay, saved row by row.
 
-Drivers never share rows. Each live one has a slot, and writes below it alone; a new driver starts from whichever slot
-is furthest and copies it once. With shared rows, a slow driver could put an old row under another's new cursor, and
-what lies between the two would never be folded into that row again.
+Drivers never share rows. Each live driver has a slot and writes only there. A new driver starts from the slot that is
+furthest ahead and copies it once. With shared rows, a slow driver could write an old row under another driver's new
+cursor, and the entries in between would never be replayed into that row.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Rows(Protocol):
     """A key-value store."""
 
     def rows(self, keys: Iterable[str]) -> Mapping[str, str]:
-        """Returns the rows that there are."""
+        """Returns the rows that exist."""
 
     def put_rows(self, rows: Mapping[str, str]) -> None:
-        """Writes rows. At a crash only new ones may be there; those that existed before change together."""
+        """Writes rows. After a crash, some new rows may exist; existing rows change all or none."""
 
 
 class Snapshot:
@@ -52,8 +52,8 @@ class Snapshot:
 
     Args:
         topology: The application's nodes.
-        rows: Where the rows lie.
-        slot: This driver's own slot; None: nothing is saved.
+        rows: The store of the rows.
+        slot: This driver's own slot; None to save nothing.
     """
 
     def __init__(self, topology: Topology, rows: Rows, slot: int | None) -> None:
@@ -80,7 +80,7 @@ class Snapshot:
     # loading --------------------------------------------------------------------------------------------------
 
     def load(self) -> Router:
-        """Returns the router as the furthest driver saved it; a new one where nothing was saved."""
+        """Returns the router as the driver furthest ahead saved it; a new one if nothing was saved."""
         for _ in range(_TRIES):
             headers, damaged = self._headers()
             if not headers and not damaged:
@@ -89,7 +89,7 @@ class Snapshot:
             for slot in sorted(headers, key=lambda number: (headers[number], number == self._slot), reverse=True):
                 try:
                     if not self._read(slot):
-                        break  # it has just been saved: look again
+                        break  # another driver has just saved it: try again
                     cursor, self._edition = headers[slot]
                     router = self._router(cursor)
                 except StateError as error:
@@ -99,7 +99,7 @@ class Snapshot:
                 self._from = slot
                 return router
             else:
-                raise damaged[-1]  # an older state would do, but there is none that can be read
+                raise damaged[-1]  # an older state would do, but none is readable
         raise StateError(
             f"application '{self.topology.application}': another driver saves its routing state faster than this one "
             "can read it. Stop one of them"
@@ -119,13 +119,13 @@ class Snapshot:
     def _damaged(self, key: str, error: Exception) -> StateError:
         return StateError(
             f"application '{self.topology.application}': its routing state in the key-value row '{key}' cannot be "
-            f"read: {error}. Put a copy of the row back, or go on without it: "
-            f"DagsterInstance.get().run_storage.set_cursor_values({{{key!r}: ''}}). What waited or was about to run "
-            "by it is then forgotten; app.process(view) reports an event again"
+            f"read: {error}. Restore the row from a backup, or continue without it: "
+            f"DagsterInstance.get().run_storage.set_cursor_values({{{key!r}: ''}}). Its waiting trigger groups and "
+            "queued executions are then lost; app.process(view) reports an event again"
         )
 
     def _read(self, slot: int) -> bool:
-        """Reads a slot's rows; returns whether nobody wrote between the first and the last."""
+        """Reads a slot's rows; returns whether no driver wrote between the first and the last read."""
         header = self._rows.rows([self._key(slot)])
         self._others = self._texts({name: self._key(slot, name) for name in (_PLANS, _NODES)})
         try:
@@ -182,7 +182,7 @@ class Snapshot:
     # saving ---------------------------------------------------------------------------------------------------
 
     def save(self, router: Router) -> None:
-        """Writes what has changed since the last time; the header goes last."""
+        """Writes what has changed since the last save; the header is written last."""
         if self._slot is None or not (router.dirty or router.plans_changed or router.cursor != self._saved_cursor):
             return
         batches = [*self._inherited(), *self._changed_nodes(router)]
@@ -206,7 +206,7 @@ class Snapshot:
             rows[self._key(self._slot, _PLANS)] = dump_plans(router)
         if not self._nodes_are_saved or self._from != self._slot:
             joined = self.topology.data_nodes.keys() - self._saved_nodes - router.dirty
-            for node_id in joined:  # it may have been here before, and taken away
+            for node_id in joined:  # it may have been saved here before, and removed
                 rows[self._key(self._slot, *self._parts(node_id, ""))] = ""
             self._saved_nodes = set(self.topology.data_nodes)
             self._nodes_are_saved = True
@@ -214,12 +214,12 @@ class Snapshot:
         return rows
 
     def _inherited(self) -> Iterator[dict[str, str]]:
-        """Yields the rows of the slot that this driver started from, for its own; its own older ones are blanked."""
+        """Yields the rows of the slot that this driver started from, to be copied; blanks its own older rows."""
         if self._from == self._slot:
             return
         own = self._key(self._slot)
         if self._rows.rows([own]):
-            self._rows.put_rows({own: ""})  # until all is written this slot holds nothing
+            self._rows.put_rows({own: ""})  # until everything is written, this slot counts as empty
         for node_id, rows in self._found.items():
             yield {self._key(self._slot, *self._parts(node_id, name)): text for name, text in rows.items()}
         heads = {self._key(self._slot, *self._parts(n, "")) for n in self.topology.data_nodes if n not in self._found}
@@ -227,7 +227,7 @@ class Snapshot:
 
 
 def _packed(batches: Iterable[Mapping[str, str]]) -> Iterator[dict[str, str]]:
-    """Yields larger batches; rows that belong together stay together, and later ones win."""
+    """Yields larger batches. Rows of one batch stay together, and later rows win."""
     packed: dict[str, str] = {}
     for batch in batches:
         if packed and len(packed) + len(batch) > _MOST:

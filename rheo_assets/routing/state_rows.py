@@ -24,12 +24,12 @@ STATE_VERSION = 1
 
 
 def dump_node(state: NodeGroups, topology: Topology, cursor: int, whole: bool = False) -> dict[str, str]:
-    """Returns the rows of a node that have changed: its head (named ``) and its later buckets (`g1`, `f2`).
+    """Returns the changed rows of a node: its head (named ``) and its later buckets (`g1`, `f2`).
 
     Args:
-        state: The node's routing state; it counts as saved afterwards.
+        state: The node's routing state, which counts as saved afterwards.
         topology: The application's nodes.
-        cursor: The position up to which entries are folded in.
+        cursor: The position up to which entries have been replayed.
         whole: Whether to return every row.
     """
     groups = _dump_buckets(state.groups, whole, lambda group: _text_of(_dump_group(state, topology, group)))
@@ -59,7 +59,7 @@ def dump_node(state: NodeGroups, topology: Topology, cursor: int, whole: bool = 
 
 
 def _dump_buckets(shelf: BucketedDict[Any, V], whole: bool, dump: Callable[[V], str]) -> dict[int, str]:
-    """Returns the changed buckets; the first one always, for it lies in the head."""
+    """Returns the changed buckets, and always the first one, which is part of the head."""
     numbers = {0, *(range(shelf.buckets) if whole else shelf.dirty)}
     shelf.dirty.clear()
     return {number: f"[{','.join(shelf.texts(number, dump))}]" for number in sorted(numbers)}
@@ -94,7 +94,7 @@ def head_of(node_id: str, text: str) -> dict[str, Any]:
     """Reads a node's head row.
 
     Raises:
-        StateError: It is not readable, or of another version.
+        StateError: The row is not readable, or has another version.
     """
     return _versioned(text, f"routing state of '{node_id}'")
 
@@ -105,7 +105,7 @@ def later_buckets(head: dict[str, Any]) -> list[str]:
 
 
 def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> NodeGroups:
-    """Reads what `dump_node` wrote, under the present declaration of the node.
+    """Reads what `dump_node` wrote, under the current declaration of the node.
 
     Raises:
         StateError: A row is not readable.
@@ -119,10 +119,10 @@ def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> No
             state.lately.append(Dropped(reason, received))
     state.next_number = head["next"]
     state.injected = _read_keys(topology, head["injected"])
-    for values, *said in head.get("manual", ()):
+    for values, *fields in head.get("manual", ()):
         partition = readable(topology, node.id, tuple(values))
         if partition is not None:
-            state.manual[partition] = ManualExecution(*said)
+            state.manual[partition] = ManualExecution(*fields)
     for item in head.get("checked", ()):
         if (entry := _read_checked(state, topology, item)) is not None:
             state.checked[entry.execution] = entry
@@ -142,9 +142,9 @@ def load_node(node: DataNode, topology: Topology, rows: Mapping[str, str]) -> No
     if dropped or lost:
         state.take_as_changed()
         _log.warning(
-            "'%s' is declared otherwise than when its state was saved: %d trigger groups and %d executions that had "
-            "not ended do not fit any more and are dropped. app.process(view) reports an event again, "
-            "app.execute(view) makes a partition",
+            "the declaration of '%s' has changed since its state was saved: dropped %d trigger groups and %d "
+            "unfinished executions that no longer fit. app.process(view) reports an event again, "
+            "app.execute(view) builds a partition",
             node.id,
             dropped,
             lost,
@@ -181,7 +181,7 @@ def _read_trigger(state: NodeGroups, topology: Topology, item: dict[str, Any]) -
     tips, nearest = (_read_tips(state, topology, item[part]) for part in ("tips", "nearest"))
     if partition is None or tips is None or nearest is None:
         return None
-    resolved = _resolved(state, tips, partition)  # its node may have changed: solve its events again
+    resolved = _resolved(state, tips, partition)  # its node may have a new declaration: solve its events again
     if resolved is None or any(p not in node.inputs[alias].partitions(resolved[alias]) for alias, p in nearest.items()):
         return None
     if any(view.is_nearest and alias not in {*tips, *nearest} for alias, view in node.inputs.items()):
@@ -190,7 +190,7 @@ def _read_trigger(state: NodeGroups, topology: Topology, item: dict[str, Any]) -
 
 
 def _read_tips(state: NodeGroups, topology: Topology, texts: dict[str, list[str]]) -> dict[str, Partition] | None:
-    """Returns the tips of those inputs that the node still has; None where one of them cannot be read."""
+    """Returns the tips of the inputs that the node still has; None if one of them cannot be read."""
     found = {}
     for alias, values in texts.items():
         if alias in state.node.inputs:
@@ -202,9 +202,9 @@ def _read_tips(state: NodeGroups, topology: Topology, texts: dict[str, list[str]
 
 
 def _resolved(state: NodeGroups, tips: dict[str, Partition], output: Partition) -> dict[str, Partition] | None:
-    """Returns every input's tip by those whose events have come; None where they do not tell all, or another output.
+    """Returns every input's tip, solved from the received ones; None if one is undetermined or the output differs.
 
-    Where a link's function fails, the tips stay as they were.
+    If a link's function fails, the tips stay as they were.
     """
     node = state.node
     events = {alias: tip for alias, tip in tips.items() if node.inputs[alias].needs_event}
@@ -246,7 +246,7 @@ def _read_keys(topology: Topology, rows: list[list[Any]]) -> set[Key]:
 
 
 def dump_plans(router: Router) -> str:
-    """Returns the row of the open plans, and of the reports for which nobody has looked for data."""
+    """Returns the row of the open plans and of the reports that no driver has looked for yet."""
     plans = {
         name: {
             node_id: [list(router.topology[node_id].spec.render(partition)) for partition in partitions]
@@ -265,14 +265,14 @@ def dump_plans(router: Router) -> str:
 
 
 def load_reported(topology: Topology, text: str) -> dict[Key, int]:
-    """Reads the reports for which nobody has looked for data, of what `dump_plans` wrote."""
+    """Reads the reports that no driver has looked for yet from the row of `dump_plans`."""
     rows = _versioned(text, "open plans").get("reported", ())
     found = {(node_id, readable(topology, node_id, tuple(values))): position for node_id, values, position in rows}
     return {(node_id, partition): position for (node_id, partition), position in found.items() if partition is not None}
 
 
 def load_plans(topology: Topology, text: str) -> dict[str, PlanOpened]:
-    """Reads the open plans of what `dump_plans` wrote."""
+    """Reads the open plans from the row of `dump_plans`."""
     row = _versioned(text, "open plans")
     plans = {}
     for name, holds in row["plans"].items():
@@ -287,7 +287,7 @@ def load_plans(topology: Topology, text: str) -> dict[str, PlanOpened]:
 
 
 def dump_header(cursor: int, edition: int) -> str:
-    """Returns the header row; `edition` counts how often a load dropped what did not fit, and is told once."""
+    """Returns the header row; `edition` counts the loads that dropped state, so that each is reported once."""
     return _text_of({"version": STATE_VERSION, "cursor": cursor, "edition": edition})
 
 

@@ -18,15 +18,17 @@ class TriggerGroup:
     Attributes:
         number: Its number in the node, from 0.
         created: When its first event was stored, epoch seconds.
-        received: The tips of the plain inputs that have come.
+        received: The tips of the plain inputs whose events have been received.
         identities: The identities of those events.
-        tips: Once complete: every input's tip, refs and nearest inferred.
+        tips: Once complete: every input's tip, with refs and nearest inputs inferred.
         output: Once complete: the output partition.
         unready: Once complete: partitions of range-checked inputs that are not known to be ready.
-        candidates: Once complete: for each nearest input its partitions, closest first.
-        found: Those candidates that were found ready in storage.
-        failure: How a link's function failed on what has come: the group is held back, takes no event and does not
-            run; what it has is offered again when the node is loaded the next time. Empty for all others.
+        candidates: Once complete: for each nearest input, its partitions, closest first.
+        found: The candidates that were found ready in storage.
+        failure: How a link's function failed on the received events. The group is then held back: it accepts no event
+            and does not run. Its events are offered again when the node is next loaded. Empty if nothing failed.
+        causes: The identities of further events that it took or waited for. They are not recorded: the process that
+            reports an event also runs what it completes.
     """
 
     number: int
@@ -39,9 +41,10 @@ class TriggerGroup:
     candidates: dict[str, tuple[Partition, ...]] = field(default_factory=dict)
     found: set[Key] = field(default_factory=set)
     failure: str = ""
+    causes: set[str] = field(default_factory=set)
 
     def chosen(self, sources: Mapping[str, str]) -> dict[str, Partition] | None:
-        """Returns the partition chosen for each nearest input; None while an input has no partition."""
+        """Returns the partition chosen for each nearest input; None if one has no ready partition yet."""
         chosen = {}
         for alias, partitions in self.candidates.items():
             best = next((p for p in partitions if (sources[alias], p) in self.found), None)
@@ -53,11 +56,11 @@ class TriggerGroup:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A trigger group that has been dropped without an execution.
+    """A trigger group that was dropped without an execution.
 
     Attributes:
         reason: `dropped` (it could never complete) or `expired`.
-        received: The tips of the inputs whose events had come.
+        received: The tips of the inputs whose events it had received.
     """
 
     reason: str

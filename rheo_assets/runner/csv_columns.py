@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-NOT_TEXT = "it is no csv in UTF-8 and may be damaged"
+NOT_TEXT = "it is not csv in UTF-8 and may be damaged"
 
 
 def has_header(options: Mapping[str, Any]) -> bool:
@@ -38,9 +38,10 @@ def names_when_read(
     return [name for name, _ in declared] or numbered(len(written))
 
 
-def first_row(lines: Iterable[str], options: Mapping[str, Any]) -> list[str]:
-    """Returns the fields of the first row; an empty line is no row."""
-    return next((row for row in csv.reader(lines, delimiter=delimiter(options)) if row), [])
+def first_row(lines: Iterable[str], options: Mapping[str, Any]) -> tuple[list[str], int]:
+    """Returns the fields of the first row, and how many empty lines precede it, which are not rows."""
+    rows = csv.reader(lines, delimiter=delimiter(options))
+    return next(((row, before) for before, row in enumerate(rows) if row), ([], 0))
 
 
 def names_of_row(first: Sequence[str], options: Mapping[str, Any], declared: Sequence[tuple[str, str]]) -> list[str]:

@@ -13,9 +13,9 @@ _UNFINISHED: Final = (".tmp", "._COPYING_", "$folder$", ".crc")
 
 
 def is_bookkeeping(name: str) -> bool:
-    """Returns whether an object's name says that it is no data: `_SUCCESS`, `.part.crc`, `x.tmp`, `x._COPYING_`.
+    """Returns whether an object is bookkeeping, not data: `_SUCCESS`, `.part.crc`, `x.tmp`, `x._COPYING_`.
 
-    The key of a marker that some tools write for a folder ends with `/`: its name is empty.
+    Some tools write a marker for a folder. Its key ends with `/`, so its name is empty.
     """
     return name == "" or name.startswith(("_", ".")) or name.endswith(_UNFINISHED)
 

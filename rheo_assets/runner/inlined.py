@@ -1,6 +1,6 @@
 """Runs an inlined callable, `callable(inputs, output, params)`, in this process.
 
-Whoever calls this decides which process it is: the local platform a child, AWS a Lambda.
+The caller chooses the process: a child process on the local platform, a Lambda on AWS.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _NEVER_RAN = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
 class Inputs(dict[str, InlinedSignal]):
-    """The inputs of a callable by alias; an unknown alias names those that exist."""
+    """The inputs of a callable by alias; the error for an unknown alias lists the known ones."""
 
     def __missing__(self, alias: str) -> NoReturn:
         raise KeyError(f"no input {alias!r}: this node has {', '.join(self) or 'no inputs'}")
 
 
 def run_inlined(task: Task, root: Path | None = None, mirror: Mirror | None = None) -> TaskResult:
-    """Runs the task's callable to its end, in this process.
+    """Runs the task's callable in this process.
 
     Args:
         task: An `INLINED` task; `task.code` is the local path of the blob.
-        root: The folder of the objects, which fills `local_paths`: the local platform's root, or the mirror's.
-        mirror: Fetches the objects that lie elsewhere.
+        root: The folder for `local_paths`: the local platform's root, or the mirror's.
+        mirror: Fetches remote objects.
 
     Raises:
         TaskFailure: The callable cannot be opened, raises, or calls `sys.exit`.
@@ -64,7 +64,7 @@ def run_inlined(task: Task, root: Path | None = None, mirror: Mirror | None = No
     if isinstance(returned, _NEVER_RAN):
         kind = type(returned).__name__
         if isinstance(returned, CoroutineType):
-            returned.close()  # else Python warns that it was never awaited
+            returned.close()  # otherwise Python warns that it was never awaited
         raise TaskFailure(
             "user",
             f"node '{task.node}': its callable returned a {kind}, so its body never ran; "
@@ -80,15 +80,15 @@ def engine_name() -> str:
 
 
 def local_path(uri: str, root: Path) -> str:
-    """Returns the folder behind an `s3://` URI of the local platform, without a look at the disk.
+    """Returns the folder of an `s3://` URI of the local platform, without checking the disk.
 
     Raises:
-        ValueError: The URI is not of that form, or leaves the root.
+        ValueError: The URI does not have that form, or leads outside the root.
     """
     scheme, _, rest = uri.partition("://")
     parts = rest.rstrip("/").split("/")
     if scheme not in {"s3", "s3a", "s3n"} or any(part in {"", ".", ".."} for part in parts):
-        raise ValueError(f"{uri!r} names no place under the local root: expected s3://bucket/key without '..'")
+        raise ValueError(f"{uri!r} is not a path under the local root: expected s3://bucket/key without '..'")
     return str(root.joinpath("s3", *parts))
 
 
@@ -122,7 +122,7 @@ def _output(task: Task, locate: Callable[[str], str] | None) -> InlinedSignal:
 
 
 def _params(task: Task, mirror: Mirror | None) -> dict[str, Any]:
-    """Returns what the callable gets as `params`; the AWS names exist everywhere, so that one callable runs on both."""
+    """Returns the `params` of the callable; the AWS names always exist, so that it runs on both platforms."""
     return {
         "AWS_REGION": os.environ.get("AWS_REGION", "us-east-1"),
         "AWS_ACCOUNT_ID": "000000000000",
@@ -153,7 +153,7 @@ def _failure(task: Task, error: BaseException) -> TaskFailure:
 
 
 def _own_frames(error: BaseException | None) -> str:
-    """Formats the traceback from the first frame that is not the runner's."""
+    """Formats the traceback, starting at the first frame that is not the runner's."""
     if error is None:
         return ""
     frames = error.__traceback__

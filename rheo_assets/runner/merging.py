@@ -1,14 +1,14 @@
 """One schema for all files of an input: the same rule in every engine.
 
-* Names that differ only in case are one column, spelled as the tip has it.
-* A column that some files lack is null there, and a warning says so.
-* Types are merged where one holds the values of both (`column_types.wider`); otherwise the input is refused.
-* Declared columns are the schema, whatever else lies in the files.
+* Names that differ only in case are one column, spelled as in the tip.
+* A column that some files lack is null there, with a warning.
+* Types are merged if one type holds the values of both (`column_types.wider`). Otherwise the input is refused.
+* Declared columns are the schema, whatever other columns the files have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rheo_assets.model.column_types import UNKNOWN, Kind, spelled, wider
@@ -88,15 +88,70 @@ def merged(seen: Sequence[Seen]) -> dict[str, Kind]:
     return columns
 
 
-def contradiction(seen: Sequence[Seen], declared: Mapping[str, Kind]) -> tuple[Seen, str, Kind] | None:
-    """Returns where a file that carries its types contradicts the declared columns: its column and kind."""
+def without_empty(columns: Mapping[str, Kind]) -> dict[str, Kind]:
+    """Returns the columns without objects that never have a key, of which no engine can make a type."""
+    pruned = {name: without_empty(kind) if isinstance(kind, Mapping) else kind for name, kind in columns.items()}
+    return {name: kind for name, kind in pruned.items() if kind != {}}
+
+
+class Contradiction(Exception):  # noqa: N818
+    """A column whose type in a file is not the declared one.
+
+    Attributes:
+        column: Its name.
+        seen: Where it was found.
+        kind: The kind that it has there.
+    """
+
+    def __init__(self, column: str, seen: Seen, kind: Kind, declared: Kind) -> None:
+        super().__init__(f"the column {column!r} is declared {described(declared)} and is {described(kind)} there")
+        self.column = column
+        self.seen = seen
+        self.kind = kind
+
+
+def settled(
+    seen: Sequence[Seen], declared: Mapping[str, Kind], has_values: Callable[[Seen, str], bool]
+) -> tuple[Mapping[str, Kind], list[Seen]]:
+    """Returns the columns of files that carry their types, and what was seen with `UNKNOWN` for columns without values.
+
+    A writer has to give a column without values some type, which is then in the way of the others.
+
+    Args:
+        seen: The columns of each file.
+        declared: The declared columns; if there are none, the files' are merged.
+        has_values: Returns whether a column, as the file spells it, has a value in the file. Asked only if it matters.
+
+    Raises:
+        Conflict: The types of two files do not go together.
+        Contradiction: A file contradicts what is declared.
+    """
+    listed = list(seen)
+    while True:
+        try:
+            if declared:
+                _check_declared(listed, declared)
+            return declared or merged(listed), listed
+        except (Conflict, Contradiction) as error:
+            doubted = error.seen if isinstance(error, Conflict) else (error.seen,)
+            names = [(one, one.spelling()[error.column.lower()]) for one in doubted]
+            empty = {id(one): name for one, name in names if one.columns[name] != UNKNOWN and not has_values(one, name)}
+            if not empty:
+                raise
+            listed = [_without(one, empty[id(one)]) if id(one) in empty else one for one in listed]
+
+
+def _without(one: Seen, name: str) -> Seen:
+    return Seen(one.partition, one.file, {**one.columns, name: UNKNOWN})
+
+
+def _check_declared(seen: Sequence[Seen], declared: Mapping[str, Kind]) -> None:
     for one in seen:
         spelling = one.spelling()
         for name, kind in declared.items():
             found = one.columns[spelling[name.lower()]] if name.lower() in spelling else UNKNOWN
             if wider(found, kind) != kind:
-                return one, name, found
-    return None
+                raise Contradiction(name, one, found, kind)
 
 
 def misfit(written: Mapping[str, Kind], declared: Mapping[str, Kind]) -> str:

@@ -1,4 +1,4 @@
-"""Inputs and the output as the code of a node sees them: paths and dimension values as text."""
+"""The inputs and the output as the code of a node sees them: paths and dimension values as text."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class InlinedSignal:
     """An input or the output as code sees it.
 
     Attributes:
-        alias: Its alias; of the output, the node id.
+        alias: The alias of the input; for the output, the node id.
         paths: The URIs of its partitions, tip first, whether or not they exist; empty for a value.
-        missing: Those of `paths` that hold no data.
+        missing: The `paths` that have no data.
         partition: The dimension values of the first partition that is read, rendered as in the path.
-        partitions: The dimension values of each partition that is read, also of a timer, which has no paths.
-        dimensions: The dimension values of the tip by name.
-        value: The text of a timer, alarm or metric, of the first that is read; None for data.
+        partitions: The dimension values of each partition that is read; also for a timer, which has no paths.
+        dimensions: The dimension values of the tip, by name.
+        value: For a timer, alarm or metric: the text of the first partition that is read. None for data.
         format: `parquet`, `json`, `csv` or `orc`.
-        local_paths: The folders behind `paths`. On AWS an input is fetched when this is first asked for, and what lies
-            in the output's folder at the end is put into S3.
+        local_paths: The local folders of `paths`. On AWS, an input is downloaded at the first access, and the
+            output's folder is uploaded at the end.
     """
 
     alias: str
@@ -37,15 +37,15 @@ class InlinedSignal:
 
     @property
     def local_paths(self) -> list[str] | None:
-        """The folders behind `paths`; None where there are none."""
+        """The local folders of `paths`; None if there are none."""
         return None if self._locate is None else [self._locate(uri) for uri in self.paths]
 
     def get_materialized_resource_paths(self) -> list[str]:
-        """Returns `paths`, under the name that RheocerOS gives it."""
+        """Returns `paths`; this is RheocerOS's name for it."""
         return list(self.paths)
 
     def dimension_values_map(self) -> dict[str, list[str]]:
-        """Returns the values of each dimension over all partitions, tip first, each once."""
+        """Returns the distinct values of each dimension over all partitions, tip first."""
         partitions = self.partitions or [self.partition]
         return {
             name: list(dict.fromkeys(values[place] for values in partitions if place < len(values)))

@@ -1,6 +1,6 @@
 """Runs a task on Spark: reads the inputs, runs the user's code, writes the output.
 
-Knows neither Dagster nor a platform: the same module runs in the local worker and inside a Glue or EMR job.
+It depends neither on Dagster nor on a platform: the same module runs in the local worker and in a Glue or EMR job.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def run_spark_task(task: Task, spark: Any, *, isolated: bool = False, cache: Pat
     """Runs a PySpark, Scala or Spark SQL task and writes its output as a whole, without the completion file.
 
     Args:
-        task: What to run; its `lang` is `PYTHON`, `SCALA` or `SPARK_SQL`.
+        task: The task; its `lang` is `PYTHON`, `SCALA` or `SPARK_SQL`.
         spark: A SparkSession; the task runs in a new session on it, so that views and settings are its own.
-        isolated: Whether `spark` already is a session that only this task uses.
-        cache: Where compiled Scala and libraries are kept between tasks; a new folder otherwise.
+        isolated: Whether `spark` is already a session that only this task uses.
+        cache: The folder of compiled Scala and libraries. The default is a new folder.
 
     Raises:
-        TaskFailure: The task did not succeed.
+        TaskFailure: The task failed.
     """
     if task.lang not in LANGUAGES:
         raise TaskFailure("user", f"{task.node!r}: Spark runs {', '.join(LANGUAGES)}, not {task.lang}")
@@ -58,8 +58,8 @@ def _run(task: Task, spark: Any, cache: Path) -> TaskResult:
     inputs: dict[str, Any] = {}
     warnings: list[str] = []
     for item in task.inputs:
-        inputs[item.alias], told = read_input(spark, task.node, item)
-        warnings.extend(told)
+        inputs[item.alias], found = read_input(spark, task.node, item)
+        warnings.extend(found)
         if item.value is None and inputs[item.alias] is not None:
             inputs[item.alias].createOrReplaceTempView(item.alias)
     began = time.monotonic()
@@ -82,7 +82,7 @@ def _run(task: Task, spark: Any, cache: Path) -> TaskResult:
 
 
 def _output(task: Task, spark: Any, inputs: Mapping[str, Any], cache: Path) -> Any:
-    """Returns the DataFrame that the user's code makes."""
+    """Returns the DataFrame that the user's code assigns or selects."""
     if task.lang == "SCALA":
         return run_scala(task, spark, inputs, cache)
     if task.lang == "PYTHON":
@@ -107,9 +107,7 @@ def _python(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
     run_source(task.node, task.code, names)
     output = names.get("output")
     if output is None:
-        raise TaskFailure(
-            "user", f"{task.node!r}: its code assigned no `output`; assign it the DataFrame to be written"
-        )
+        raise TaskFailure("user", f"{task.node!r}: its code did not assign `output`; assign it the DataFrame to write")
     if not isinstance(output, DataFrame):
         remedy = (
             "spark.createDataFrame(output)" if type(output).__module__.startswith("pandas") else "a Spark DataFrame"
@@ -120,7 +118,7 @@ def _python(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
 
 
 def _names_of_rheoceros(task: Task, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the names that RheocerOS gives code besides ours; an alias of the same name comes first."""
+    """Returns the extra names that RheocerOS offers to code; an alias with the same name takes precedence."""
     numbered = {f"input{number}": inputs[item.alias] for number, item in enumerate(task.inputs)}
     signals = {f"{item.alias}_signal": input_signal(item) for item in task.inputs}
     return {**numbered, **signals, "dimensions_map": dict(task.dimensions)}
@@ -142,7 +140,7 @@ def _sql(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
             raise failure_of(task.node, error, f"{which}{hint}") from error
     if frame is None or not frame.columns:
         raise TaskFailure(
-            "user", f"{task.node!r}: its last statement answers no table; end the script with the SELECT to be written"
+            "user", f"{task.node!r}: its last statement returns no table; end the script with the SELECT to write"
         )
     return frame
 
@@ -150,12 +148,12 @@ def _sql(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
 def _absent_table(text: str, inputs: Mapping[str, Any]) -> str:
     absent = [alias for alias, value in inputs.items() if value is None and f"`{alias}`" in text]
     if absent:
-        return f" (its optional input {absent[0]!r} has no data, so there is no such table)"
+        return f" (its optional input {absent[0]!r} has no data, so this table does not exist)"
     return f" (its inputs are {', '.join(inputs) or 'none'})" if "TABLE_OR_VIEW_NOT_FOUND" in text else ""
 
 
 def _let_go(spark: Any) -> None:
-    """Makes the JVM close what a failed writer left open: deleted files keep their room on a full disk until then."""
+    """Makes the JVM close files that a failed writer left open: until then, deleted files still fill the disk."""
     with contextlib.suppress(Exception):
         spark.sparkContext._jvm.System.gc()
 
@@ -163,5 +161,5 @@ def _let_go(spark: Any) -> None:
 def _quietly_reset(spark: Any) -> None:
     try:
         spark.sparkContext.setLocalProperty(_WRITABLE, None)
-    except Exception:  # Spark is gone: the failure that says so is already on its way
+    except Exception:  # Spark has stopped: that failure is already being raised
         return

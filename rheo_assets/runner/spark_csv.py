@@ -10,20 +10,21 @@ from rheo_assets.runner.csv_columns import names_of_row
 from rheo_assets.runner.merging import Seen, merged, warnings_of
 from rheo_assets.runner.spark_files import DataFile, Partition
 from rheo_assets.runner.spark_reading import Reading, Values, paths_of, quoted, struct_of, union
+from rheo_assets.runner.spark_text import check_text
 from rheo_assets.runner.spark_types import SPARK
 from rheo_assets.runner.text_values import both_masks, fits, kind_of_mask, mask_of
 
 Names = tuple[str, ...]
-_REPLACED = "\ufffd"  # what Spark makes of bytes that are no text
 
 
 def read_csv(reading: Reading, found: Sequence[Partition]) -> tuple[Any, tuple[str, ...]]:
     """Returns the rows of csv files as one DataFrame, and warnings.
 
     Raises:
-        TaskFailure: A file is no text, damaged, or contradicts what is declared or what other files have.
+        TaskFailure: A file is damaged or not UTF-8, or contradicts the declared columns or other files.
     """
     groups = _by_names(reading, found)
+    check_text(reading, found)
     if not groups:
         raise reading.no_columns(found[0])
     declared = reading.declared
@@ -50,7 +51,7 @@ def _by_names(reading: Reading, found: Sequence[Partition]) -> dict[tuple[Names,
                 names = tuple(names_of_row(first, reading.item.options, reading.item.columns)) if first else ()
             except ValueError as error:
                 raise reading.fault(partition.name, file.path, str(error)) from None
-            if names:  # nothing but line breaks is no row
+            if names:  # a file of line breaks has no row
                 groups.setdefault((names, file.values), []).append(file)
     return groups
 
@@ -70,7 +71,7 @@ def _looked_through(
     """Reads everything once, and returns the columns of each partition with the types that their values have.
 
     Raises:
-        TaskFailure: A row has another number of fields, a file is no text, or a value is not of its declared type.
+        TaskFailure: A row has a different number of fields, or a value is not of its declared type.
     """
     from pyspark.sql import functions
 
@@ -82,15 +83,12 @@ def _looked_through(
         columns = [f"c{place}" for place in range(len(names))]
         tests = {name: _wrong(column, declared[name]) for name, column in zip(names, columns, strict=True) if declared}
         asked = [f"count_if({test})" for test in tests.values()] or [mask_of(column, SPARK) for column in columns]
-        replaced = f"count_if(instr(concat_ws('', {', '.join(columns)}), '{_REPLACED}') > 0)"
         frame = _texts(reading, paths_of(found, files), names).groupBy(functions.input_file_name())
         try:
-            rows = frame.agg(functions.expr(replaced), *map(functions.expr, asked)).collect()
+            rows = frame.agg(*map(functions.expr, asked)).collect()
         except Exception as error:
             raise _damaged(reading, found, names, files, error) from error
-        for url, suspicious, *counts in rows:
-            if suspicious:
-                _check_text(reading, found, url)
+        for url, *counts in rows:
             masks[url] = dict(zip(names, counts, strict=True))
             for name, count in masks[url].items():
                 if declared and count:
@@ -117,12 +115,6 @@ def _seen(
 
 def _wrong(column: str, kind: Kind) -> str:
     return f"{column} is not null and not ({fits(column, kind, SPARK)})"
-
-
-def _check_text(reading: Reading, found: Sequence[Partition], url: str) -> None:
-    path = next((file.path for part in found for file in part.files if file.url == url), url)
-    if not reading.files.is_utf8(path):
-        raise reading.fault_of(found, url, "it is no text in UTF-8 and may be damaged")
 
 
 def _damaged(

@@ -101,7 +101,7 @@ class Files:
         """Returns the fields of the first row of a csv file.
 
         Raises:
-            ValueError: It is no text.
+            ValueError: It is not UTF-8.
         """
         size = _HEAD
         while True:
@@ -110,7 +110,7 @@ class Files:
             try:
                 text = _decoded(head, is_whole=is_whole)
                 lines = iter(io.StringIO(text, newline=""))
-                row = first_row(lines, options)
+                row, _ = first_row(lines, options)
             except (ValueError, csv.Error) as error:
                 raise ValueError(f"{NOT_TEXT}: {error}") from None
             if is_whole or (row and next(lines, None) is not None):

@@ -1,4 +1,4 @@
-"""Reads the inputs of a Spark task: one DataFrame an input, the union of the partitions that hold data."""
+"""Reads the inputs of a Spark task: one DataFrame per input, the union of the partitions that have data."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from rheo_assets.runner.spark_reading import Reading, reader, struct_of
 from rheo_assets.runner.spark_typed import read_typed
 from rheo_assets.runner.task import TaskFailure, TaskInput
 
-TYPED = {"parquet", "orc"}  # formats that carry their schema
+TYPED = {"parquet", "orc"}  # formats that contain their schema
 _READERS = {"csv": read_csv, "json": read_json, "parquet": read_typed, "orc": read_typed}
 _SHOWN = 5
 
 
 def read_input(spark: Any, node: str, item: TaskInput) -> tuple[Any, tuple[str, ...]]:
-    """Returns what user code gets for the input, with warnings.
+    """Returns the value of an input for user code, and warnings.
 
     Returns:
         The text of a value input; None for an optional input without data; otherwise a DataFrame.
 
     Raises:
-        TaskFailure: No partition holds data, a file is corrupt or empty, or the schema changes between partitions.
+        TaskFailure: No partition has data, a file is corrupt or empty, or the schema changes between partitions.
     """
     if item.value is not None:
         return item.value, ()
@@ -38,22 +38,22 @@ def read_input(spark: Any, node: str, item: TaskInput) -> tuple[Any, tuple[str, 
         missing = ", ".join(item.missing[:_SHOWN]) + (", …" if len(item.missing) > _SHOWN else "")
         raise TaskFailure(
             "user",
-            f"{node!r}: its input {item.alias!r} has no data: none of {missing or 'its paths'} exists. Land it; "
-            "what a node of yours makes is built by execute(..., recursive=True)",
+            f"{node!r}: its input {item.alias!r} has no data: none of {missing or 'its paths'} exists. Land "
+            "external data first; execute(..., recursive=True) builds missing partitions of nodes",
         )
     warnings = (_absent(item),) if item.missing else ()
     reading = Reading(spark, node, item, Files(spark))
     try:
-        frame, told = _read(reading)
+        frame, found = _read(reading)
     except Conflict as conflict:
         raise reading.conflict(conflict) from None
     except Exception as error:
         raise failure_of(node, error, f"while it read its input {item.alias!r}") from error
-    return frame, (*warnings, *told)
+    return frame, (*warnings, *found)
 
 
 def malformed_partition(spark: Any, items: Sequence[TaskInput]) -> str:
-    """Returns words that name the first partition with a line that is not what its format wants; Spark names none."""
+    """Returns a phrase that names the first partition with a malformed line; Spark's error does not name it."""
     for item in items:
         for path in item.present if item.format not in TYPED else ():
             try:
@@ -93,8 +93,8 @@ def _partition(reading: Reading, path: str, name: str) -> Partition:
     except Exception as error:
         known, text = failure_of(reading.node, error), reason(error)
         if known.kind == "user" and ("FileNotFound" in text or "NoSuchBucket" in text):
-            told = f"partition {name} of its input {reading.item.alias!r} does not exist: {path}"
-            raise TaskFailure("user", f"{reading.node!r}: {told}") from error
+            problem = f"partition {name} of its input {reading.item.alias!r} does not exist: {path}"
+            raise TaskFailure("user", f"{reading.node!r}: {problem}") from error
         raise
 
 
@@ -113,7 +113,7 @@ def _check_folders(reading: Reading, filled: Sequence[Partition]) -> None:
 
 
 def _left_behind(reading: Reading, partition: Partition) -> Any:
-    """Returns the schema that an engine left beside an output without rows, or None."""
+    """Returns the schema that an engine recorded for an output without rows, or None."""
     from pyspark.sql.types import StructType
 
     file = f"{partition.path}/{EMPTY_SCHEMA}"
@@ -130,10 +130,10 @@ def _no_files(reading: Reading, partition: Partition) -> TaskFailure:
     item = reading.item
     if item.format in WITHOUT_TYPES:
         return reading.no_columns(partition)
-    told = f"has no {item.format} files in partition {partition.name}: {partition.path}; write it again"
-    return TaskFailure("user", f"{reading.node!r}: its input {item.alias!r} {told}")
+    problem = f"has no {item.format} files in partition {partition.name}: {partition.path}; write it again"
+    return TaskFailure("user", f"{reading.node!r}: its input {item.alias!r} {problem}")
 
 
 def _empty(item: TaskInput, names: Sequence[str]) -> tuple[str]:
     more = ", …" if len(names) > _SHOWN else ""
-    return (f"input {item.alias!r}: {len(names)} partitions hold empty files only: {', '.join(names[:_SHOWN])}{more}",)
+    return (f"input {item.alias!r}: {len(names)} partitions have only empty files: {', '.join(names[:_SHOWN])}{more}",)

@@ -1,4 +1,4 @@
-"""What reading an input with Spark needs, whatever its format."""
+"""The parts of reading an input with Spark that all formats share."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ Values = tuple[tuple[str, str | None], ...]
 
 
 def reader(spark: Any, format_: str, options: Mapping[str, Any]) -> Any:
-    """Returns a DataFrameReader for the format that takes a path as it is written, never as a pattern."""
+    """Returns a DataFrameReader for the format that reads a path literally, never as a pattern."""
     read = spark.read.format(format_).option("__globPaths__", "false")
+    if format_ == "json":
+        return read.option("allowSingleQuotes", False)
     return read if format_ != "csv" else read.options(**csv_dialect(options)).option("multiLine", True)
 
 
 def csv_dialect(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns Spark's options for the one dialect of csv, RFC 4180, which has a quote within quotes doubled."""
-    quotes = {"escape": '"', "charToEscapeQuoteEscaping": '"'}  # of the latter Spark makes NUL, which it then drops
+    """Returns Spark's options for RFC 4180, in which a quote within quotes is doubled."""
+    quotes = {"escape": '"', "charToEscapeQuoteEscaping": '"'}  # without the second, Spark writes NUL and drops it
     return {"sep": delimiter(options), "header": has_header(options), **quotes}
 
 
@@ -50,11 +52,11 @@ class Reading:
         return {name: kind_of(kind) for name, kind in self.item.columns}
 
     def read(self) -> Any:
-        """Returns a reader of the input's format, which fails for what is not of its schema."""
+        """Returns a reader of the input's format, which fails for data that does not fit its schema."""
         return reader(self.spark, self.item.format, self.item.options).option("mode", "FAILFAST")
 
     def fault(self, partition: str, file: str, fault: str) -> TaskFailure:
-        """Returns the failure about one file."""
+        """Returns the failure for one file."""
         return TaskFailure(
             "user",
             f"{self.node!r}: its input {self.item.alias!r} has a file in partition {partition} that cannot be read: "
@@ -62,12 +64,12 @@ class Reading:
         )
 
     def fault_of(self, found: Sequence[Partition], url: str, fault: str) -> TaskFailure:
-        """Returns the failure about the file that Spark calls by a URL."""
+        """Returns the failure for the file that Spark reports by its URL."""
         known = ((part.name, file.path) for part in found for file in part.files if file.url == url)
         return self.fault(*next(known, ("?", url)), fault)
 
     def conflict(self, conflict: Conflict) -> TaskFailure:
-        """Returns the failure about two types of one column."""
+        """Returns the failure for a column with two types."""
         (first, second), (one, other) = conflict.places, map(described, conflict.kinds)
         return TaskFailure(
             "user",
@@ -77,17 +79,17 @@ class Reading:
         )
 
     def no_columns(self, partition: Partition) -> TaskFailure:
-        """Returns the failure about a partition whose columns nobody knows."""
+        """Returns the failure for a partition whose columns are unknown."""
         return TaskFailure(
             "user",
             f"{self.node!r}: its input {self.item.alias!r} has no columns in partition {partition.name} "
-            f"({partition.path}): its {self.item.format} files are empty or there are none; write the partition again, "
+            f"({partition.path}): its {self.item.format} files are empty or missing; write the partition again, "
             "or delete it together with its completion file",
         )
 
 
 def paths_of(found: Sequence[Partition], files: Iterable[DataFile]) -> list[str]:
-    """Returns what to load for some files: a whole folder where Spark would read the same, which it lists at once."""
+    """Returns the paths to load for some files: the whole folder if Spark would read the same, which is faster."""
     wanted = {file.path for file in files}
     paths: list[str] = []
     for partition in found:
@@ -97,9 +99,9 @@ def paths_of(found: Sequence[Partition], files: Iterable[DataFile]) -> list[str]
 
 
 def union(frames: Sequence[tuple[Any, Values]], columns: Mapping[str, Kind]) -> Any:
-    """Returns frames of the same columns as one, each with the values of its `name=value` folders.
+    """Returns the union of frames with the same columns, each with the values of its `name=value` folders.
 
-    A column of the files counts, not a folder of its name.
+    A column of the files takes precedence over a folder with its name.
     """
     from pyspark.sql import functions
 
@@ -114,7 +116,7 @@ def union(frames: Sequence[tuple[Any, Values]], columns: Mapping[str, Kind]) -> 
 
 
 def struct_of(columns: Mapping[str, Kind]) -> Any:
-    """Returns Spark's schema of columns."""
+    """Returns the Spark schema of columns."""
     from pyspark.sql.types import StructField, StructType
 
     return StructType([StructField(name, type_of_kind(kind)) for name, kind in columns.items()])

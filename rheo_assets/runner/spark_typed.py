@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rheo_assets.model.column_types import Kind, spelled
-from rheo_assets.runner.merging import Seen, TwoSpellings, contradiction, described, merged, warnings_of
+from rheo_assets.model.column_types import UNKNOWN, Kind, spelled
+from rheo_assets.runner.merging import Contradiction, Seen, TwoSpellings, settled, warnings_of
 from rheo_assets.runner.spark_failures import failure_of, reason
 from rheo_assets.runner.spark_files import DataFile, Partition
 from rheo_assets.runner.spark_reading import Reading, Values, paths_of, quoted, reader, union
@@ -50,19 +50,32 @@ def read_typed(reading: Reading, found: Sequence[Partition]) -> tuple[Any, tuple
             seen.append(Seen(partition.name, file.path, schemas[footer].kinds))
         except TwoSpellings as error:
             raise reading.fault(partition.name, file.path, str(error)) from None
-    declared = reading.declared
-    if declared and (wrong := contradiction(seen, declared)):
-        one, name, kind = wrong
-        fault = f"the column {name!r} is declared {described(declared[name])} and is {described(kind)} there"
-        raise reading.fault(one.partition, one.file, fault)
-    columns = declared or merged(seen)
-    groups: dict[tuple[str, Values], list[DataFile]] = {}
-    for _, file, footer in footers:
-        groups.setdefault((footer, file.values), []).append(file)
-    frames = [
-        (_rows(reading, found, schemas[footer], files, columns), values) for (footer, values), files in groups.items()
-    ]
+    files = {file.path: (file, schemas[footer]) for _, file, footer in footers}
+    try:
+        columns, seen = settled(
+            seen, reading.declared, lambda one, name: _has_values(reading, one.file, files[one.file][1], name)
+        )
+    except Contradiction as error:
+        raise reading.fault(error.seen.partition, error.seen.file, str(error)) from None
+    groups: dict[tuple[int, frozenset[str], Values], list[DataFile]] = {}
+    for one in seen:
+        file, schema = files[one.file]
+        empty = frozenset(name for name, kind in one.columns.items() if kind == UNKNOWN)
+        groups.setdefault((id(schema), empty, file.values), []).append(file)
+    frames = []
+    for (_, empty, values), of_group in groups.items():
+        schema = files[of_group[0].path][1]
+        frames.append((_rows(reading, paths_of(found, of_group), schema, empty, columns), values))
     return union(frames, columns), warnings_of(reading.item.alias, list(columns), seen)
+
+
+def _has_values(reading: Reading, path: str, schema: _Schema, name: str) -> bool:
+    frame = _typed_reader(reading).schema(schema.type).load(path)
+    return bool(frame.where(f"{quoted(name)} is not null").limit(1).count())
+
+
+def _typed_reader(reading: Reading) -> Any:
+    return reader(reading.spark, reading.item.format, reading.item.options)
 
 
 def _footers(reading: Reading, found: Sequence[Partition]) -> list[tuple[Partition, DataFile, str]]:
@@ -89,7 +102,7 @@ def _schema(reading: Reading, partition: Partition, file: DataFile, footer: str)
     if nanoseconds:
         reading.spark.conf.set(_NANOSECONDS, "true")
     try:
-        schema = reader(reading.spark, reading.item.format, reading.item.options).load(file.path).schema
+        schema = _typed_reader(reading).load(file.path).schema
     except Exception as error:
         raise _unreadable(reading, partition, file, error) from error
     kinds = {field.name: nanoseconds.get(field.name) or kind_of_type(field.dataType) for field in schema}
@@ -113,15 +126,14 @@ def _nanoseconds(footer: str) -> tuple[dict[str, Kind], str]:
 
 
 def _rows(
-    reading: Reading, found: Sequence[Partition], schema: _Schema, files: Sequence[DataFile], columns: dict[str, Kind]
+    reading: Reading, paths: Sequence[str], schema: _Schema, empty: frozenset[str], columns: Mapping[str, Kind]
 ) -> Any:
     from pyspark.sql import functions
 
-    read = reader(reading.spark, reading.item.format, reading.item.options)
-    frame = read.schema(schema.type).load(paths_of(found, files))
-    if not schema.nanoseconds and spelled(schema.kinds) == spelled(columns):
+    frame = _typed_reader(reading).schema(schema.type).load(list(paths))
+    if not schema.nanoseconds and not empty and spelled(schema.kinds) == spelled(columns):
         return frame
-    spelling = {name.lower(): name for name in schema.kinds}
+    spelling = {name.lower(): name for name in schema.kinds if name not in empty}
     selected = []
     for name, kind in columns.items():
         known = spelling.get(name.lower())
@@ -163,12 +175,15 @@ def _parquet_schema(reading: Reading) -> Callable[[str], str]:
 
 
 def _unreadable(reading: Reading, partition: Partition, file: DataFile, error: Exception) -> TaskFailure:
-    known = failure_of(reading.node, error)
+    known, text = failure_of(reading.node, error), reason(error)
     if known.kind != "user":
         return known
     form = reading.item.format
+    if "Illegal Parquet type" in text or "Parquet type not yet supported" in text:
+        fault = f"it has a column of a type that Spark {reading.spark.version} does not read ({text})"
+        return reading.fault(partition.name, file.path, fault)
     return TaskFailure(
         "user",
         f"{reading.node!r}: its input {reading.item.alias!r} has a corrupt or empty file in partition "
-        f"{partition.name} ({file.path}), or its files are not {form}: {reason(error)}. Write the partition again",
+        f"{partition.name} ({file.path}), or its files are not {form}: {text}. Write the partition again",
     )

@@ -1,4 +1,4 @@
-"""Kinds of columns as Spark's types, and columns of one type as those of another."""
+"""Converts kinds to Spark types, and columns from one type to another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPARK: Final = Dialect(
 
 
 def kind_of_type(kind: Any) -> Kind:
-    """Returns the kind of a Spark type; one that no other engine has stands for itself."""
+    """Returns the kind of a Spark type; a type that only Spark has is its own kind."""
     from pyspark.sql.types import ArrayType, MapType, StructType
 
     if isinstance(kind, ArrayType):
@@ -27,7 +27,7 @@ def kind_of_type(kind: Any) -> Kind:
 
 
 def type_of_kind(kind: Kind) -> Any:
-    """Returns the Spark type of a kind; what has no values is text."""
+    """Returns the Spark type of a kind; a kind without values is text."""
     from pyspark.sql.types import ArrayType, MapType, StringType, StructField, StructType, _parse_datatype_string
 
     if isinstance(kind, list):
@@ -39,35 +39,35 @@ def type_of_kind(kind: Kind) -> Any:
     return StringType() if kind == UNKNOWN else _parse_datatype_string(kind)
 
 
-def conformed(column: Any, have: Kind, want: Kind, told: str) -> Any:
-    """Returns a column of one kind as another that holds its values: fields by their names, whatever their order.
+def conformed(column: Any, have: Kind, want: Kind, label: str) -> Any:
+    """Converts a column to a kind that can hold its values: fields are matched by name, in any order.
 
     Args:
         column: The column.
-        have: Its kind.
-        want: The other kind.
-        told: How people know it, for the error about a whole number that would be rounded.
+        have: The kind of the column.
+        want: The kind to convert to.
+        label: How the error about a rounded integer names the column.
     """
     from pyspark.sql import functions
 
     if spelled(have) == spelled(want):
         return column
     if isinstance(want, list):
-        return functions.transform(column, lambda item: conformed(item, have[0], want[0], told))
+        return functions.transform(column, lambda item: conformed(item, have[0], want[0], label))
     if isinstance(want, tuple):
-        values = functions.transform_values(column, lambda _, value: conformed(value, have[1], want[1], told))
-        return functions.transform_keys(values, lambda key, _: conformed(key, have[0], want[0], told))
+        values = functions.transform_values(column, lambda _, value: conformed(value, have[1], want[1], label))
+        return functions.transform_keys(values, lambda key, _: conformed(key, have[0], want[0], label))
     if isinstance(want, dict):
-        return functions.when(column.isNotNull(), functions.struct(*_fields(column, have, want, told)))
+        return functions.when(column.isNotNull(), functions.struct(*_fields(column, have, want, label)))
     cast = column.cast(type_of_kind(want))
     if not may_round(have, want):
         return cast
-    rounded = functions.concat(functions.lit(f"{told} is a double elsewhere, which would round "), column)
+    rounded = functions.concat(functions.lit(f"{label} is a double elsewhere, which would round "), column)
     exact = column.isNull() | column.between(-LARGEST_EXACT, LARGEST_EXACT)
     return functions.when(exact, cast).otherwise(functions.raise_error(rounded).cast("double"))
 
 
-def _fields(column: Any, have: dict[str, Kind], want: dict[str, Kind], told: str) -> list[Any]:
+def _fields(column: Any, have: dict[str, Kind], want: dict[str, Kind], label: str) -> list[Any]:
     from pyspark.sql import functions
 
     spelling = {name.lower(): name for name in have}
@@ -77,5 +77,5 @@ def _fields(column: Any, have: dict[str, Kind], want: dict[str, Kind], told: str
         if known is None:
             fields.append(functions.lit(None).cast(type_of_kind(kind)).alias(name))
         else:
-            fields.append(conformed(column.getField(known), have[known], kind, told).alias(name))
+            fields.append(conformed(column.getField(known), have[known], kind, label).alias(name))
     return fields

@@ -1,6 +1,6 @@
-"""Which type the values of a text column have, and whether they fit a declared one: SQL that every engine understands.
+"""SQL, valid in every engine, that finds the type of a text column's values and checks a declared type.
 
-The patterns have no backslash, which is another character in each dialect.
+The patterns contain no backslash, which means something else in each dialect.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rheo_assets.model.column_types import INTEGERS, UNKNOWN, decimal_size
 
 BIG: Final = "decimal(38,0)"
 KINDS: Final = ("boolean", "int", "bigint", BIG, "double", "date", "timestamp")
-LARGEST_EXACT: Final = 2**53  # the whole numbers up to here are doubles, each of them
+LARGEST_EXACT: Final = 2**53  # every integer up to here is exactly a double
 _WHOLE: Final = "[+-]?[0-9]+"
 _PLAIN: Final = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)"
 _NUMBER: Final = f"({_PLAIN}([eE][+-]?[0-9]+)?|[+-]?Infinity|NaN)"
@@ -23,11 +23,11 @@ _TIME: Final = _DATE + "[ T][0-9][0-9]:[0-9][0-9](:[0-9][0-9]([.][0-9]{1,6}0*)?)
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How an engine spells what is asked of a value.
+    """An engine's SQL for the tests of a value.
 
     Attributes:
-        matches: Returns the SQL that tells whether all of a text fits a pattern.
-        cast: Returns the SQL of the value as a kind, null where it is none.
+        matches: Returns the SQL that tests whether a whole text matches a pattern.
+        cast: Returns the SQL that converts the value to a kind, or to null if it cannot.
     """
 
     matches: Callable[[str, str], str]
@@ -35,7 +35,7 @@ class Dialect:
 
 
 def tests_of(column: str, dialect: Dialect) -> list[str]:
-    """Returns for each of `KINDS` the SQL that tells whether a text is of it."""
+    """Returns, for each of `KINDS`, the SQL that tests whether a text has that kind."""
     whole = dialect.matches(column, _WHOLE)
     exact = f"abs({dialect.cast(column, 'double')}) <= {LARGEST_EXACT}"  # a double would round the others
     return [
@@ -48,13 +48,13 @@ def tests_of(column: str, dialect: Dialect) -> list[str]:
 
 
 def mask_of(column: str, dialect: Dialect) -> str:
-    """Returns the SQL of the kinds that all texts of a column are of, as bits; null where it has no values."""
+    """Returns the SQL for the kinds that all texts of a column have, as bits; null if it has no values."""
     bits = (f"(CASE WHEN {test} THEN {1 << n} ELSE 0 END)" for n, test in enumerate(tests_of(column, dialect)))
     return f"bit_and(CASE WHEN {column} IS NULL THEN NULL ELSE {' + '.join(bits)} END)"
 
 
 def kind_of_mask(mask: int | None) -> str:
-    """Returns the kind that all values have: what is no number or time is text, and `UNKNOWN` has no values."""
+    """Returns the kind that all values have: text if they are not numbers or times, `UNKNOWN` if there are none."""
     if mask is None:
         return UNKNOWN
     return next((kind for n, kind in enumerate(KINDS) if mask >> n & 1), "string")
@@ -66,7 +66,7 @@ def both_masks(one: int | None, other: int | None) -> int | None:
 
 
 def fits(column: str, kind: str, dialect: Dialect) -> str:
-    """Returns the SQL that tells whether a text, which is not null, is a value of a declared scalar kind."""
+    """Returns the SQL that tests whether a non-null text is a value of a declared scalar kind."""
     if kind == "string":
         return "true"
     if kind == "boolean":

@@ -233,7 +233,7 @@ def test_an_event_of_a_projection_fans_out_over_its_branches(app: Application) -
 )
 def test_a_projection_of_anything_but_single_events_is_refused(app: Application, view: Any, spelled: str) -> None:
     t = app.add_timer("t", "rate(1 day)", "day")
-    told = rf"projection 'p': its input is {re.escape(spelled)}: a projection follows each event .* Project 't' itself"
+    told = rf"projection 'p': its input is {re.escape(spelled)}, but a projection only .* Project 't' itself"
     with pytest.raises(ValueError, match=told):
         app.project("p", view(t), REGION_DAY, {"NA": {"*": {}}})
 

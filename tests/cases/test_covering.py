@@ -123,5 +123,5 @@ def test_code_and_load_data_get_the_union_of_the_days_that_are_there(app: Applic
     assert sorted(app.load_data(daily.covering("WEEK"))["day"]) == sorted(DAYS[2:5])
     assert len(app.load_data(daily.covering("WEEK"), ["2024-01-06"])) == 3
     assert [path[-10:] for path in app.materialize(daily["*"].covering("WEEK"), ["2024-01-06"])] == DAYS
-    with pytest.raises(ValueError, match=r'does not say which period it covers. Write .covering\("MONTH"\)'):
+    with pytest.raises(ValueError, match=r'does not name the period that it covers. Write .covering\("MONTH"\)'):
         app.load_data(daily.covering(), ["2024-01-06"])

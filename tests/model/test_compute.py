@@ -60,15 +60,15 @@ def test_an_application_names_its_engines_in_its_own_order() -> None:
 def test_a_target_that_no_engine_of_the_application_serves_is_refused_where_it_is_declared() -> None:
     app = flow.Application("app", engines=["athena", "glue"])
     told = (
-        "node 'n': no engine serves PYTHON code: Glue does not know RuntimeConfig. "
-        "Leave out RuntimeConfig for Glue, or add 'emr' to the application's engines"
+        "node 'n': no engine can run PYTHON code: Glue does not know RuntimeConfig. "
+        "Remove RuntimeConfig for Glue, or add 'emr' to the application's engines"
     )
     with pytest.raises(ValueError, match=f"^{told}$"):
         app.create_data("n", compute_targets=[flow.Spark("output = x", RuntimeConfig="emr-7.5.0")])
     told = "none of Athena, Glue runs Python functions. Add 'lambda' to the application's engines$"
-    with pytest.raises(ValueError, match=rf"node 'n': no engine serves callable '<lambda>': {told}"):
+    with pytest.raises(ValueError, match=rf"node 'n': no engine can run callable '<lambda>': {told}"):
         app.create_data("n", compute_targets=[flow.InlinedCompute(lambda i, o, p: None)])
-    with pytest.raises(ValueError, match="asks for the engine 'emr', which the application does not have"):
+    with pytest.raises(ValueError, match="requests the engine 'emr', which the application does not have"):
         app.create_data("n", compute_targets=[flow.EMR("output = x")])
 
 
@@ -76,15 +76,15 @@ def test_hints_of_two_engines_are_told_with_what_to_leave_out() -> None:
     app = flow.Application("app")
     both = {"WorkerType": "G.1X", "InstanceConfig": {"InstanceCount": 3}}
     told = (
-        "node 'n': no engine serves PYTHON code: Glue does not know InstanceConfig; EMR does not know WorkerType; "
+        "node 'n': no engine can run PYTHON code: Glue does not know InstanceConfig; EMR does not know WorkerType; "
         "EMR Serverless does not know InstanceConfig, WorkerType. "
-        "Leave out InstanceConfig for Glue, or leave out WorkerType for EMR"
+        "Remove InstanceConfig for Glue, or remove WorkerType for EMR"
     )
     with pytest.raises(ValueError, match=f"^{told}$"):
         app.create_data("n", compute_targets=[flow.Spark("output = x", **both)])
-    with pytest.raises(ValueError, match=r"Leave out RuntimeConfig for Glue, or name the engine 'emr'$"):
+    with pytest.raises(ValueError, match=r"Remove RuntimeConfig for Glue, or name the engine 'emr'$"):
         app.create_data("n", compute_targets=[flow.Glue("output = x", RuntimeConfig="emr-7.5.0")])
-    with pytest.raises(ValueError, match=r"Athena does not know WorkerType\. Leave out WorkerType for Athena"):
+    with pytest.raises(ValueError, match=r"Athena does not know WorkerType\. Remove WorkerType for Athena"):
         app.create_data("n", compute_targets=[flow.PrestoSQL("select 1", WorkerType="G.1X")])
 
 
@@ -96,16 +96,16 @@ def test_an_engine_that_runs_another_language_is_told_alone() -> None:
             ["glue"],
             "Glue does not run PRESTO_SQL. Add 'athena' to the application's engines",
         ),
-        (flow.PrestoSQL("select 1"), [], "the application has none. Add 'athena' to the application's engines"),
+        (flow.PrestoSQL("select 1"), [], "the application has no engine. Add 'athena' to the application's engines"),
         (glue, ["glue", "athena"], "Glue does not run PRESTO_SQL. Name the engine 'athena'"),
     ):
-        with pytest.raises(ValueError, match=f"no engine serves PRESTO_SQL code: {told}$"):
+        with pytest.raises(ValueError, match=f"no engine can run PRESTO_SQL code: {told}$"):
             engine_of(target, engines)
 
 
 def test_a_function_longer_than_lambda_allows_is_not_sent_there() -> None:
     app = flow.Application("app", engines=["lambda"])
-    told = "Lambda ends code after 900 s, and timeout is 901. Give a timeout of 900 s at most, or add 'process'"
+    told = "Lambda stops code after 900 s, but timeout is 901. Give a timeout of at most 900 s, or add 'process'"
     with pytest.raises(ValueError, match=told):
         app.create_data("n", compute_targets=[flow.InlinedCompute(lambda i, o, p: None, timeout=901)])
 
@@ -115,7 +115,7 @@ def test_a_function_longer_than_lambda_allows_is_not_sent_there() -> None:
     [(flow.Glue, {"engine": "emr"}), (flow.EMR, {"engine": "glue"}), (flow.SparkSQL, {"lang": "SCALA"})],
 )
 def test_what_a_wrapper_says_itself_cannot_be_said_again(wrapper: Any, said: dict[str, str]) -> None:
-    with pytest.raises(DeclarationError, match=r"says the (engine|lang) itself: use BatchCompute"):
+    with pytest.raises(DeclarationError, match=r"sets the (engine|lang) itself: use BatchCompute"):
         wrapper("select 1", **said)
 
 
@@ -156,28 +156,28 @@ def test_orc_of_presto_sql_is_refused_where_it_is_declared_because_only_spark_wr
     [
         ({"MaxCapacity": 10, "WorkerType": "G.1X"}, "both MaxCapacity and WorkerType"),
         ({"MaxCapacity": 10, "NumberOfWorkers": 2}, "both MaxCapacity and NumberOfWorkers"),
-        ({"GlueVersion": "1.0"}, "GlueVersion is '1.0'. One of auto, 2.0"),
+        ({"GlueVersion": "1.0"}, "GlueVersion is '1.0'. Give one of auto, 2.0"),
         ({"WorkerType": "G.3X"}, "WorkerType is 'G.3X'"),
         ({"NumberOfWorkers": 0}, "NumberOfWorkers is 0"),
         ({"NumberOfWorkers": True}, "NumberOfWorkers is True"),
         ({"Timeout": 0}, "Timeout is 0"),
-        ({"Timeout": 100_000}, "at most 10079: Glue takes less than 7 days"),
-        ({"Timeout": 10_080}, "at most 10079"),
+        ({"Timeout": 100_000}, "from 1 to 10079: Glue allows less than 7 days"),
+        ({"Timeout": 10_080}, "from 1 to 10079"),
         ({"InstanceConfig": 3}, "InstanceConfig is 3"),
-        ({"InstanceConfig": {"InstanceCount": -1}}, "InstanceCount is a whole number"),
+        ({"InstanceConfig": {"InstanceCount": -1}}, "InstanceCount must be a whole number"),
         ({"RuntimeConfig": "7.5"}, "release label"),
-        ({"MaxCapacity": float("inf")}, "A number of DPUs"),
-        ({"Timeout": "30"}, "Timeout is '30'. A number of minutes"),
-        ({"Timeout": float("nan")}, "A number of minutes"),
-        ({"InstanceConfig": {}}, "A dict with InstanceCount and InstanceType"),
-        ({"InstanceConfig": {"InstanceType": "large"}}, "a type of EC2"),
+        ({"MaxCapacity": float("inf")}, "Give a number of DPUs"),
+        ({"Timeout": "30"}, "Timeout is '30'. Give a number of minutes"),
+        ({"Timeout": float("nan")}, "Give a number of minutes"),
+        ({"InstanceConfig": {}}, "Give a dict with InstanceCount and InstanceType"),
+        ({"InstanceConfig": {"InstanceType": "large"}}, "an EC2 instance type"),
         ({"RuntimeConfig": "emr-7.5.0; true"}, "release label"),
         ({"RuntimeConfig": "emr-"}, "release label"),
-        ({"SparkCliArgs": "--conf a=b"}, "A list of texts"),
-        ({"SparkCliArgs": ["other.py"]}, "'other.py' follows no option"),
+        ({"SparkCliArgs": "--conf a=b"}, "Give a list of strings"),
+        ({"SparkCliArgs": ["other.py"]}, "'other.py' does not follow an option"),
         ({"SparkCliArgs": ["--verbose", "--conf"]}, "--conf has no value"),
-        ({"SparkCliArgs": ["--py-files", "a.zip"]}, "Leave out --py-files. Give external_library_paths"),
-        ({"SparkCliArgs": ["--class=Main"]}, "Leave out --class"),
+        ({"SparkCliArgs": ["--py-files", "a.zip"]}, "Remove --py-files. Give external_library_paths"),
+        ({"SparkCliArgs": ["--class=Main"]}, "Remove --class"),
         ({"retry_count": True}, "retry_count is True"),
         ({"glueVersion": "5.0"}, "has no hint 'glueVersion'. Write GlueVersion"),
         ({"timeout": 5}, "has no hint 'timeout'. Write Timeout"),
@@ -189,7 +189,7 @@ def test_orc_of_presto_sql_is_refused_where_it_is_declared_because_only_spark_wr
         ({"Role": "jobs"}, r"AwsPlatform\(role=…\)"),
         ({"Tags": {"team": "sales"}}, r"AwsPlatform\(engine_options={'glue': {'tags': …}}\)"),
         ({"ReleaseLabel": "emr-7.9.0"}, "Write RuntimeConfig='emr-7.9.0'"),
-        ({"ExecutionClass": "FLEX"}, "Leave it out: no node can set it"),
+        ({"ExecutionClass": "FLEX"}, "Remove it: a node cannot set it"),
     ],
 )
 def test_hints_that_no_engine_takes_are_refused(hints: dict[str, Any], told: str) -> None:
@@ -258,7 +258,7 @@ def test_keyword_arguments_that_are_no_hints_reach_the_code() -> None:
 def test_permissions_are_statements() -> None:
     reads = flow.Permission("arn:aws:s3:::models/*", ["s3:GetObject"])
     assert flow.BatchCompute("output = x", extra_permissions=[reads]).permissions == (reads,)
-    with pytest.raises(ValueError, match="names no service"):
+    with pytest.raises(ValueError, match="does not name a service"):
         flow.Permission("*", "GetObject")
     with pytest.raises(ValueError, match="Give Permission"):
         flow.InlinedCompute(lambda i, o, p: None, permissions=["s3:GetObject"])  # type: ignore[list-item]
@@ -271,7 +271,7 @@ def test_permissions_that_are_no_list_of_them_are_refused_in_words(wrong: Any) -
         return
     with pytest.raises(ValueError, match="Give Permission"):
         flow.BatchCompute("output = x", extra_permissions=wrong)
-    with pytest.raises(ValueError, match="action is 3" if wrong == 3 else "names no service"):
+    with pytest.raises(ValueError, match="action is 3" if wrong == 3 else "does not name a service"):
         flow.Permission("*", wrong)
 
 
@@ -307,7 +307,7 @@ def test_requirements_are_a_list() -> None:
 
 @pytest.mark.parametrize("timeout", [0, -1, "5", None, True, float("nan"), float("inf")])
 def test_the_seconds_of_a_function_are_a_number(timeout: Any) -> None:
-    with pytest.raises(ValueError, match="A number of seconds above 0"):
+    with pytest.raises(ValueError, match="Give a number of seconds above 0"):
         flow.InlinedCompute(lambda i, o, p: None, timeout=timeout)
 
 
@@ -316,7 +316,7 @@ def test_the_seconds_of_a_function_are_a_number(timeout: Any) -> None:
 
 def test_code_says_its_own_language() -> None:
     assert flow.BatchCompute(flow.scala_script("x.limit(1)")).lang is flow.Lang.SCALA
-    with pytest.raises(ValueError, match="lang is PYTHON and the code is SCALA"):
+    with pytest.raises(ValueError, match="lang is PYTHON but the code is SCALA"):
         flow.BatchCompute(flow.scala_script("x.limit(1)"), lang=flow.Lang.PYTHON)
     with pytest.raises(ValueError, match=r"lang is 'SCLA'.*Did you mean 'SCALA'"):
         flow.BatchCompute("x", lang="SCLA")
@@ -339,8 +339,8 @@ def test_a_scala_module_is_a_call_of_compiled_code() -> None:
     [
         (3, "external_library_paths is 3. Give a list"),
         ({"a.jar": 1}, "Give a list"),
-        (["features.zip"], "'features.zip' is none of .jar"),
-        (["s3:/jars/a.jar"], "cannot be fetched. As in 's3://bucket/code.jar'"),
+        (["features.zip"], "'features.zip' is not one of .jar"),
+        (["s3:/jars/a.jar"], "cannot be fetched. Write e.g. 's3://bucket/code.jar'"),
         (["https://elsewhere/a.jar"], "cannot be fetched"),
         ([None], "external library None"),
     ],
@@ -369,9 +369,9 @@ def test_code_that_fails_wherever_it_runs_is_refused(code: str, lang: str, told:
         flow.BatchCompute(code, lang)
 
 
-SCALA = "It looks like Scala: say lang=Lang.SCALA, or use scala_script(…)"
+SCALA = "It looks like Scala: give lang=Lang.SCALA, or use scala_script(…)"
 SQL = "It looks like SQL: use SparkSQL(…) or PrestoSQL(…)"
-PYTHON = "See the code as `python` reads it"
+PYTHON = "Check the code with `python`"
 
 
 @pytest.mark.parametrize(
@@ -436,9 +436,9 @@ def test_an_sql_module_is_a_file_of_a_package(package: str) -> None:
     assert flow.PrestoSQL(flow.sql_module(package, "daily.sql")).code == "select 1 as one"
     with pytest.raises(ValueError, match=r"no file 'dayly.sql'.*Did you mean 'daily.sql'"):
         flow.sql_module(package, "dayly.sql")
-    with pytest.raises(ValueError, match="is a path"):
+    with pytest.raises(ValueError, match="is not a file name"):
         flow.sql_module(package, "../secrets.sql")
-    with pytest.raises(ValueError, match="None is a path or no text"):
+    with pytest.raises(ValueError, match="None is not a file name"):
         flow.sql_module(package, None)  # type: ignore[arg-type]  # what is tested
     with pytest.raises(ValueError, match="there is no package"):
         flow.sql_module("no_such_package", "daily.sql")
@@ -462,5 +462,5 @@ def test_text_as_a_target_is_pyspark_code() -> None:
     ],
 )
 def test_text_that_reads_as_a_query_is_refused_with_what_to_say(text: str) -> None:
-    with pytest.raises(ValueError, match=r"node 'n': .*reads as a query\. Say SparkSQL\(…\) or PrestoSQL\(…\)"):
+    with pytest.raises(ValueError, match=r"node 'n': .*looks like a query\. Write SparkSQL\(…\) or PrestoSQL\(…\)"):
         as_targets([text], "node 'n'")

@@ -129,7 +129,7 @@ def test_days_before_the_min_are_not_covered():
         (lambda x: x.covering().nearest(), "is both nearest and covering"),
         (lambda x: x.covering()[:-7], "no time dimension is open"),
         (lambda x: x.covering("HOUR"), "'day' is no finer than a HOUR"),
-        (lambda x: x.covering("FORTNIGHT"), "is no period"),
+        (lambda x: x.covering("FORTNIGHT"), "is not a period"),
         (lambda x: ext("y", region=STRING).covering(), "no time dimension is open"),
         (lambda x: node({"x": x.covering(), "t": ext("t", m=MONTH)}), "the output's 'day' is finer"),
     ],

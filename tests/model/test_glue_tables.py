@@ -202,8 +202,11 @@ def test_csv_is_read_as_hive_would(found: dict[str, Any], options: dict[str, Any
         (table(Location="hdfs://lake/x"), "has the location 'hdfs://lake/x'"),
         (table(Location="s3://lake/../x"), "'../x' is not a key prefix"),
         (table((), {"table_type": "ICEBERG"}), "has the table_type ICEBERG"),
-        (table(InputFormat="org.apache.avro.AvroInputFormat"), "is stored by org.apache.avro.AvroInputFormat"),
-        (table(InputFormat=None), "is stored by nothing that it names"),
+        (
+            table(InputFormat="org.apache.avro.AvroInputFormat"),
+            "is stored in an unsupported format (org.apache.avro.AvroInputFormat)",
+        ),
+        (table(InputFormat=None), "is stored in an unsupported format (unnamed)"),
         (table([("price", "decimal(4,2)")]), "partition key 'price' is decimal(4,2)"),
         (table([("order-day", "date")]), "partition key 'order-day' cannot be a dimension"),
         (table([("day", "string")], {"rheo.format.day": "daily"}), "partition key 'day' cannot be a dimension"),
@@ -259,3 +262,12 @@ def test_what_is_described_is_read_back(
     expected = [DimensionType.DATETIME if len(key) > 2 or key[1] == "date" else key[1] for key in keys]
     assert [{"STRING": "string", "LONG": "bigint"}.get(d.type, d.type) for d in spec] == expected
     assert dataset.layout.segments == tuple(f"{key[0]}={{}}" for key in keys)
+
+
+def test_the_columns_of_the_catalog_are_declared_and_one_that_no_file_can_have_is_refused():
+    columns = [{"Name": "id", "Type": "string"}, {"Name": "m", "Type": "map<string,array<struct<a:int>>>"}]
+    dataset, _ = dataset_of(table([("day", "date")], Columns=columns))
+    assert dataset.columns == (("id", "string"), ("m", "map<string,array<struct<a:int>>>"))
+    assert dataset_of(table(Columns=[]))[0].columns == ()
+    with pytest.raises(DeclarationError, match="'u' is declared 'uniontype<int,string>'"):
+        dataset_of(table(Columns=[{"Name": "u", "Type": "uniontype<int,string>"}]))

@@ -39,7 +39,9 @@ def test_an_output_whose_keys_become_too_long_is_refused(
     external = app.marshal_external_data(
         short, id="orders", dimension_spec=spec(*FIVE), dimension_filter=among(*values), protocol=SUCCESS
     )
-    with pytest.raises(DeclarationError, match=r"'totals'.*its partition internal_data/totals/vvv.* bytes.*takes 1024"):
+    with pytest.raises(
+        DeclarationError, match=r"'totals'.*its partition internal_data/totals/vvv.* bytes.*allows 1024"
+    ):
         app.create_data("totals", [external], compute_targets=[flow.NOOPCompute])
 
 
@@ -60,5 +62,5 @@ def test_external_data_may_have_the_longest_keys_that_s3_has(new_app: Callable[[
 def test_a_key_that_is_too_long_is_no_uri() -> None:
     key = "/".join(["k" * 255] * 4)
     assert bucket_and_key(f"s3://lake/{key}") == ("lake", key)
-    with pytest.raises(InvalidUri, match="its key has 1025 bytes; S3 takes 1024"):
+    with pytest.raises(InvalidUri, match="its key has 1025 bytes; S3 allows 1024"):
         bucket_and_key(f"s3://lake/{key}/k")

@@ -185,7 +185,7 @@ def test_inputs_that_are_pinned_apart_are_not_linked_on_that_dimension():
 
 def test_inputs_that_are_pinned_apart_need_an_output_that_says_which():
     x = ext("x", region=STRING, day=DAY)
-    told = "'na' pins region to 'NA' and 'eu' pins region to 'EU', and nothing says which one the output has"
+    told = "'na' pins region to 'NA' and 'eu' pins region to 'EU', but nothing chooses the value of the output"
     with pytest.raises(DeclarationError, match=told) as refused:
         node({"na": x["NA"], "eu": x["EU"]})
     assert refused.value.remedy.startswith("Write output_dimension_spec with ['day'], or output_dim_links=[(")

@@ -386,7 +386,7 @@ def test_a_link_names_itself_when_its_blob_is_gone():
     _, again = through_json(topology(x, y, node), blobs)
     blobs.kept.clear()
     (_, function, _), *_ = again["n"].declaration["input_dim_links"]
-    with pytest.raises(StateError, match=r"node 'n': link y\(day\) <- <lambda> <- x\(day\).*lost its blob"):
+    with pytest.raises(StateError, match=r"node 'n': link y\(day\) <- <lambda> <- x\(day\).*is missing"):
         function(datetime(2021, 1, 1))
 
 
@@ -487,7 +487,7 @@ def test_a_damaged_document_is_refused_with_its_uri_and_the_remedy(content: byte
         ({"dimensions": None}, "TypeError"),
         ({"location": 5}, "AttributeError"),
         ({"filter": [["NA"]]}, "ValueError"),
-        ({"filter": [["NA", 5]]}, "no value of dimension 'day'"),
+        ({"filter": [["NA", 5]]}, "not a value of dimension 'day'"),
         ({"segments": ["{}"]}, "DeclarationError"),
         ({"protocol": {"type": "HOPE", "args": {}}}, "HOPE"),
     ],
@@ -580,3 +580,18 @@ def test_what_is_recorded_loads_and_records_the_same(
         (str(v), v.narrowed) for v in node.inputs.values()
     ]
     assert again["ext"].spec == ext.spec
+
+
+def test_declared_columns_come_back_in_their_order_and_are_part_of_the_declared_state():
+    columns = {"n": "bigint", "id": "string", "amount": "decimal(10,2)"}
+    orders = external("orders", columns=columns, dataset_format=DataFormat.CSV)
+    copy = made("copy", [orders], columns=columns)
+    again = loaded(orders, copy)
+    assert again["orders"].columns == again["copy"].columns == orders.columns == tuple(columns.items())
+    without = external("orders", dataset_format=DataFormat.CSV)
+    other = external("orders", columns={**columns, "n": "int"}, dataset_format=DataFormat.CSV)
+    blobs = Blobs()
+    prints = {fingerprint(dump_topology(topology(one), blobs.store)) for one in (orders, without, other)}
+    assert len(prints) == 3
+    (record,) = dump_topology(topology(without), blobs.store)["nodes"]
+    assert "columns" not in record

@@ -159,7 +159,7 @@ def test_a_value_that_the_declaration_does_not_have_is_refused_with_those_it_has
 
 def test_branches_are_met_as_a_whole():
     declared = dataset(only={"NA": {"2021-01-01": {}}, "EU": {"2021-01-02": {}}})
-    with pytest.raises(DeclarationError, match="nothing passes both"):
+    with pytest.raises(DeclarationError, match="no partition passes both"):
         declared["NA"]["2021-01-02"]
 
 
@@ -211,7 +211,7 @@ def test_naming_a_dimension_that_is_not_there_is_refused():
         ({"type": "DATETIME"}, "20240301", "Declare 'format': '%Y%m%d'"),
         ({"type": "DATETIME", "format": "%Y%m%d"}, "2024-03-01", "Declare 'format': '%Y-%m-%d'"),
         ({"type": "DATETIME"}, "2024-3-1", "Declare 'format': '%Y-%-m-%-d'"),
-        ({"type": "DATETIME"}, "2024-03-01T05:00", "Declare its 'format', and a 'granularity' that shows it"),
+        ({"type": "DATETIME"}, "2024-03-01T05:00", "Declare its 'format', and a 'granularity' that fits"),
     ],
 )
 def test_a_folder_that_does_not_render_back_is_refused_with_what_to_declare(level, text, remedy):

@@ -173,7 +173,7 @@ def test_one_warning_an_event_whoever_folds_it_and_a_few_a_node(caplog):
     assert with_both == [
         f"application 'app': node 'both': the link b.n <- f(a.n) raised KeyError: {value} for [{value}]. Links get "
         f"str, int and naive UTC datetime values. The event of a[{value}] is held back. Correct the function and "
-        "activate() again, or reload the code location: it is offered again then"
+        "activate() again, or reload the code location: then the event is routed again"
         for value in (4, 5)
     ]
     caplog.clear()
@@ -202,7 +202,7 @@ def test_what_fails_only_together_is_told_and_goes_on_waiting(caplog):
         router.fold(Event(position, source, (datetime(2024, 3, 1),), source, 100.0))
     assert len(router.groups("made").groups) == 2
     assert "node 'made': the link output.out <- f(c.day) raised TypeError" in caplog.text
-    assert "What has come is not joined." in caplog.text
+    assert "The event was not joined to the group." in caplog.text
     assert "then report it again: app.process(view)" in caplog.text
 
 

@@ -174,7 +174,7 @@ def test_several_statements_share_a_session_and_the_last_one_is_the_output(node)
     ("sql", "message"),
     [
         (" ; -- nothing", "its SQL has no statement"),
-        ("CREATE TEMPORARY VIEW v AS SELECT 1", "last statement answers no table"),
+        ("CREATE TEMPORARY VIEW v AS SELECT 1", "last statement returns no table"),
         ("SELECT 1; SELEC 2; SELECT 3", "statement 2 of 3: ParseException"),
         ("SELECT * FROM gone", "its optional input 'gone' has no data"),
     ],
@@ -200,7 +200,7 @@ def test_absent_partitions_are_named_and_a_wholly_absent_input_fails(node):
 @pytest.mark.parametrize(
     ("code", "message", "line"),
     [
-        ("x = 1", "assigned no `output`", ""),
+        ("x = 1", "did not assign `output`", ""),
         ("output = [1]", "value of type list; assign a Spark DataFrame", ""),
         ("import pandas\noutput = pandas.DataFrame()", "assign spark.createDataFrame(output)", ""),
         (
@@ -301,7 +301,7 @@ def test_a_partition_of_empty_files_is_left_out_of_a_range_and_refused_alone(nod
     node.run("output = spark.sql('select 1L as id')", output=TaskOutput("s3://lake/a/NA/2024-01-03", form))
     result = node.run("output = a", days("a", "2024-01-03", "2024-01-02", format=form))
     assert result.rows == 1
-    assert result.warnings == ("input 'a': 1 partitions hold empty files only: NA/2024-01-02",)
+    assert result.warnings == ("input 'a': 1 partitions have only empty files: NA/2024-01-02",)
     failure = node.fails("output = a", days("a", "2024-01-02", format=form))
     assert "no columns in partition NA/2024-01-02" in failure.message
 

@@ -42,6 +42,7 @@ class Watcher:
         self._rounds = Rounds(node.layout, node.spec, clock)
         self._found: Sequence[Found] | None = None
         self._gone: set[str] = set()
+        self._unrouted: set[Key] = set()
         self._warned: set[str] = set()
 
     def remember(self) -> None:
@@ -94,6 +95,14 @@ class Watcher:
         partitions = [partition for path in sorted(self._gone) if (partition := self._partition(path)) is not None]
         return [(self.node.id, p) for p in dict.fromkeys(partitions) if not self._readiness.is_ready(self.node, p)]
 
+    def take_unrouted(self) -> set[Key]:
+        """Returns the partitions that have arrived outside of the filter since the last call: no events, but ready.
+
+        A range that starts at a pinned value may wait for them.
+        """
+        unrouted, self._unrouted = self._unrouted, set()
+        return unrouted
+
     def forget_gone(self) -> None:
         """Forgets the deleted files, once a turn has recorded them. After a crash before that, they are found again."""
         if self._gone and self._known.change({}, self._gone):
@@ -125,7 +134,7 @@ class Watcher:
         except InvalidValue as error:
             self._warn(path, str(error))
             return None
-        return partition if self.node.filter.admits(self.node.spec, partition) else None
+        return partition
 
     def _warn(self, path: str, why: str) -> None:
         if path not in self._warned:
@@ -135,6 +144,9 @@ class Watcher:
     def _record(self, journal: Journal, path: str, version: str) -> None:
         partition = self._partition(path)
         if partition is None:
+            return
+        if not self.node.filter.admits(self.node.spec, partition):
+            self._unrouted.add((self.node.id, partition))
             return
         uri = f"{self.node.layout.root}/{path}"
         folder = uri.rsplit("/", 1)[0]

@@ -221,7 +221,8 @@ class Driver:
 
             def turned(loop: EventLoop) -> list[Trigger]:
                 gone = [key for watcher in self._watchers.values() for key in watcher.gone()]
-                return loop.turn(moment, gone, is_enough)
+                unrouted = [key for watcher in self._watchers.values() for key in watcher.take_unrouted()]
+                return loop.turn(moment, gone, is_enough, unrouted)
 
             outbox = [t for t in self._on_whole(turned) if not self.unresolved.awaits_checks(t)]
             if self.loop.is_behind:

@@ -1,1 +1,1 @@
-"""Compute targets: what a node runs, in which language, with which hints."""
+"""Compute targets: the code of a node, its language and its hints."""

@@ -1,4 +1,4 @@
-"""Source code as a value: written in place, or taken from a module of the user's package."""
+"""Source code as a value: inline, or read from a module of the user's package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rheo_assets.model.compute.vocabulary import Lang
 
 _SCALA_NAME = re.compile(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*")
 _ENDINGS: Final[Mapping[Lang, tuple[str, ...]]] = {Lang.SCALA: (".jar",), Lang.PYTHON: (".zip", ".whl", ".egg")}
-# What only Scala and only SQL have, for code that is no Python. A word for an eye, not a parser.
+# Patterns that only Scala and only SQL have, for code that is not Python. They give a hint and are not a parser.
 _SCALA: Final = re.compile(
     r"\bval\s+\w+|=>|\.as\[|^\s*import\s+(?:org|com|java|scala)\.|^\s*(?:case\s+class|object)\s+\w"
     r"|^\s*def\s+\w+[ \t]*(?:\[.*\])?[ \t]*(?:\(.*\))?[ \t]*(?::[ \t]*[A-Z][\w\[\], .]*)?[ \t]*=",
@@ -37,7 +37,7 @@ class Code:
 
     Attributes:
         text: The source.
-        lang: Its language; None where the text alone does not say.
+        lang: The language; None if it is not known from the text.
         libraries: URIs or paths of jars (Scala) or of zips and wheels (Python).
     """
 
@@ -47,42 +47,42 @@ class Code:
 
 
 def check_source(text: object, lang: str, where: str) -> None:
-    """Refuses what fails wherever it runs: Python that does not parse, SQL without a statement.
+    """Raises for code that fails in every engine: Python that does not parse, SQL without a statement.
 
     Raises:
-        DeclarationError: Says in which line.
+        DeclarationError: The code is not valid; the message names the line.
     """
     if not isinstance(text, str) or not text.strip():
-        return  # `Batch` says it
+        return  # `Batch` raises for it
     if lang == Lang.PYTHON:
         try:
             compile(text, "code", "exec", ast.PyCF_ONLY_AST)
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None)
-            told = f"its code is not Python: {getattr(error, 'msg', error)}{f' in line {line}' if line else ''}"
-            raise DeclarationError(where, told, _other_language(text)) from None
+            problem = f"its code is not Python: {getattr(error, 'msg', error)}{f' in line {line}' if line else ''}"
+            raise DeclarationError(where, problem, _other_language(text)) from None
     elif lang in {Lang.SPARK_SQL, Lang.PRESTO_SQL} and not split_statements(text):
-        raise DeclarationError(where, f"its SQL {text!r} has no statement", "Give the SELECT that is to be written")
+        raise DeclarationError(where, f"its SQL {text!r} has no statement", "Give the SELECT to write")
 
 
 def reads_as_query(text: str) -> bool:
-    """Returns whether a text that is to be Python was meant as SQL: it begins as a query and assigns no `output`."""
+    """Returns whether a text given as Python looks like SQL: it starts like a query and does not assign `output`."""
     if _SQL.match(text) is None:
         return False
     try:
         compile(textwrap.dedent(text), "code", "exec", ast.PyCF_ONLY_AST)
     except (SyntaxError, ValueError):
         return True
-    return "output" not in text  # `select -1` is both
+    return "output" not in text  # `select -1` is valid Python, too
 
 
 def _other_language(text: str) -> str:
-    """Returns what to do with code that is not Python."""
+    """Returns the remedy for code that is not Python."""
     if _SQL.match(text):
         return "It looks like SQL: use SparkSQL(…) or PrestoSQL(…)"
     if _SCALA.search(text):
-        return "It looks like Scala: say lang=Lang.SCALA, or use scala_script(…)"
-    return "See the code as `python` reads it"
+        return "It looks like Scala: give lang=Lang.SCALA, or use scala_script(…)"
+    return "Check the code with `python`"
 
 
 def scala_script(
@@ -95,16 +95,16 @@ def scala_script(
 
     Args:
         code: The snippet. It sees each input by its alias, and `spark`, `inputs`, `dimensions`, `args`.
-        entity: An object that the snippet defines; then its `method` is called and answers the output.
-        method: `main` unless said otherwise. It is called as `scala_module` says.
-        external_library_paths: Jars: `s3://…`, or paths of this machine.
+        entity: An object that the snippet defines. If given, its `method` is called and returns the output.
+        method: The method, called as by `scala_module`. The default is `main`.
+        external_library_paths: Jars: `s3://…`, or local paths.
 
     Raises:
-        DeclarationError: A name that Scala does not allow, or a library that is not a path.
+        DeclarationError: A name is not valid in Scala, or a library is not a path.
     """
     where = "scala_script"
     if method is not None and entity is None:
-        raise DeclarationError(where, f"has a method {method!r} and no entity", "Name the object that has it")
+        raise DeclarationError(where, f"has a method {method!r} but no entity", "Give the object that has the method")
     text = code if entity is None else f"{code}\n{_call(where, entity, method or 'main')}"
     return Code(text, Lang.SCALA, _libraries(external_library_paths, Lang.SCALA, where))
 
@@ -121,13 +121,13 @@ def scala_module(
     dimensions: Map[String, String], args: Map[String, String]): DataFrame`.
 
     Args:
-        class_path: The package, or the object with its package where `entity` is not given.
-        external_library_paths: The jars that hold it.
+        class_path: The package, or the object with its package if `entity` is not given.
+        external_library_paths: The jars with the code.
         entity: The object.
-        method: `main` unless said otherwise.
+        method: The method. The default is `main`.
 
     Raises:
-        DeclarationError: A name that Scala does not allow, or a library that is not a path.
+        DeclarationError: A name is not valid in Scala, or a library is not a path.
     """
     where = "scala_module"
     target = class_path if entity is None else f"{class_path}.{entity}"
@@ -140,11 +140,11 @@ def python_module(module_path: str, external_library_paths: Sequence[str] | None
     """Returns the source of a Python module as PySpark code. The module is read, not imported.
 
     Args:
-        module_path: Its dotted name, such as `features.daily`.
+        module_path: The dotted name, such as `features.daily`.
         external_library_paths: Zips or wheels that it imports.
 
     Raises:
-        DeclarationError: There is no such module, or it has no Python source.
+        DeclarationError: The module does not exist, or has no Python source.
     """
     where = f"python_module({module_path!r})"
     spec = _found(module_path, where)
@@ -162,11 +162,11 @@ def sql_module(module_root: str, file_name: str) -> Code:
         file_name: The file in it, such as `daily.sql`.
 
     Raises:
-        DeclarationError: There is no such package or file; names near misses.
+        DeclarationError: The package or file does not exist; the message suggests similar names.
     """
     where = f"sql_module({module_root!r}, {file_name!r})"
     if not isinstance(file_name, str) or Path(file_name).name != file_name:
-        raise DeclarationError(where, f"{file_name!r} is a path or no text", "Name a file of the package itself")
+        raise DeclarationError(where, f"{file_name!r} is not a file name", "Name a file of the package itself")
     spec = _found(module_root, where)
     folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec is not None else []
     if not folders:
@@ -179,7 +179,7 @@ def sql_module(module_root: str, file_name: str) -> Code:
 
 
 def _found(module: str, where: str) -> ModuleSpec | None:
-    """Returns the path of a module without importing it; its parent packages are imported."""
+    """Finds a module without importing it; its parent packages are imported."""
     try:
         return importlib.util.find_spec(module)
     except (ImportError, ValueError, TypeError, AttributeError) as error:
@@ -189,12 +189,12 @@ def _found(module: str, where: str) -> ModuleSpec | None:
 def _call(where: str, target: str, method: str) -> str:
     for name in (target, method):
         if not isinstance(name, str) or not _SCALA_NAME.fullmatch(name):
-            raise DeclarationError(where, f"{name!r} is not a name in Scala", "As in 'com.example.features.Daily'")
+            raise DeclarationError(where, f"{name!r} is not a name in Scala", "Write e.g. 'com.example.features.Daily'")
     return f"{target}.{method}(spark, inputs, dimensions, args)"
 
 
 def _libraries(paths: Sequence[str] | str | None, lang: Lang, where: str) -> tuple[str, ...]:
-    """Returns the libraries: URIs as they are, paths of this machine as they read from any folder."""
+    """Returns the libraries: URIs as given, local paths as absolute paths."""
     listed = () if paths is None else (paths,) if isinstance(paths, str) else paths
     if not isinstance(listed, list | tuple):
         raise DeclarationError(where, f"external_library_paths is {paths!r}", "Give a list of URIs or paths")
@@ -203,12 +203,16 @@ def _libraries(paths: Sequence[str] | str | None, lang: Lang, where: str) -> tup
 
 def _library(path: object, lang: Lang, where: str) -> str:
     if not isinstance(path, str) or not path.strip():
-        raise DeclarationError(where, f"external library {path!r}", "Give URIs or paths as text")
+        raise DeclarationError(where, f"external library {path!r}", "Give URIs or paths as strings")
     if Path(path).suffix.lower() not in _ENDINGS[lang]:
         endings = ", ".join(_ENDINGS[lang])
-        raise DeclarationError(where, f"external library {path!r} is none of {endings}", f"{lang} code takes these")
+        raise DeclarationError(
+            where, f"external library {path!r} is not one of {endings}", f"{lang} code accepts only these"
+        )
     if _URI.fullmatch(path):
         return path
     if re.match(r"\w+:", path):
-        raise DeclarationError(where, f"external library {path!r} cannot be fetched", "As in 's3://bucket/code.jar'")
+        raise DeclarationError(
+            where, f"external library {path!r} cannot be fetched", "Write e.g. 's3://bucket/code.jar'"
+        )
     return str(Path(path).absolute())

@@ -1,6 +1,6 @@
-"""Which engine serves a target: by its language and hints, in an order of preference.
+"""Chooses the engine of a target by its language and hints, in an order of preference.
 
-An engine is known here by what it can do; who runs it is the platform's affair (`platforms/capabilities.py`).
+This module knows only what an engine can do; the platform runs it (`platforms/capabilities.py`).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class EngineKind:
     """An engine as a declaration sees it.
 
     Attributes:
-        name: What a target or an application calls it.
-        title: What people read.
+        name: The name in targets and applications.
+        title: The name in messages and the UI.
         langs: The languages that it runs; `INLINED` is a Python callable.
         hints: The hints that it understands.
-        longest: The seconds that it lets code run; None for no limit.
+        longest: The longest run time in seconds; None for no limit.
     """
 
     name: str
@@ -40,14 +40,14 @@ class EngineKind:
     longest: float | None = None
 
     def refusal(self, target: Target) -> str:
-        """Returns why the engine does not serve the target; empty when it does."""
+        """Returns why the engine cannot run the target; empty if it can."""
         if not self.runs(target):
             return f"{self.title} does not run {_language(target)}"
         if strange := self.strange(target):
             return f"{self.title} does not know {', '.join(strange)}"
-        asked = getattr(target, "timeout", None)
-        if self.longest is not None and asked is not None and asked > self.longest:
-            return f"{self.title} ends code after {self.longest:g} s, and timeout is {asked:g}"
+        timeout = getattr(target, "timeout", None)
+        if self.longest is not None and timeout is not None and timeout > self.longest:
+            return f"{self.title} stops code after {self.longest:g} s, but timeout is {timeout:g}"
         return ""
 
     def runs(self, target: Target) -> bool:
@@ -74,11 +74,11 @@ LAMBDA: Final = EngineKind("lambda", "Lambda", frozenset({INLINED}), frozenset()
 PROCESS: Final = EngineKind("process", "a process of the run", frozenset({INLINED}), frozenset())
 
 PREFERENCE: Final = (ATHENA, GLUE, EMR, EMR_SERVERLESS, LAMBDA, PROCESS)
-"""The order in which engines are tried; those of other packages come after, sorted by name."""
+"""The order in which engines are tried; those of other packages follow, sorted by name."""
 
 
 class EnginePlugin(Protocol):
-    """An engine of another package: what the entry point of group `rheo_assets.engines` names.
+    """An engine of another package, named by an entry point of group `rheo_assets.engines`.
 
     Attributes:
         kind: What the engine can do.
@@ -95,7 +95,7 @@ def plugins() -> dict[str, EnginePlugin]:
     """Returns the engines of other packages by name.
 
     Raises:
-        CapabilityMissing: One cannot be loaded, or has the name of another; says which package.
+        CapabilityMissing: An engine cannot be loaded, or its name is taken; the message names the package.
     """
     found: dict[str, EnginePlugin] = {}
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
@@ -103,7 +103,7 @@ def plugins() -> dict[str, EnginePlugin]:
         taken = {kind.name for kind in PREFERENCE} | set(found)
         if plugin.kind.name in taken:
             raise CapabilityMissing(
-                f"engine {plugin.kind.name!r} of {entry.value!r} has the name of another engine. Rename it, or "
+                f"engine {plugin.kind.name!r} of {entry.value!r} has the same name as another engine. Rename it, or "
                 "uninstall its package"
             )
         found[plugin.kind.name] = plugin
@@ -118,7 +118,7 @@ def _loaded(entry: EntryPoint) -> EnginePlugin:
     except Exception as error:
         raise CapabilityMissing(
             f"engine {entry.name!r} of {entry.value!r} cannot be loaded: {type(error).__name__}: {error}. "
-            "Mend or uninstall its package"
+            "Fix or uninstall its package"
         ) from error
     if not isinstance(kind, EngineKind):
         raise CapabilityMissing(f"engine {entry.name!r} of {entry.value!r} has a kind {kind!r}, not an EngineKind")
@@ -133,7 +133,7 @@ def known_kinds() -> tuple[EngineKind, ...]:
 
 
 def title_of(name: str) -> str:
-    """Returns what people call an engine; the name itself where its package is not installed."""
+    """Returns the title of an engine, or its name if its package is not installed."""
     return next((kind.title for kind in known_kinds() if kind.name == name), name)
 
 
@@ -141,7 +141,7 @@ def read_kinds(names: Sequence[str] | None, where: str) -> tuple[EngineKind, ...
     """Returns the engines that an application names, in its order; all engines if it names none.
 
     Raises:
-        DeclarationError: A name that no engine has.
+        DeclarationError: No engine has one of the names.
     """
     known = {kind.name: kind for kind in known_kinds()}
     if names is None:
@@ -157,54 +157,54 @@ def read_kinds(names: Sequence[str] | None, where: str) -> tuple[EngineKind, ...
 
 
 def served(target: Target, kinds: Iterable[EngineKind], where: str) -> Target:
-    """Returns the target with the engine that serves it: the one it names, else the first that can.
+    """Returns the target with its engine: the one it names, else the first that can run it.
 
     Raises:
-        DeclarationError: None can; says why those of its language cannot, and what to do.
+        DeclarationError: No engine can run it; the message says why, and what to do.
     """
     if not isinstance(target, Batch | Inlined):
         return target
-    kinds = asked = tuple(kinds)
+    kinds = candidates = tuple(kinds)
     if target.engine:
-        asked = tuple(kind for kind in kinds if kind.name == target.engine)
-        if not asked:
+        candidates = tuple(kind for kind in kinds if kind.name == target.engine)
+        if not candidates:
             names = [kind.name for kind in kinds]
             raise DeclarationError(
                 where,
-                f"{target.title} asks for the engine {target.engine!r}, which the application does not have "
+                f"{target.title} requests the engine {target.engine!r}, which the application does not have "
                 f"(it has {', '.join(names)}).{did_you_mean(str(target.engine), names)}",
             )
-    chosen = next((kind for kind in asked if not kind.refusal(target)), None)
+    chosen = next((kind for kind in candidates if not kind.refusal(target)), None)
     if chosen is None:
-        raise DeclarationError(where, _why_not(target, asked), _what_to_do(target, asked, kinds))
+        raise DeclarationError(where, _why_not(target, candidates), _what_to_do(target, candidates, kinds))
     return replace(target, engine=chosen.name)
 
 
-def _why_not(target: Target, asked: Sequence[EngineKind]) -> str:
-    """Returns what keeps each engine of the target's language; where there is none, that."""
-    refusals = [kind.refusal(target) for kind in asked if kind.runs(target)]
-    if not refusals and len(asked) > 1:
-        refusals = [f"none of {', '.join(kind.title for kind in asked)} runs {_language(target)}"]
+def _why_not(target: Target, candidates: Sequence[EngineKind]) -> str:
+    """Returns why no engine can run the target, per engine of its language."""
+    refusals = [kind.refusal(target) for kind in candidates if kind.runs(target)]
+    if not refusals and len(candidates) > 1:
+        refusals = [f"none of {', '.join(kind.title for kind in candidates)} runs {_language(target)}"]
     elif not refusals:
-        refusals = [kind.refusal(target) for kind in asked] or ["the application has none"]
-    return f"no engine serves {target.title}: {'; '.join(refusals)}"
+        refusals = [kind.refusal(target) for kind in candidates] or ["the application has no engine"]
+    return f"no engine can run {target.title}: {'; '.join(refusals)}"
 
 
-def _what_to_do(target: Target, asked: Sequence[EngineKind], kinds: Sequence[EngineKind]) -> str:
-    """Returns the ways out: the fewest hints to leave out, a shorter time, or another engine."""
+def _what_to_do(target: Target, candidates: Sequence[EngineKind], kinds: Sequence[EngineKind]) -> str:
+    """Returns the remedies: the fewest hints to remove, a shorter timeout, or another engine."""
     ways: list[str] = []
     left_out: list[set[str]] = []
-    for kind in (kind for kind in asked if kind.runs(target)):
+    for kind in (kind for kind in candidates if kind.runs(target)):
         strange = set(kind.strange(target))
         if not strange:
-            ways.append(f"give a timeout of {kind.longest:g} s at most")
+            ways.append(f"give a timeout of at most {kind.longest:g} s")
         elif not any(other <= strange for other in left_out):
             left_out.append(strange)
-            ways.append(f"leave out {' and '.join(sorted(strange))} for {kind.title}")
-    others = [kind for kind in (*kinds, *known_kinds()) if kind not in asked and not kind.refusal(target)]
+            ways.append(f"remove {' and '.join(sorted(strange))} for {kind.title}")
+    others = [kind for kind in (*kinds, *known_kinds()) if kind not in candidates and not kind.refusal(target)]
     if others and others[0] in kinds:
         ways.append(f"name the engine {others[0].name!r}")
     elif others:
         ways.append(f"add {others[0].name!r} to the application's engines")
-    told = ", or ".join(ways)
-    return told[:1].upper() + told[1:]
+    remedy = ", or ".join(ways)
+    return remedy[:1].upper() + remedy[1:]

@@ -1,7 +1,7 @@
-"""Parameters of AWS's own calls that are no hints, and what to say instead.
+"""Parameters of AWS's own calls that are not hints, and what to write instead.
 
-They are those of Glue's `CreateJob` and `StartJobRun` and of EMR's `RunJobFlow` in botocore's models (glue/2017-03-31,
-emr/2009-03-31). They are written down here, as boto3 need not be there where a node is declared; a test compares them.
+They are the parameters of Glue's `CreateJob` and `StartJobRun` and of EMR's `RunJobFlow` in botocore's models
+(glue/2017-03-31, emr/2009-03-31). The list is here because a declaration does not need boto3; a test compares them.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Final
 
 _ROLE: Final = "Give the role to the platform: AwsPlatform(role=…)"
-_NAMED: Final = "Leave it out: jobs are named after their node"
+_NAMED: Final = "Remove it: jobs are named after their node"
 _ARGUMENTS: Final = (
-    "Give the code's arguments by their own names; those of Glue are engine_options={'glue': {'arguments': …}}"
+    "Give the code's arguments by their own names; Glue's own are engine_options={'glue': {'arguments': …}}"
 )
-_CODE: Final = "Leave it out: the target's code is what runs"
+_CODE: Final = "Remove it: the target's code is what runs"
 _RELEASE: Final = "Write RuntimeConfig='emr-7.9.0'"
 _OPTION: Final = "Set it for all nodes: AwsPlatform(engine_options={{{}}})"
-_LEFT_OUT: Final = "Leave it out: no node can set it"
+_LEFT_OUT: Final = "Remove it: a node cannot set it"
 
 _SAID_ELSEWHERE: Final[Mapping[str, str]] = {
     "AllocatedCapacity": "Write MaxCapacity, or WorkerType and NumberOfWorkers",
@@ -33,7 +33,7 @@ _SAID_ELSEWHERE: Final[Mapping[str, str]] = {
     "JobName": _NAMED,
     "MaxRetries": "Write retry_count",
     "Name": _NAMED,
-    "NumWorkers": "Write NumberOfWorkers",  # no parameter of AWS's: people write it
+    "NumWorkers": "Write NumberOfWorkers",  # not a parameter of AWS, but a common mistake
     "ReleaseLabel": _RELEASE,
     "Role": _ROLE,
     "SecurityConfiguration": _OPTION.format("'glue': {'security_configuration': …}"),
@@ -53,4 +53,4 @@ _NOWHERE: Final = (
 )  # fmt: skip
 
 PARAMETERS: Final[Mapping[str, str]] = {**_SAID_ELSEWHERE, **dict.fromkeys(_NOWHERE, _LEFT_OUT)}
-"""The names, each with what to do instead."""
+"""The names of the parameters, each with its remedy."""

@@ -1,4 +1,4 @@
-"""What a target's role may do on AWS besides reading its inputs and writing its output."""
+"""Extra permissions of a target's role on AWS, in addition to reading its inputs and writing its output."""
 
 from __future__ import annotations
 
@@ -25,23 +25,25 @@ class Permission:
     action: tuple[str, ...]
 
     def __init__(self, resource: Iterable[str] | str, action: Iterable[str] | str) -> None:
-        for name, said in (("resource", resource), ("action", action)):
-            words = (said,) if isinstance(said, str) else tuple(said) if isinstance(said, Iterable) else ()
+        for name, given in (("resource", resource), ("action", action)):
+            words = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else ()
             if not words or not all(isinstance(word, str) and word for word in words):
-                raise DeclarationError("Permission", f"{name} is {said!r}", "A text or a list of texts")
+                raise DeclarationError("Permission", f"{name} is {given!r}", "Give a string or a list of strings")
             object.__setattr__(self, name, words)
         strange = [word for word in self.action if word != "*" and ":" not in word]
         if strange:
-            raise DeclarationError("Permission", f"action {strange[0]!r} names no service", "As in 's3:GetObject'")
+            raise DeclarationError(
+                "Permission", f"action {strange[0]!r} does not name a service", "Write e.g. 's3:GetObject'"
+            )
 
 
-def read_permissions(said: Iterable[Permission] | None, where: str) -> tuple[Permission, ...]:
+def read_permissions(declared: Iterable[Permission] | None, where: str) -> tuple[Permission, ...]:
     """Returns the permissions of a target.
 
     Raises:
-        DeclarationError: Something else is among them.
+        DeclarationError: An element is not a `Permission`.
     """
-    given = () if said is None else said
+    given = () if declared is None else declared
     permissions = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
     for permission in permissions:
         if not isinstance(permission, Permission):

@@ -1,4 +1,4 @@
-"""Plain values: what users write into hints, args, options and metadata, as JSON holds it."""
+"""Plain values: hints, args, options and metadata as JSON."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from rheo_assets.errors import DeclarationError
 
 
 def plain(value: object, where: str, key: str) -> Any:
-    """Returns the value as JSON holds it.
+    """Returns the value as JSON.
 
-    Text, numbers, booleans and None stay; enum members become their value, dates and paths their text, tuples and sets
-    lists. Nothing is dropped.
+    Text, numbers, booleans and None are unchanged. Enum members become their value, dates and paths become text, tuples
+    and sets become lists. Nothing is dropped.
 
     Args:
-        value: What the user wrote.
+        value: The user's value.
         where: The node, for messages.
-        key: The key under which the value stands, for messages.
+        key: The key of the value, for messages.
 
     Raises:
-        DeclarationError: It is anything else; the message names the node and the key.
+        DeclarationError: The value has another type; the message names the node and the key.
 
     >>> from rheo_assets.model.compute.vocabulary import GlueVersion
     >>> plain({"GlueVersion": GlueVersion.VERSION_4_0, "days": (1, 2)}, "node 'n'", "hints")
@@ -68,7 +68,7 @@ def _name(name: object, where: str, key: str) -> str:
     text = name.value if isinstance(name, Enum) else name
     if isinstance(text, str) and _is_unicode(text):
         return str(text)
-    raise DeclarationError(where, f"{key} has the key {name!r}, which cannot be recorded", "Keys are text")
+    raise DeclarationError(where, f"{key} has the key {name!r}, which cannot be recorded", "Use strings as keys")
 
 
 def _is_unicode(text: str) -> bool:

@@ -8,24 +8,24 @@ from typing import Final
 
 from rheo_assets.errors import DeclarationError
 
-# A name, extras, a version: no option of pip, no address, no range.
+# A name, extras and a version; pip options, URLs and ranges are not allowed.
 _PINNED: Final = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[A-Za-z0-9._,\s-]+\])?\s*==\s*[A-Za-z0-9][A-Za-z0-9.!+_-]*"
 )
 
 
-def read_requirements(said: Sequence[str] | None, where: str) -> tuple[str, ...]:
+def read_requirements(declared: Sequence[str] | None, where: str) -> tuple[str, ...]:
     """Returns the requirements of a callable.
 
     Raises:
-        DeclarationError: One is not a name with its version, or two name one package.
+        DeclarationError: A requirement is not a name with a version, or two name the same package.
     """
-    if said is None:
+    if declared is None:
         return ()
-    if not isinstance(said, list | tuple):
-        raise DeclarationError(where, f"requirements is {said!r}", "Give a list, such as ['requests==2.32.3']")
+    if not isinstance(declared, list | tuple):
+        raise DeclarationError(where, f"requirements is {declared!r}", "Give a list, such as ['requests==2.32.3']")
     names: dict[str, str] = {}
-    for requirement in said:
+    for requirement in declared:
         hit = _PINNED.fullmatch(requirement) if isinstance(requirement, str) else None
         if hit is None:
             raise DeclarationError(
@@ -34,7 +34,7 @@ def read_requirements(said: Sequence[str] | None, where: str) -> tuple[str, ...]
         name = re.sub(r"[-_.]+", "-", hit["name"]).lower()  # as pip compares names
         if name in names:
             raise DeclarationError(
-                where, f"requires {hit['name']} twice: {names[name]!r} and {requirement!r}", "Leave one out"
+                where, f"requires {hit['name']} twice: {names[name]!r} and {requirement!r}", "Remove one"
             )
         names[name] = requirement
-    return tuple(said)
+    return tuple(declared)

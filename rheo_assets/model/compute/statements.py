@@ -1,11 +1,11 @@
-"""Splits a Spark SQL script into statements and fills its `{parameters}`, minding strings and comments."""
+"""Splits a Spark SQL script into statements and fills its `{parameters}`; strings and comments are respected."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 
-# In the order of trial. An unclosed string or comment runs to the end: Spark then says what is wrong with it.
+# Tried in this order. An unclosed string or comment runs to the end: Spark then reports what is wrong.
 _TOKEN = re.compile(
     r"""
       (?P<line>--[^\n]*)
@@ -41,7 +41,7 @@ def split_statements(script: str) -> list[str]:
 
 
 def fill_parameters(statement: str, values: Mapping[str, object]) -> str:
-    r"""Returns the statement with each `{name}` of `values` replaced; every other brace stays.
+    r"""Returns the statement with each `{name}` of `values` replaced; other braces are unchanged.
 
     Within a string or a quoted name the value is escaped, so that it cannot end it.
 
@@ -68,16 +68,16 @@ def _tokens(script: str) -> Iterator[tuple[str, str]]:
     place = 0
     while place < len(script):
         match = _TOKEN.match(script, place)
-        assert match is not None  # `other` takes any character
+        assert match is not None  # `other` matches any character
         kind = str(match.lastgroup)
         end = _comment_end(script, match.end()) if kind == "block" else match.end()
-        # A hint is code: `/*+ BROADCAST(x) */` must not make its statement look empty, nor keep its parameters.
+        # A hint is code: with `/*+ BROADCAST(x) */`, a statement is not empty, and its parameters are filled.
         yield ("other" if kind == "block" and script.startswith("+", place + 2) else kind), script[place:end]
         place = end
 
 
 def _comment_end(script: str, place: int) -> int:
-    """Returns where a block comment that began before `place` ends; Spark's comments nest."""
+    """Returns the end of a block comment that started before `place`; Spark's comments nest."""
     depth = 1
     for mark in re.finditer(r"/\*|\*/", script[place:]):
         depth += 1 if mark[0] == "/*" else -1

@@ -1,4 +1,4 @@
-"""The compute targets of a node, as values; `wrappers.py` has the functions that make them."""
+"""The compute targets of a node, as values; `wrappers.py` has the functions that create them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Target:
 
     def __post_init__(self) -> None:
         if not isinstance(self.retry_count, int) or isinstance(self.retry_count, bool) or self.retry_count < 0:
-            raise DeclarationError(self.title, f"retry_count is {self.retry_count!r}", "A whole number from 0")
+            raise DeclarationError(self.title, f"retry_count is {self.retry_count!r}", "Give a whole number from 0")
 
     @property
     def title(self) -> str:
@@ -39,7 +39,7 @@ class Target:
 
 
 LAMBDA_SECONDS: Final = 900.0
-"""How long AWS Lambda lets a function run: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+"""The time limit of AWS Lambda, in seconds: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 _KINDS: Final[Mapping[str, str]] = {
     Lang.PYTHON: "pyspark",
@@ -51,17 +51,17 @@ _KINDS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Batch(Target):
-    """Code that a batch or SQL engine runs; made by `BatchCompute` and its wrappers.
+    """Code that a batch or SQL engine runs; created by `BatchCompute` and its wrappers.
 
     Attributes:
         code: The source text.
-        lang: Its language: a `Lang`, or one that an engine of another package runs.
-        hints: Wishes of the engine's own vocabulary (`GlueVersion`, `WorkerType`, …).
-        args: Reach the code as `args`.
-        libraries: Jars, or Python zips and wheels: URIs or paths.
-        permissions: What the job's role may do besides reading inputs and writing its output (AWS only).
+        lang: The language: a `Lang`, or a language of an engine of another package.
+        hints: Settings under the engine's own names (`GlueVersion`, `WorkerType`, …).
+        args: The `args` of the code.
+        libraries: Jars, or Python zips and wheels, as URIs or paths.
+        permissions: Extra permissions of the job's role (AWS only).
         engine: The engine's name; empty until a declaration has chosen one.
-        timeout: Seconds; from the hint `Timeout`, which is in minutes as on Glue.
+        timeout: Seconds, from the hint `Timeout`, which is in minutes as on Glue.
     """
 
     code: str
@@ -75,12 +75,12 @@ class Batch(Target):
     def __post_init__(self) -> None:
         Target.__post_init__(self)
         if not isinstance(self.code, str) or not self.code.strip():
-            raise DeclarationError(self.title, f"code is {self.code!r}", "Give the source as text")
+            raise DeclarationError(self.title, f"code is {self.code!r}", "Give the source as a string")
         check_hints(self.hints, self.title)
 
     @property
     def timeout(self) -> float | None:
-        """Seconds until the target is ended; None: no limit."""
+        """Seconds until the target is stopped; None for no limit."""
         minutes = self.hints.get("Timeout")
         return None if minutes is None else float(minutes) * 60
 
@@ -97,13 +97,13 @@ class Batch(Target):
 
 @dataclass(frozen=True, slots=True)
 class StoredCallable:
-    """A callable of a recorded declaration: known by its blob's hash, opened only to run it."""
+    """A callable of a recorded declaration: identified by its blob's hash, opened only to run it."""
 
     digest: str
     name: str
 
     def __call__(self, inputs: Any, output: Any, params: Any) -> Any:  # noqa: ARG002  # the shape of a callable
-        """Refuses: it runs in a process of its own."""
+        """Raises: it runs only in its own process."""
         raise TypeError(f"{self.name} is recorded as blob {self.digest}; execute its node to run it")
 
     @property
@@ -113,13 +113,13 @@ class StoredCallable:
 
 @dataclass(frozen=True, slots=True)
 class Inlined(Target):
-    """A Python callable `f(inputs, output, params)`; made by `InlinedCompute`.
+    """A Python callable `f(inputs, output, params)`; created by `InlinedCompute`.
 
     Attributes:
-        callable: The function. It runs in a process of its own.
-        timeout: Seconds; 15 minutes, Lambda's limit, unless said otherwise.
-        permissions: What the function's role may do besides reading inputs and writing its output (AWS only).
-        requirements: Packages with their versions that the function needs on Lambda, as pip reads them.
+        callable: The function. It runs in its own process.
+        timeout: Seconds. The default is 15 minutes, Lambda's limit.
+        permissions: Extra permissions of the function's role (AWS only).
+        requirements: The packages that the function needs on Lambda, with versions, in pip's syntax.
         engine: The engine's name; empty until a declaration has chosen one.
     """
 
@@ -136,7 +136,7 @@ class Inlined(Target):
             or not isinstance(self.timeout, int | float)
             or not 0 < self.timeout < math.inf
         ):
-            raise DeclarationError(self.title, f"timeout is {self.timeout!r}", "A number of seconds above 0")
+            raise DeclarationError(self.title, f"timeout is {self.timeout!r}", "Give a number of seconds above 0")
 
     @property
     def title(self) -> str:
@@ -151,7 +151,7 @@ class Inlined(Target):
 
 @dataclass(frozen=True, slots=True)
 class NoOp(Target):
-    """Nothing: for topologies without data. `NOOPCompute` and `NOOPCompute()` are the same."""
+    """Runs nothing; for topologies without data. `NOOPCompute` and `NOOPCompute()` are the same."""
 
     def __call__(self) -> NoOp:
         """Returns itself."""

@@ -1,4 +1,4 @@
-"""The words of compute targets: languages, and what AWS Glue calls its versions and workers."""
+"""The names in compute targets: languages, and the versions and worker types of AWS Glue."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Lang(StrEnum):
 
 
 class ABI(StrEnum):
-    """How batch code meets its inputs; there is one way: as variables in its own namespace."""
+    """How batch code receives its inputs. There is one way: as variables in its namespace."""
 
     GLUE_EMBEDDED = "GLUE_EMBEDDED"
 
 
 class GlueVersion(StrEnum):
-    """Versions of AWS Glue; the local platform runs every one on its own engine and says so."""
+    """Versions of AWS Glue; the local platform runs all of them on its own engine and logs that."""
 
     AUTO = "auto"
     VERSION_2_0 = "2.0"

@@ -1,4 +1,4 @@
-"""The functions that make compute targets, with RheocerOS's names and arguments."""
+"""The functions that create compute targets, with RheocerOS's names and arguments."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ def BatchCompute(  # noqa: N802  # RheocerOS's name
     """Returns a target that a batch or SQL engine runs.
 
     Args:
-        code: The source, indented as a whole or not, or `scala_script(…)`, `python_module(…)`, `sql_module(…)`.
+        code: The source, which may be indented, or `scala_script(…)`, `python_module(…)`, `sql_module(…)`.
             PySpark assigns `output`; Scala's last expression and SQL's last result are the output.
-        lang: The language; PYTHON, unless the code says its own.
+        lang: The language. The default is the language of the code, else PYTHON.
         abi: `ABI.GLUE_EMBEDDED`.
-        extra_permissions: What the job's role may do besides reading inputs and writing its output (AWS only).
+        extra_permissions: Extra permissions of the job's role (AWS only).
         retry_count: How often a failure of the application is retried.
-        engine: The name of the engine that is to run it; chosen by language and hints otherwise.
-        **hints: `GlueVersion`, `WorkerType`, `NumberOfWorkers`, `Timeout` (minutes), …; others reach the code
-            as `args`.
+        engine: The name of the engine. The default is chosen by language and hints.
+        **hints: `GlueVersion`, `WorkerType`, `NumberOfWorkers`, `Timeout` (minutes), …; other arguments are passed to
+            the code as `args`.
 
     Raises:
-        DeclarationError: A hint that contradicts another, an unknown language, or one that is not the code's; code
-            that is not Python, or SQL without a statement.
+        DeclarationError: Two hints contradict each other, the language is unknown or does not fit the code, the code
+            is not Python, or the SQL has no statement.
     """
     source = code if isinstance(code, Code) else Code(code)
     language = _language(lang, source)
     where = f"BatchCompute({language})"
     if str(abi) not in {str(member) for member in ABI}:
-        raise DeclarationError(where, f"abi is {abi!r}", f"One of {[str(member) for member in ABI]}")
+        raise DeclarationError(where, f"abi is {abi!r}", f"Give one of {[str(member) for member in ABI]}")
     text = textwrap.dedent(source.text).strip("\n") if isinstance(source.text, str) else source.text
     check_source(text, language, where)
     known, args = read_hints(hints, where)
@@ -66,24 +66,26 @@ def BatchCompute(  # noqa: N802  # RheocerOS's name
 
 
 def _language(lang: Lang | str | None, source: Code) -> str:
-    said = str(lang) if lang is not None else str(source.lang or Lang.PYTHON)
+    language = str(lang) if lang is not None else str(source.lang or Lang.PYTHON)
     known = sorted({str(name) for kind in known_kinds() for name in kind.langs} - {INLINED})
-    if said not in known:
-        raise DeclarationError("BatchCompute", f"lang is {lang!r}", f"One of {known}.{did_you_mean(said, known)}")
-    if source.lang is not None and said != str(source.lang):
+    if language not in known:
         raise DeclarationError(
-            "BatchCompute", f"lang is {said} and the code is {source.lang}", f"Say lang={source.lang}"
+            "BatchCompute", f"lang is {lang!r}", f"Give one of {known}.{did_you_mean(language, known)}"
         )
-    return Lang(said) if said in {str(member) for member in Lang} else said
+    if source.lang is not None and language != str(source.lang):
+        raise DeclarationError(
+            "BatchCompute", f"lang is {language} but the code is {source.lang}", f"Give lang={source.lang}"
+        )
+    return Lang(language) if language in {str(member) for member in Lang} else language
 
 
 def Glue(code: str | Code, lang: Lang | str | None = None, **hints: Any) -> Batch:  # noqa: N802
-    """Returns code that Glue runs; `BatchCompute` with the engine named."""
+    """Returns code that Glue runs: `BatchCompute` with `engine="glue"`."""
     return _of("Glue", code, {"lang": lang, "engine": "glue"}, hints, "engine")
 
 
 def EMR(code: str | Code, lang: Lang | str | None = None, **hints: Any) -> Batch:  # noqa: N802
-    """Returns code that EMR runs; `BatchCompute` with the engine named."""
+    """Returns code that EMR runs: `BatchCompute` with `engine="emr"`."""
     return _of("EMR", code, {"lang": lang, "engine": "emr"}, hints, "engine")
 
 
@@ -93,7 +95,7 @@ def Spark(code: str | Code, lang: Lang | str | None = None, **hints: Any) -> Bat
 
 
 def SparkSQL(sql: str | Code, **hints: Any) -> Batch:  # noqa: N802
-    """Returns Spark SQL as a target; of several statements the last one's result is the output."""
+    """Returns Spark SQL as a target; the result of the last statement is the output."""
     return _of("SparkSQL", sql, {"lang": Lang.SPARK_SQL}, hints, "lang")
 
 
@@ -105,7 +107,7 @@ def PrestoSQL(sql: str | Code, **hints: Any) -> Batch:  # noqa: N802
 def _of(name: str, code: str | Code, fixed: dict[str, Any], hints: dict[str, Any], settled: str) -> Batch:
     if settled in hints:
         raise DeclarationError(
-            name, f"{settled} is {hints[settled]!r}", f"{name} says the {settled} itself: use BatchCompute to name one"
+            name, f"{settled} is {hints[settled]!r}", f"{name} sets the {settled} itself: use BatchCompute to set it"
         )
     return BatchCompute(code, **fixed, **hints)
 
@@ -122,14 +124,14 @@ def InlinedCompute(  # noqa: N802
 
     Args:
         callable: The function.
-        permissions: What its role may do besides reading inputs and writing its output (AWS only).
+        permissions: Extra permissions of its role (AWS only).
         retry_count: How often a failure is retried.
-        timeout: Seconds.
-        requirements: Packages that it needs on Lambda, pinned: `["requests==2.32.3"]`. Locally it sees this Python's.
-        engine: `lambda`, or `process` for a process beside the Dagster run on every platform.
+        timeout: The time limit in seconds.
+        requirements: Pinned packages for Lambda: `["requests==2.32.3"]`. Locally it uses the installed packages.
+        engine: `lambda`, or `process` for a child process of the Dagster run, on any platform.
 
     Raises:
-        DeclarationError: It cannot be called with three arguments, or a requirement is not pinned.
+        DeclarationError: The callable does not accept three arguments, or a requirement is not pinned.
     """
     where = f"InlinedCompute({getattr(callable, '__name__', callable)!r})"
     try:
@@ -155,11 +157,11 @@ def as_targets(declared: object, where: str, kinds: Iterable[EngineKind] | None 
 
     Args:
         declared: A target, text (PySpark code), or a list of these.
-        where: Whose they are, for messages.
-        kinds: The engines to choose from, in order of preference; all that there are otherwise.
+        where: Names the node in messages.
+        kinds: The engines to choose from, in order of preference. The default is all engines.
 
     Raises:
-        DeclarationError: Something that is not a target, or that no engine serves.
+        DeclarationError: A value is not a target, or no engine can run it.
     """
     if declared is None:
         raise DeclarationError(
@@ -181,15 +183,15 @@ def as_targets(declared: object, where: str, kinds: Iterable[EngineKind] | None 
 
 
 def _code(text: str, where: str) -> Batch:
-    """Returns text as PySpark code, as RheocerOS takes it."""
+    """Returns text as PySpark code, as RheocerOS does."""
     if reads_as_query(text):
-        problem = f"compute target {brief(repr(text))} is text, so PySpark code, and reads as a query"
-        raise DeclarationError(where, problem, "Say SparkSQL(…) or PrestoSQL(…)")
+        problem = f"compute target {brief(repr(text))} is a string, so it means PySpark code, but it looks like a query"
+        raise DeclarationError(where, problem, "Write SparkSQL(…) or PrestoSQL(…)")
     return BatchCompute(text)
 
 
 def _plain(target: Target, where: str) -> Target:
-    """Returns the target with hints and arguments as JSON holds them: so they are recorded, and reach every engine."""
+    """Returns the target with hints and arguments as JSON, the form in which they are recorded and sent to engines."""
     if not isinstance(target, Batch):
         return target
     hints = {name: plain(value, where, f"hint {name}") for name, value in target.hints.items()}

@@ -28,8 +28,12 @@ class DimensionType(StrEnum):
 
 
 _LARGEST = 2**63 - 1
-_DIGITS = 19  # of the largest one
-_READERS = (DimensionType.STRING, DimensionType.DATETIME, DimensionType.LONG)  # of two types the later reads the other
+_DIGITS = 19  # of the largest 64-bit number
+_READERS = (
+    DimensionType.STRING,
+    DimensionType.DATETIME,
+    DimensionType.LONG,
+)  # of two types, the later one can read the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +42,16 @@ class Dimension:
 
     Attributes:
         name: A Python identifier.
-        type: STRING, LONG or DATETIME; it wins over what a value looks like.
+        type: STRING, LONG or DATETIME; it takes precedence over the form of a value.
         format: DATETIME: a strftime pattern; with `/` in it, a value is several path segments.
-        transform: STRING: a function applied to every value that enters (`str.upper`).
+        transform: STRING: a function applied to every value that is read (`str.upper`).
         granularity: DATETIME: the length of one step.
-        min: DATETIME: the earliest value there is.
-        digits: LONG: the width to which the rendering is padded with zeros.
-        insensitive: STRING: whether values that differ in case only are one value.
-        spellings: How such values are spelled, by their casefolded text; any other is spelled casefolded. None before
-            a signal has told them from its filter: values are then spelled as they come.
-        is_granularity_implied: DATETIME: whether the format gave the granularity, and nobody wrote it.
+        min: DATETIME: the earliest value.
+        digits: LONG: the width to which a value is padded with zeros.
+        insensitive: STRING: whether values that differ only in case are one value.
+        spellings: The spelling of insensitive values, by their casefolded text; other values are spelled casefolded.
+            None until a signal sets it from its filter: values then keep their spelling.
+        is_granularity_implied: DATETIME: whether the granularity follows from the format and was not declared.
 
     Raises:
         DeclarationError: The attributes contradict each other.
@@ -84,7 +88,7 @@ class Dimension:
             )
         if not isinstance(self.insensitive, bool):
             raise DeclarationError(
-                f"dimension '{self.name}'", f"`insensitive` is {self.insensitive!r}", "True or False"
+                f"dimension '{self.name}'", f"`insensitive` is {self.insensitive!r}", "Give True or False"
             )
         if self.insensitive and self.type is not DimensionType.STRING:
             raise DeclarationError(f"dimension '{self.name}'", "`insensitive` is for STRING only")
@@ -103,10 +107,10 @@ class Dimension:
                 object.__setattr__(self, "min", earliest)
 
     def read(self, value: object) -> Value:
-        """Returns the value that a user, a link or a path means, in its one canonical form and spelling.
+        """Returns the value that a user, a link or a path means, in canonical form and spelling.
 
         Raises:
-            InvalidValue: It cannot be read as this dimension's type, or lies before `min`.
+            InvalidValue: It cannot be read as this dimension's type, or is before `min`.
         """
         if self.type is DimensionType.DATETIME:
             return self._read_datetime(value)
@@ -156,7 +160,7 @@ class Dimension:
         return text
 
     def spelled(self, text: str) -> str:
-        """Returns the one spelling of an insensitive value; of any other dimension the text itself."""
+        """Returns the canonical spelling of an insensitive value; in any other dimension, the text itself."""
         if self.spellings is None:
             return text
         folded = text.casefold()
@@ -165,7 +169,7 @@ class Dimension:
         return folded if self.transform is None else self._transformed(self.transform, folded)
 
     def spelled_as(self, declared: Iterable[str] | None) -> Dimension:
-        """Returns the dimension with the spellings of declared values, the first of each; None: with none at all."""
+        """Returns the dimension with the first spelling of each declared value; None removes all spellings."""
         if not self.insensitive:
             return self
         spellings = None if declared is None else {text.casefold(): text for text in reversed([*declared])}
@@ -174,7 +178,7 @@ class Dimension:
     def _transformed(self, transform: Callable[[str], str], text: str) -> str:
         try:
             transformed = transform(text)
-        except (Exception, SystemExit) as error:  # it must not end the event loop
+        except (Exception, SystemExit) as error:  # it must not stop the event loop
             accepted = f"text that its format function takes, which raised {type(error).__name__}: {error}"
             raise FormatFailed(self.name, text, accepted) from error
         if not isinstance(transformed, str):
@@ -182,7 +186,7 @@ class Dimension:
         return transformed
 
     def render(self, value: Value) -> str:
-        """Returns the value as it stands in paths, keys and tags."""
+        """Returns the value as written in paths, keys and tags."""
         if self.type is DimensionType.DATETIME:
             assert self.format is not None
             assert isinstance(value, datetime)
@@ -193,31 +197,31 @@ class Dimension:
 
     @property
     def segments(self) -> int:
-        """How many path segments a rendered value is: 3 with the format `%Y/%m/%d`."""
+        """The number of path segments of a rendered value: 3 with the format `%Y/%m/%d`."""
         return formats.segments(self.format) if self.format is not None else 1
 
     @property
     def shape(self) -> str:
-        """A regular expression of what a rendered value looks like, as strict as paths need it."""
+        """A regular expression for rendered values, as strict as paths need it."""
         if self.format is not None:
             return formats.shape(self.format)
         return r"[+-]?[0-9]+" if self.type is DimensionType.LONG else "[^/]+?"
 
     def spelled_remedy(self, text: str, value: Value) -> str:
-        """Returns what to declare so that a value is rendered as a text that was read as it."""
+        """Returns what to declare so that a value is rendered like the text that was read."""
         if self.type is DimensionType.LONG:
             return f"Declare 'digits': {len(text)}" if text.isdigit() else "Name the folders by the number alone"
         assert isinstance(value, datetime)
         form = formats.showing(value, text)
-        return f"Declare 'format': {form!r}" if form else "Declare its 'format', and a 'granularity' that shows it"
+        return f"Declare 'format': {form!r}" if form else "Declare its 'format', and a 'granularity' that fits"
 
     @property
     def folds(self) -> bool:
-        """Whether several texts are one value, as `SE` and `se` are."""
+        """Whether several texts can be one value, such as `SE` and `se`."""
         return self.transform is not None or self.insensitive
 
     def comparable(self, value: Value) -> Value:
-        """Returns what two values of this dimension are compared by."""
+        """Returns the form by which values of this dimension are compared."""
         return value.casefold() if self.insensitive and isinstance(value, str) else value
 
     @property
@@ -233,10 +237,10 @@ class Dimension:
         return value
 
     def at(self, ordinal: int) -> Value:
-        """Returns the value of that number.
+        """Returns the value with this number.
 
         Raises:
-            InvalidValue: There is no such date.
+            InvalidValue: The date does not exist.
         """
         if self.granularity is None:
             return ordinal
@@ -246,22 +250,22 @@ class Dimension:
             raise InvalidValue(self.name, ordinal, "dates between the years 1 and 9999") from None
 
     def shift(self, value: Value, steps: int) -> Value:
-        """Returns the value that many granules later (earlier when negative)."""
+        """Returns the value that is this many granules later (earlier if negative)."""
         return self.at(self.ordinal(value) + steps) if steps else value
 
     def convert(self, value: Value, source: Dimension) -> Value:
-        """Returns another dimension's value as one of this dimension, for EQUALS.
+        """Converts a value of another dimension to this dimension, for EQUALS.
 
-        A finer DATETIME is truncated; a coarser one becomes its first value here, as a month its first Monday.
+        A finer DATETIME is truncated. A coarser one becomes its first value here: a month becomes its first Monday.
 
         Raises:
-            InvalidValue: It means nothing here.
+            InvalidValue: The value cannot be converted.
         """
         if self.granularity is not None and source.granularity is not None:
             converted = self.read(value)
             if compared_equal(converted, self, value, source):
                 return converted
-            return self.shift(converted, 1)  # the week in which the month begins belongs to the month before
+            return self.shift(converted, 1)  # the week in which the month starts belongs to the previous month
         if self.type is source.type:
             return self.read(value) if self.type is not DimensionType.LONG else value
         return self.read(source.render(value))
@@ -270,8 +274,8 @@ class Dimension:
 def compared_equal(value: Value, dimension: Dimension, other: Value, other_dimension: Dimension) -> bool:
     """Returns whether two values agree under EQUALS, in either order.
 
-    DATETIMEs agree at the coarser granularity, texts as one of the two dimensions would read the other's. A text agrees
-    with what it says: `"007"` with the LONG 7.
+    DATETIMEs agree at the coarser granularity, texts as one dimension would read the other's value. A text agrees with
+    the value that it means: `"007"` with the LONG 7.
     """
     if dimension.granularity is not None and other_dimension.granularity is not None:
         coarser = min(dimension.granularity, other_dimension.granularity, key=lambda g: g.fineness)

@@ -1,4 +1,4 @@
-"""The strftime formats of DATETIME dimensions: what they show, how their text is read back, and their path segments."""
+"""The strftime formats of DATETIME dimensions: rendering, parsing, and their path segments."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _UNPADDED: Final = re.compile(r"%(%|-(?=[A-Za-z]))")  # strptime has no %-d, and
 
 
 def settled(name: str, form: str | None, granularity: DatetimeGranularity | None) -> tuple[str, DatetimeGranularity]:
-    """Returns the format and the granularity of a dimension, each after the other where it was not declared.
+    """Returns the format and granularity of a dimension; one that is not declared follows from the other.
 
     Raises:
-        DeclarationError: The format shows too little, cannot be read back, or is no path.
+        DeclarationError: The format shows too little, cannot be read back, or is not a path.
     """
     subject = f"dimension '{name}'"
     if form is None:
@@ -62,17 +62,17 @@ def settled(name: str, form: str | None, granularity: DatetimeGranularity | None
 
 
 def shown(form: str, moment: datetime) -> str:
-    """Returns the moment as its format shows it."""
-    # strftime leaves %Y of years before 1000 unpadded, which strptime does not read
+    """Returns the moment in a format."""
+    # strftime does not pad %Y before the year 1000, and strptime cannot read that
     return moment.strftime(form if moment.year >= 1000 else form.replace("%Y", f"{moment.year:04d}"))
 
 
 def read(form: str, text: str) -> datetime | None:
-    """Returns the moment that a text in its format, or in ISO's, means; None where it means none."""
+    """Returns the moment of a text in the format or in ISO format; None if it is neither."""
     readable = _UNPADDED.sub(lambda hit: "%%" if hit[1] == "%" else "%", form)
     try:
         return in_utc(datetime.strptime(text, readable))  # noqa: DTZ007  # naive means UTC
-    except (ValueError, re.error):  # strptime makes an expression of some directives that are none
+    except (ValueError, re.error):  # strptime builds a wrong expression from some invalid directives
         return _iso(text)
 
 
@@ -84,7 +84,7 @@ def _iso(text: str) -> datetime | None:
 
 
 def read_short(granularity: DatetimeGranularity, text: str) -> datetime | None:
-    """Returns the month or year that ISO's short text means, `2024-03` or `2024`, where no finer value is asked for."""
+    """Returns the month or year of a short ISO text, `2024-03` or `2024`, if the granularity is no finer."""
     for form, finest in ((r"\d{4}-\d{2}", DatetimeGranularity.MONTH), (r"\d{4}", DatetimeGranularity.YEAR)):
         if granularity.fineness <= finest.fineness and re.fullmatch(form, text, re.ASCII):
             return _iso(f"{text}-01" if finest is DatetimeGranularity.MONTH else f"{text}-01-01")
@@ -92,12 +92,12 @@ def read_short(granularity: DatetimeGranularity, text: str) -> datetime | None:
 
 
 def segments(form: str) -> int:
-    """Returns how many path segments the text of a format is: 3 for `%Y/%m/%d`."""
+    """Returns the number of path segments of a format's text: 3 for `%Y/%m/%d`."""
     return form.count("/") + 1
 
 
 def showing(moment: datetime, text: str) -> str | None:
-    """Returns a common format that shows the moment as the text; None where none does.
+    """Returns a common format that renders the moment as the text; None if there is none.
 
     >>> showing(datetime(2024, 3, 1), "20240301")
     '%Y%m%d'
@@ -107,7 +107,7 @@ def showing(moment: datetime, text: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def shape(form: str) -> str:
-    """Returns an expression of the texts of a format: as many digits where it has digits, words where it has words.
+    """Returns a regular expression for the texts of a format, with digits and words in the same places.
 
     >>> shape("%Y/%m/%d")
     '[0-9]{4}/[0-9]{2}/[0-9]{2}'
@@ -132,7 +132,7 @@ def _finest_field(form: str) -> DatetimeGranularity | None:
 
 
 def _check_path(subject: str, form: str) -> None:
-    """Refuses a format whose text would not stay where it is written, or has a `/` that the format does not show."""
+    """Raises if a format's text leads to another folder, or has a `/` that the format does not show."""
     text = shown(form, _SAMPLE)
     parts = text.split("/")
     faults = [f"{part!r} {fault}" for part in parts if (fault := fault_in(part))]
@@ -141,13 +141,13 @@ def _check_path(subject: str, form: str) -> None:
     if faults:
         raise DeclarationError(
             subject,
-            f"format {form!r} makes {text!r}, which is no path: {faults[0]}",
-            "Write names between '/', as '%Y/%m/%d' does, or '-' between the fields",
+            f"format {form!r} renders {text!r}, which is not a path: {faults[0]}",
+            "Write names between '/', as in '%Y/%m/%d', or '-' between the fields",
         )
 
 
 def _check_readable(subject: str, form: str, granularity: DatetimeGranularity) -> None:
-    """Refuses a format that does not say which value it shows: `%H` of a day, `%m` without a year."""
+    """Raises if a format does not identify its value: `%H` of a day, `%m` without a year."""
     for sample in (_SAMPLE, _SINGLE_DIGITS):
         value = granularity.truncate(sample)
         text = shown(form, value)
@@ -157,5 +157,5 @@ def _check_readable(subject: str, form: str, granularity: DatetimeGranularity) -
             raise DeclarationError(
                 subject,
                 f"format {form!r} shows {value} as {text!r}, which {found}",
-                f"Show the whole {granularity}, as {_default(granularity)!r} does",
+                f"Show the whole {granularity}, as in {_default(granularity)!r}",
             )

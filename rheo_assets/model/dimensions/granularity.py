@@ -1,4 +1,4 @@
-"""The granularities of DATETIME dimensions: how time is cut and counted; all of it naive and in UTC."""
+"""The granularities of DATETIME dimensions: how time is truncated and counted, always naive and in UTC."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DatetimeGranularity(StrEnum):
         return _FINENESS[self]
 
     def truncate(self, moment: datetime) -> datetime:
-        """Returns the start of the granule that holds the moment."""
+        """Returns the start of the granule that contains the moment."""
         return _TRUNCATE[self](moment)
 
     def ordinal(self, moment: datetime) -> int:
@@ -32,7 +32,7 @@ class DatetimeGranularity(StrEnum):
         return _ORDINAL[self](moment)
 
     def moment(self, ordinal: int) -> datetime:
-        """Returns the start of the granule of that number."""
+        """Returns the start of the granule with this number."""
         return _MOMENT[self](ordinal)
 
 
@@ -84,8 +84,8 @@ def utc_naive(moment: datetime) -> datetime:
 
 
 def in_utc(moment: datetime) -> datetime | None:
-    """Returns the moment in UTC, or None where that lies outside the years 1 to 9999."""
+    """Returns the moment in UTC; None if that is outside the years 1 to 9999."""
     try:
         return utc_naive(moment)
-    except OverflowError:  # a time zone away from the years 1 to 9999
+    except OverflowError:  # the time zone moves it outside the years 1 to 9999
         return None

@@ -1,4 +1,4 @@
-"""Path segments: what a rendered value is made of."""
+"""The path segments of rendered values."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def fault_in(segment: str) -> str:
-    """Returns why a text is no path segment of a value, as in `has a character that cannot be printed`; or nothing."""
+    """Returns why a text is not a path segment, such as `has a character that cannot be printed`; empty if it is."""
     return "has a character that cannot be printed" if _UNPRINTABLE.search(segment) else fault_of(segment)

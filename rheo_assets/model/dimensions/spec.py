@@ -1,4 +1,4 @@
-"""The dimensions of one signal, in order, and how they are read from what the user writes."""
+"""The dimensions of one signal, in order, and how they are read from the user's declaration."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class DimensionSpec:
 
     @classmethod
     def of(cls, declared: DimensionSpec | Mapping[str, Any] | None) -> DimensionSpec:
-        """Reads the tree of the API: each level names one dimension, its attributes and the next level."""
+        """Reads the API's tree: each level names one dimension, its attributes and the next level."""
         if declared is None:
             return cls()
         if isinstance(declared, DimensionSpec):
@@ -49,7 +49,7 @@ class DimensionSpec:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What distinguishes the dimensions from others, as text: `('region STRING', 'day DAY')`."""
+        """The names and kinds of the dimensions, as text: `('region STRING', 'day DAY')`."""
         return tuple(f"{dimension.name} {dimension.granularity or dimension.type}" for dimension in self.dimensions)
 
     def __len__(self) -> int:
@@ -73,15 +73,15 @@ class DimensionSpec:
 
     @property
     def as_declared(self) -> DimensionSpec:
-        """The same without the spellings that a signal gave to insensitive values."""
+        """The same spec without the spellings that a signal set for insensitive values."""
         if not any(dimension.insensitive for dimension in self.dimensions):
             return self
         return DimensionSpec(tuple(dimension.spelled_as(None) for dimension in self.dimensions))
 
     def read(self, values: Sequence[object]) -> Partition:
-        """Returns a partition from one value a dimension."""
+        """Returns a partition from one value per dimension."""
         if not isinstance(values, list | tuple) or len(values) != len(self.dimensions):
-            wanted = f"a list of {len(self.dimensions)} values, one a dimension"
+            wanted = f"a list of {len(self.dimensions)} values, one per dimension"
             raise InvalidValue(", ".join(self.names), values, wanted)
         return tuple(dimension.read(value) for dimension, value in zip(self.dimensions, values, strict=True))
 
@@ -90,14 +90,14 @@ class DimensionSpec:
         return tuple(dimension.render(value) for dimension, value in zip(self.dimensions, partition, strict=True))
 
     def can_exist(self, partition: Partition) -> bool:
-        """Returns whether no value lies before its dimension's `min`."""
+        """Returns whether no value is before its dimension's `min`."""
         return all(
             d.min is None or value >= d.min  # type: ignore[operator]
             for d, value in zip(self.dimensions, partition, strict=True)
         )
 
     def comparable(self, partition: Partition) -> Partition:
-        """Returns what two partitions are compared by."""
+        """Returns the form by which partitions are compared."""
         return tuple(d.comparable(value) for d, value in zip(self.dimensions, partition, strict=True))
 
 
@@ -109,7 +109,7 @@ def _levels(tree: Mapping[str, Any]) -> Iterator[Dimension]:
             raise DeclarationError(
                 f"dimension spec {sorted(map(str, level))}",
                 f"has {len(level)} dimensions on one level",
-                "Nest each further dimension inside the one before it",
+                "Nest each further dimension inside the previous one",
             )
         ((name, attributes),) = level.items()
         if name in names:
@@ -127,7 +127,9 @@ def _levels(tree: Mapping[str, Any]) -> Iterator[Dimension]:
 
 def _dimension(name: object, attributes: Mapping[str, Any]) -> Dimension:
     if not isinstance(name, str):
-        raise DeclarationError(f"dimension {name!r}", "is no name", 'Write {"day": {"type": DimensionType.DATETIME}}')
+        raise DeclarationError(
+            f"dimension {name!r}", "is not a name", 'Write {"day": {"type": DimensionType.DATETIME}}'
+        )
     unknown = set(attributes) - _ATTRIBUTES
     if unknown:
         raise DeclarationError(
@@ -136,12 +138,14 @@ def _dimension(name: object, attributes: Mapping[str, Any]) -> Dimension:
             f"Known: {sorted(_ATTRIBUTES)}",
         )
     if "type" not in attributes:
-        raise DeclarationError(f"dimension '{name}'", "has no type", f"One of {[str(t) for t in DimensionType]}")
+        raise DeclarationError(f"dimension '{name}'", "has no type", f"Give one of {[str(t) for t in DimensionType]}")
     kind = _member(DimensionType, attributes["type"], name, "type")
     granularity = attributes.get("granularity")
     form = attributes.get("format")
     if callable(form) and kind is not DimensionType.STRING:
-        raise DeclarationError(f"dimension '{name}'", f"a function as format is for STRING only, this is {kind}")
+        raise DeclarationError(
+            f"dimension '{name}'", f"a function as format is for STRING only, but the type is {kind}"
+        )
     if kind is DimensionType.STRING and form is not None and not callable(form):
         raise DeclarationError(
             f"dimension '{name}'", f"format {form!r} is for DATETIME", "A STRING's is a function such as str.upper"
@@ -166,4 +170,4 @@ def _member(kind: type[_E], value: object, name: str, attribute: str) -> _E:
         return kind(str(getattr(value, "value", value)).upper())
     except ValueError:
         choices = [str(member) for member in kind]
-        raise DeclarationError(f"dimension '{name}'", f"{attribute} is {value!r}", f"One of {choices}") from None
+        raise DeclarationError(f"dimension '{name}'", f"{attribute} is {value!r}", f"Give one of {choices}") from None

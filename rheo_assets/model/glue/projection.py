@@ -1,4 +1,4 @@
-"""Athena's partition projection: how a table's parameters spell the values of a partition key."""
+"""Athena's partition projection: how a table's parameters define the values of a partition key."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _TOKEN: Final = re.compile(r"'(?P<text>[^']*)'|(?P<field>([A-Za-z])\3*)|(?P<othe
 
 
 def projected_format(key: str, parameters: Mapping[str, str]) -> str | None:
-    """Returns the strftime format of a key that is projected as a date; None where it is not.
+    """Returns the strftime format of a key that is projected as a date; None if it is not.
 
     >>> projected_format("day", {"projection.day.type": "date", "projection.day.format": "yyyy/MM/dd"})
     '%Y/%m/%d'
     """
-    said = _said(key, parameters)
-    if said.get("type", "").lower() != "date" or "format" not in said:
+    settings = _settings(key, parameters)
+    if settings.get("type", "").lower() != "date" or "format" not in settings:
         return None
     parts = []
-    for token in _TOKEN.finditer(said["format"]):
+    for token in _TOKEN.finditer(settings["format"]):
         if token["field"]:
             if token["field"] not in _FIELDS:
-                return None  # a letter of Java's that strftime has not: the key stays what its type says
+                return None  # a Java pattern letter that strftime does not have: the key keeps its type
             parts.append(_FIELDS[token["field"]])
         else:
             text = token["text"] if token["other"] is None else token["other"]
@@ -37,12 +37,14 @@ def projected_format(key: str, parameters: Mapping[str, str]) -> str | None:
 
 
 def projected_digits(key: str, parameters: Mapping[str, str]) -> int | None:
-    """Returns the width to which the values of a key that is projected as a number are padded; None: they are not."""
-    said = _said(key, parameters)
-    digits = said.get("digits", "")
-    return int(digits) if said.get("type", "").lower() == "integer" and re.fullmatch(r"[1-9][0-9]?", digits) else None
+    """Returns the width to which the values of a key projected as a number are padded; None if they are not."""
+    settings = _settings(key, parameters)
+    digits = settings.get("digits", "")
+    return (
+        int(digits) if settings.get("type", "").lower() == "integer" and re.fullmatch(r"[1-9][0-9]?", digits) else None
+    )
 
 
-def _said(key: str, parameters: Mapping[str, str]) -> dict[str, str]:
+def _settings(key: str, parameters: Mapping[str, str]) -> dict[str, str]:
     prefix = f"projection.{key}.".lower()
     return {n.lower().removeprefix(prefix): str(v) for n, v in parameters.items() if n.lower().startswith(prefix)}

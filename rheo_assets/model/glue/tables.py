@@ -1,4 +1,4 @@
-"""Tables of a Glue-like catalog as datasets: what `GetTable` answers, read and written. No catalog is asked here."""
+"""Tables of a Glue-like catalog as datasets: reads and writes responses of `GetTable`, without calling a catalog."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _DATETIME_FORMATS: Final = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S"
 _LOCATION = re.compile(r"s3[an]?://([^/]+)/+(.*?)/*\Z")
 _TEMPLATE_KEY = re.compile(r"\$\{([^}]*)\}")
 _ESCAPED = {"\\t": "\t", "\\u0001": "\x01", "\\001": "\x01"}
-_HIVE_DELIMITER = "\x01"  # what LazySimpleSerDe splits at when the table does not say
+_HIVE_DELIMITER = "\x01"  # the default of LazySimpleSerDe
 
 
 @dataclass(frozen=True, slots=True)
 class _Storage:
-    """The classes by which Hive reads and writes one format."""
+    """The Hive classes that read and write one format."""
 
     serde: str
     input_format: str = "org.apache.hadoop.mapred.TextInputFormat"
@@ -49,7 +49,7 @@ _STORAGE: Final[Mapping[DataFormat, _Storage]] = {
     DataFormat.JSON: _Storage("org.openx.data.jsonserde.JsonSerDe"),
     DataFormat.CSV: _Storage("org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"),
 }
-# A part of a class's name, and the format that it tells; the SerDe is asked before the input format.
+# A part of a class name and its format; the SerDe is checked before the input format.
 _TELLTALES: Final = (
     ("parquet", DataFormat.PARQUET),
     ("orc", DataFormat.ORC),
@@ -62,15 +62,15 @@ _TELLTALES: Final = (
 def dataset_of(
     table: Mapping[str, Any], dimension_spec: DimensionSpec | Mapping[str, Any] | None = None
 ) -> tuple[S3Dataset, DimensionSpec]:
-    """Returns where a table's partitions lie and how to read them, and its dimensions: one a partition key.
+    """Returns a table as a dataset, and its dimensions: one per partition key.
 
-    Folders are Hive's, `region=NA/day=2021-09-20`, unless the table has a `storage.location.template`. A key is STRING,
-    LONG or DATETIME after its type; the table parameter `rheo.format.<key>` makes it a DATETIME of that strftime
-    format, whatever its type, and so does Athena's `projection.<key>.type` of `date` with its format.
+    The folders are Hive's, `region=NA/day=2021-09-20`, unless the table has a `storage.location.template`. The type of
+    a key makes it STRING, LONG or DATETIME. The table parameter `rheo.format.<key>` makes it a DATETIME with that
+    strftime format, whatever its type, and so does Athena's `projection.<key>.type` of `date` with its format.
 
     Args:
-        table: A table as Glue's `GetTable` describes it, also with the answer's `{"Table": …}` around it.
-        dimension_spec: The dimensions instead, one a partition key in the same order; they may have other names.
+        table: A table as returned by Glue's `GetTable`, with or without `{"Table": …}` around it.
+        dimension_spec: Replaces the dimensions: one per partition key, in the same order, possibly with other names.
 
     Raises:
         DeclarationError: The table is not a plain dataset on S3, or a key cannot be a dimension.
@@ -88,7 +88,7 @@ def dataset_of(
         raise DeclarationError(
             where,
             f"has the location {storage.get('Location')!r}",
-            "It takes s3://bucket/folder; views and tables of other stores cannot be read",
+            "It must be s3://bucket/folder; views and tables of other stores cannot be read",
         )
     keys = [(str(key["Name"]), str(key.get("Type") or "string").lower()) for key in table.get("PartitionKeys") or ()]
     spec = _spec(keys, parameters, where) if dimension_spec is None else _overridden(keys, dimension_spec, where)
@@ -109,19 +109,19 @@ def dataset_of(
 
 @dataclass(frozen=True, slots=True)
 class GlueTable:
-    """What a table of plain files on S3 says about itself: the inverse of `dataset_of`.
+    """The description of a table of plain files on S3: the inverse of `dataset_of`.
 
     Attributes:
         location: `s3://bucket/folder`.
-        columns: `(name, Hive type)` pairs of what is in the files.
+        columns: `(name, Hive type)` pairs of the columns in the files.
         partition_keys: `(name, Hive type)` pairs, or `(name, Hive type, strftime format)` for a DATETIME.
         dataset_format: The files' format.
-        delimiter: CSV: the character between columns, `,` unless said otherwise.
-        header: CSV: whether the first line names the columns; not unless said otherwise.
-        description: For people.
+        delimiter: CSV: the character between columns. The default is `,`.
+        header: CSV: whether the first line names the columns. The default is False.
+        description: A text for users.
 
     Raises:
-        DeclarationError: Options that the format does not have, or a malformed column or key.
+        DeclarationError: The format does not have an option, or a column or key is malformed.
     """
 
     location: str
@@ -135,8 +135,8 @@ class GlueTable:
     def __post_init__(self) -> None:
         where = f"Glue table at {self.location!r}"
         data_format = DataFormat.of(self.dataset_format, where)
-        said = {"delimiter": self.delimiter, "header": self.header}
-        check_options(data_format, {option: value for option, value in said.items() if value is not None}, where)
+        options = {"delimiter": self.delimiter, "header": self.header}
+        check_options(data_format, {option: value for option, value in options.items() if value is not None}, where)
         object.__setattr__(self, "dataset_format", data_format)
         object.__setattr__(self, "columns", tuple(_column(one, where, longest=2) for one in self.columns))
         object.__setattr__(self, "partition_keys", tuple(_column(one, where, longest=3) for one in self.partition_keys))
@@ -189,7 +189,7 @@ def _dimension(name: str, hive_type: str, parameters: Mapping[str, str], where: 
     if kind is None:
         raise DeclarationError(
             where,
-            f"partition key '{name}' is {hive_type}, which no dimension can be",
+            f"partition key '{name}' is {hive_type}, which is not a type of a dimension",
             f"Give a dimension_spec; {sorted(_TYPES)} need none",
         )
     if kind is DimensionType.DATETIME:
@@ -212,7 +212,7 @@ def _overridden(
         raise DeclarationError(
             where,
             f"has the partition keys {names} but dimension_spec has {list(spec.names)}",
-            "Give one dimension a key, in the same order",
+            "Give one dimension per key, in the same order",
         )
     moved = [name for name, key in zip(spec.names, names, strict=True) if name != key and name in names]
     if moved:
@@ -234,30 +234,30 @@ def _segments(names: Sequence[str], location: str, parameters: Mapping[str, str]
         raise DeclarationError(
             where,
             f"storage.location.template is {template!r}",
-            f"It can be read when it starts with {root!r} and names {list(names)} once each, in this order",
+            f"It must start with {root!r} and name {list(names)} once each, in this order",
         )
     return _TEMPLATE_KEY.sub("{}", inside).split("/")
 
 
 def _format_of(storage: Mapping[str, Any], parameters: Mapping[str, str], where: str) -> DataFormat:
     serde = (storage.get("SerdeInfo") or {}).get("SerializationLibrary") or ""
-    told = (serde, storage.get("InputFormat") or "", parameters.get("classification") or "")
-    for text in told:
+    hints = (serde, storage.get("InputFormat") or "", parameters.get("classification") or "")
+    for text in hints:
         for part, data_format in _TELLTALES:
             if part in text.rpartition(".")[2].lower():
                 return data_format
     raise DeclarationError(
         where,
-        f"is stored by {serde or told[1] or 'nothing that it names'}",
-        f"Readable: {[str(f) for f in DataFormat]}",
+        f"is stored in an unsupported format ({serde or hints[1] or 'unnamed'})",
+        f"Readable formats: {[str(f) for f in DataFormat]}",
     )
 
 
 def _columns(storage: Mapping[str, Any], where: str) -> dict[str, str] | None:
-    """Returns the catalog's columns: they hold for every engine."""
+    """Returns the catalog's columns, which apply to every engine."""
     columns = {str(column["Name"]): str(column.get("Type") or "string") for column in storage.get("Columns") or ()}
     if len(columns) < len(storage.get("Columns") or ()):
-        raise DeclarationError(where, "has a column twice", "Repair it in the catalog")
+        raise DeclarationError(where, "has a column twice", "Correct it in the catalog")
     return columns or None
 
 

@@ -1,4 +1,4 @@
-"""The ground that links are compiled on: the variables of a node, its literals, and equalities between them."""
+"""The base of link compilation: the variables of a node, its literals, and the equalities between them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class RuleBuilder:
                 raise DeclarationError(
                     f"node '{self._node_id}'",
                     f"{self._variables[source]} is {of.type}, {self._variables[target]} is {to.type}: not comparable",
-                    "Link them with a function, or switch auto_input_dim_linking_enabled off",
+                    "Link them with a function, or set auto_input_dim_linking_enabled=False",
                 )
             coarser = (
                 to.granularity is not None
@@ -81,7 +81,7 @@ class RuleBuilder:
             self._rules.append(Rule(target, (source,), None, guesses=coarser))
 
     def _known_from_events(self) -> set[int]:
-        """Returns the variables that literals, events and the rules so far determine."""
+        """Returns the variables that literals, events and the existing rules determine."""
         plain = {alias for alias, view in self._inputs.items() if view.needs_event}
         known = {index for index, variable in enumerate(self._variables) if variable.alias in plain}
         return closure(known | set(self._constants), self._rules)
@@ -93,7 +93,7 @@ class RuleBuilder:
             return False
         first, second = self._index[one, name], self._index[other, name]
         if first in self._constants and second in self._constants:
-            # The user pinned them apart ({"x": a['NA'], "y": a['EU']}): linking them would make a dead node.
+            # The user pinned them to different values ({"x": a['NA'], "y": a['EU']}): a link would block the node.
             return compared_equal(
                 self._constants[first],
                 self._variables[first].dimension,

@@ -1,4 +1,4 @@
-"""Compiles what the user writes as links into rules."""
+"""Compiles the user's links into rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Compiler(RuleBuilder):
     """Turns the links of one node into a rulebook.
 
     A ref whose dimensions are all literals reads exactly that partition: no link applies to it, and the output follows
-    it only in dimensions that no other input has. See `RuleBuilder` for the arguments.
+    it only in dimensions that other inputs do not have. See `RuleBuilder` for the arguments.
     """
 
     def compile(
@@ -33,7 +33,7 @@ class Compiler(RuleBuilder):
         """Returns the rules; see `Linkage` for the arguments.
 
         Raises:
-            DeclarationError: A link that names what is not there, or cannot work.
+            DeclarationError: A link names an unknown input or dimension, or cannot work.
         """
         for link in input_links:
             self._add_input_link(link)
@@ -51,7 +51,7 @@ class Compiler(RuleBuilder):
 
     def _aliases(self, side: object, link: object) -> list[str]:
         if not isinstance(side, DimensionsOf):
-            raise DeclarationError(self._subject(link), f"{side!r} is not a signal's dimension", 'Write node("day")')
+            raise DeclarationError(self._subject(link), f"{side!r} is not a dimension of a signal", 'Write node("day")')
         exact = [alias for alias, view in self._inputs.items() if view is side.signal or view == side.signal]
         if exact and isinstance(side.signal, View):
             return exact
@@ -84,7 +84,7 @@ class Compiler(RuleBuilder):
                     continue
                 if len(target.names) != 1:
                     raise DeclarationError(
-                        self._subject(link), "a function computes one dimension", "Write one link a dimension"
+                        self._subject(link), "a function computes one dimension", "Write one link per dimension"
                     )
                 self._check_arity(function, len(sources), link)
                 self._computed.add((target_alias, target.names[0]))
@@ -108,9 +108,9 @@ class Compiler(RuleBuilder):
                         self._equate(self._index[one, name], self._index[other, name])
 
     def _link_silent_inputs_by_name(self) -> None:
-        """Links each ref and nearest input by name to one other input, where automatic links are off.
+        """Links each ref and nearest input by name to one other input, if automatic links are off.
 
-        To one only, a plain one if there is any: through a second one, two plain inputs would be linked.
+        To only one, and a plain one if possible: a second link would link two plain inputs to each other.
         """
         free = {alias: view for alias, view in self._inputs.items() if alias not in self._fixed}
         others = sorted(free, key=lambda alias: not free[alias].needs_event)
@@ -124,7 +124,7 @@ class Compiler(RuleBuilder):
                     self._equate(self._index[alias, name], self._index[other, name])
 
     def _infer_open_inputs(self, covered: Set[str]) -> None:
-        """Lets what is still open of ref and nearest inputs follow an output dimension that an output link gives."""
+        """Links open dimensions of ref and nearest inputs to output dimensions that an output link determines."""
         silent = [alias for alias, view in self._inputs.items() if not view.needs_event]
         while True:
             known = self._known_from_events()
@@ -170,15 +170,15 @@ class Compiler(RuleBuilder):
         try:
             inspect.signature(function).bind(*[None] * count)
         except TypeError as error:
-            problem = f"its function gets {count} value{'s' if count != 1 else ''}, and does not take them ({error})"
+            problem = f"its function gets {count} value{'s' if count != 1 else ''}, but does not accept them ({error})"
             raise DeclarationError(
-                self._subject(link), problem, "It gets one value a dimension of the source"
+                self._subject(link), problem, "It gets one value per dimension of the source"
             ) from None
-        except ValueError:  # a builtin that does not say what it takes
+        except ValueError:  # a builtin without a signature
             return
 
     def _literal(self, position: int, function: Callable[..., Any], source: object, link: object) -> Value:
-        """Returns the value that a literal, or a function of one, gives an output dimension."""
+        """Returns the value of an output dimension that is linked to a literal or to a function of one."""
         try:
             value = source if function is EQUALS else function(source)
             return self._variables[position].dimension.read(value)
@@ -189,7 +189,7 @@ class Compiler(RuleBuilder):
         except (Exception, SystemExit) as error:
             problem = f"its function raised {type(error).__name__}: {error} for {source!r}"
             raise DeclarationError(
-                self._subject(link), problem, "The last of the three is a dimension, or a literal"
+                self._subject(link), problem, "The third element must be a dimension or a literal"
             ) from error
 
     def _add_reverse_link(
@@ -198,12 +198,14 @@ class Compiler(RuleBuilder):
         names = (source,) if isinstance(source, str) else source
         if not isinstance(names, tuple | list) or len(target.names) != 1:
             raise DeclarationError(
-                self._subject(link), "a reverse link is (input('d'), f, ('o1', 'o2'))", "Name output dimensions as text"
+                self._subject(link),
+                "a reverse link is (input('d'), f, ('o1', 'o2'))",
+                "Name output dimensions as strings",
             )
         sources = tuple(self._output_index(name, link) for name in names)
         self._check_arity(function, len(sources), link)
         for alias in [alias for alias in self._aliases(target, link) if alias not in self._fixed]:
-            # A reverse link serves look-ups only: it may be coarser than the forward link, so it never contradicts it.
+            # A reverse link is only for look-ups: it may be coarser than the forward link, so it never contradicts it.
             self._rules.append(Rule(self._index[alias, target.names[0]], sources, function, checks=False))
 
     def _cover_output(self, covered: Set[str], auto_output: bool, of_periods: Set[str]) -> None:

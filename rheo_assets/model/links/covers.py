@@ -1,4 +1,4 @@
-"""Covering inputs: which period each of them covers, and the dimension that it is linked to by itself."""
+"""Covering inputs: the period that each of them covers, and the dimension that it is linked to automatically."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REMEDY = 'Give the node an output with the period: output_dimension_spec={"mont
 
 @dataclass(frozen=True, slots=True)
 class CoverLink:
-    """The dimension that a covering input covers, and the coarser one whose value says which period."""
+    """Links the covered dimension of an input to the coarser dimension that gives its period."""
 
     source: Name
     target: Name
@@ -31,16 +31,16 @@ class CoverLink:
 def settle_covers(
     where: str, views: Mapping[str, View], output: DimensionSpec, links: Iterable[Sequence[Any]]
 ) -> tuple[dict[str, View], list[CoverLink]]:
-    """Returns a node's inputs, each covering one with its period, and the links that come with them.
+    """Returns the inputs of a node with the periods that they cover, and the links to those periods.
 
     Args:
         where: Names the node in messages.
         views: Its inputs by alias.
         output: Its output's dimensions.
-        links: What the user links; a covering input that one of them gives a coarser dimension gets no other.
+        links: The user's links. If one of them gives a covering input its period, no other link is added.
 
     Raises:
-        DeclarationError: No dimension, or several, say which period an input covers.
+        DeclarationError: No dimension gives an input its period, or several do.
     """
     settled = dict(views)
     found: list[CoverLink] = []
@@ -66,14 +66,14 @@ def _covered(view: View) -> Dimension:
 
 
 def _is_period(dimension: Dimension, finer: Dimension, view: View) -> bool:
-    """Returns whether the granules of a dimension are periods that a view may cover."""
+    """Returns whether a dimension can give a view its period."""
     if dimension.granularity is None or finer.granularity is None:
         return False
     return dimension.granularity.fineness < finer.granularity.fineness and view.period in {None, dimension.granularity}
 
 
 def _linked(view: View, finer: Dimension, output: DimensionSpec, links: Iterable[Sequence[Any]]) -> Iterator[Dimension]:
-    """Yields the dimensions that the user's own links join to the covered one."""
+    """Yields the dimensions that the user linked to the covered one."""
     for link in links:
         if not isinstance(link, tuple | list) or len(link) != 3:
             continue  # compiling says so
@@ -106,7 +106,7 @@ def _target(
 
 
 def _check_output(where: str, views: Mapping[str, View], output: DimensionSpec, links: Iterable[Sequence[Any]]) -> None:
-    """Refuses an output that would have the first granule of a period in place of the period."""
+    """Refuses an output dimension that is finer than the period: it would name the period by its first day."""
     written = {link[0] for link in links if isinstance(link, tuple | list) and link and isinstance(link[0], str)}
     for alias, view in views.items():
         if view.cover is None or view.cover.dimension.name not in output:

@@ -1,4 +1,4 @@
-"""Inference: from the values that are known to everything that the rules determine."""
+"""Inference: derives everything that the rules determine from the known values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Inference:
         """Adds everything that the values determine, and returns them.
 
         Raises:
-            Contradiction: The values break a rule; a `LinkFailed` where a function is at fault.
+            Contradiction: The values break a rule; it is a `LinkFailed` if a function is at fault.
         """
         checked: set[int] = set()
         while True:
@@ -65,10 +65,10 @@ class Inference:
                 kind = LinkFailed if isinstance(error, FormatFailed) else Contradiction
                 raise kind(f"node '{self._node_id}': {target}: {error}") from None
         if (open_blob := getattr(rule.function, "open", None)) is not None:
-            open_blob()  # a recorded function that cannot be opened is no fault of the values, nor of the function
+            open_blob()  # if it cannot be opened, neither the values nor the function are at fault
         try:
             found = rule.function(*arguments)
-        except (Exception, SystemExit) as error:  # the function of one node does not end everybody's event loop
+        except (Exception, SystemExit) as error:  # one node's function must not stop the event loop
             raise LinkFailed(
                 f"node '{self._node_id}': {self._link(rule)} raised {type(error).__name__}: {error} "
                 f"for {arguments!r}. Links get str, int and naive UTC datetime values"

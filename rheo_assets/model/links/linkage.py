@@ -1,4 +1,4 @@
-"""The links of one node: what its inputs' tips and its output tell of each other."""
+"""The links of one node: how its inputs' tips and its output determine each other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rheo_assets.model.signals import View
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """What is known after inference: a partition, or None, for each input and the output."""
+    """The result of inference: a partition, or None, for each input and the output."""
 
     tips: Mapping[str, Partition | None]
     output: Partition | None
@@ -28,7 +28,7 @@ class Solution:
 
 
 class Linkage:
-    """The links of one node, compiled: it infers to a fixpoint and finds contradictions.
+    """The compiled links of one node: they infer to a fixpoint and find contradictions.
 
     Args:
         node_id: For messages.
@@ -38,10 +38,10 @@ class Linkage:
         output_links: `("out", f, input("d"))`, `("out", EQUALS, literal)` and `(input("d"), f, ("o1",))` triples.
         auto_inputs: Whether inputs are linked by equal dimension names.
         auto_output: Whether output dimensions follow inputs of the same name.
-        covers: What covering inputs are linked to by themselves.
+        covers: The automatic links of covering inputs.
 
     Raises:
-        DeclarationError: A link that names what is not there, or cannot work.
+        DeclarationError: A link names an unknown input or dimension, or cannot work.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Linkage:
         """Checks that events determine every ref, nearest and output dimension.
 
         Raises:
-            DeclarationError: One that nothing determines.
+            DeclarationError: Nothing determines one of them.
         """
         known = set(self._book.constants)
         known |= {
@@ -87,16 +87,16 @@ class Linkage:
             raise DeclarationError(
                 f"node '{self.node_id}'",
                 f"nothing determines dimension '{variable.dimension.name}' of input '{variable.alias}', "
-                "which waits for no event",
+                "which does not wait for an event",
                 f"Pin it to a value, or link it: input_dim_links=[({self.inputs[variable.alias].node.id}"
                 f'("{variable.dimension.name}"), EQUALS, <other input>("<dimension>"))]',
             )
 
     def output_filter(self) -> Filter:
-        """Returns which output partitions there are, after every literal and declared value of the inputs.
+        """Returns the filter of the output, given every literal and declared value of the inputs.
 
         Raises:
-            DeclarationError: None at all: the node could never run.
+            DeclarationError: There are no output partitions: the node could never run.
         """
         return self._outputs
 
@@ -114,12 +114,12 @@ class Linkage:
         Args:
             tips: Known input tips by alias.
             output: The output partition, for a reverse look-up.
-            allow_guesses: Whether a finer time may be taken as the first moment of a coarser one. Switched off while
-                a group still waits for events.
+            allow_guesses: Whether a coarser time may determine a finer one, as its first moment. False while a group
+                still waits for events.
 
         Raises:
-            Contradiction: The given values break a literal, a link or a filter; a `LinkFailed` where a link's function
-                is at fault.
+            Contradiction: The given values break a literal, a link or a filter; it is a `LinkFailed` if a link's
+                function is at fault.
         """
         values = dict(self._book.constants)
         for alias, partition in tips.items():
@@ -146,7 +146,7 @@ class Linkage:
         """Returns every input's tip for an output partition.
 
         Raises:
-            Undetermined: A dimension stays unknown; the message shows the reverse link that would supply it.
+            Undetermined: A dimension is still unknown; the message shows the reverse link that would determine it.
             Contradiction: The output or the given tips break a link.
         """
         solution = self.solve(given or {}, output)
@@ -161,9 +161,9 @@ class Linkage:
         name = next(text for text in solution.open if text.startswith(f"{alias}.")).split(".", 1)[1]
         node = self.inputs[alias].node.id
         return Undetermined(
-            f"node '{self.node_id}': the output does not tell dimension '{name}' of input '{alias}'. Supply a reverse "
-            f'link: output_dim_links=[..., ({node}("{name}"), <function>, {tuple(self.output.names)!r})], or give '
-            f"the input: execute(..., inputs=[{node}[...]])"
+            f"node '{self.node_id}': the output does not determine dimension '{name}' of input '{alias}'. Add a "
+            f'reverse link: output_dim_links=[..., ({node}("{name}"), <function>, {tuple(self.output.names)!r})], or '
+            f"give the input: execute(..., inputs=[{node}[...]])"
         )
 
     def _enter(self, values: dict[int, Value], alias: str, partition: Partition, spec: DimensionSpec) -> None:
@@ -185,7 +185,7 @@ class Linkage:
 
     @property
     def variables(self) -> Sequence[Variable]:
-        """The dimensions of every input and of the output; rules name them by index."""
+        """The dimensions of every input and of the output; rules refer to them by index."""
         return self._book.variables
 
     @property
@@ -195,7 +195,7 @@ class Linkage:
 
     @property
     def rules(self) -> Sequence[Rule]:
-        """The rules in the order in which inference applies them; those that guess come last."""
+        """The rules in the order of inference, guesses last."""
         return (*self._book.careful, *self._book.guesses)
 
     def equalities(self) -> Iterable[tuple[Variable, Variable]]:

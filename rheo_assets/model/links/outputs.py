@@ -1,4 +1,4 @@
-"""Which output partitions a node can have, after the literals and declared values of its inputs."""
+"""The output partitions that a node can have, given the literals and declared values of its inputs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from rheo_assets.model.signals import View
 _BRANCH_BUDGET: Final = 20_000
 
 Values = Mapping[int, Value]
-"""Values by the index of their variable, or of the one that stands for all that equal it."""
+"""Values by the index of their variable, or of the representative of all equal variables."""
 
 Inputs = Sequence[tuple[str, Sequence[Values]]]
-"""For each alias the values that the branches of its view pin."""
+"""For each alias, the values that the branches of its view pin."""
 
 
 def outputs_of(book: Rulebook, inference: Inference) -> Filter:
     """Returns the filter of a node's outputs.
 
     Raises:
-        DeclarationError: There are none at all: the node could never run.
+        DeclarationError: There are no output partitions: the node could never run.
     """
     outputs = [book.index[OUTPUT, name] for name in book.output.names]
     inputs = [(alias, _choices(book, alias, view)) for alias, view in book.inputs.items()]
@@ -38,7 +38,7 @@ def outputs_of(book: Rulebook, inference: Inference) -> Filter:
         rows = _join_inferred(book, inference, inputs)
     branches = (tuple(Exactly(row[index]) if index in row else ANY for index in outputs) for row in rows)
     made = Filter(tuple(dict.fromkeys(branches)))
-    # A node mostly has its inputs' own partitions: thousands of nodes then share the branches that somebody declared.
+    # Most nodes have the partitions of their inputs: thousands of nodes then share the declared branches.
     return next((view.narrowed for view in book.inputs.values() if view.narrowed == made), made)
 
 
@@ -51,13 +51,13 @@ def _choices(book: Rulebook, alias: str, view: View) -> list[Values]:
     return [dict(pairs) for pairs in dict.fromkeys(choices)]
 
 
-# where links are plain equality -------------------------------------------------------------------------------
+# if links are plain equality ----------------------------------------------------------------------------------
 
 
 def _equal_variables(book: Rulebook, inputs: Inputs) -> Sequence[int] | None:
-    """Returns for each variable the one that stands for all that equal it.
+    """Returns for each variable the representative of all equal variables.
 
-    None where values must be inferred: a rule that they reach converts, computes or guesses.
+    None if values must be inferred, because a rule that they reach converts, computes or guesses.
     """
     reached = set(book.constants)
     for _, choices in inputs:
@@ -89,7 +89,7 @@ def _is_equality(book: Rulebook, rule: Rule) -> bool:
 
 
 def _join_equals(book: Rulebook, equals: Sequence[int], inputs: Inputs) -> list[Values]:
-    """Returns the natural join of the inputs' values; empty where they contradict each other."""
+    """Returns the natural join of the inputs' values; empty if they contradict each other."""
     rows = _merged(equals, [book.constants])
     for _, choices in inputs:
         if rows and len(choices) * len(rows) <= _BRANCH_BUDGET:
@@ -98,7 +98,7 @@ def _join_equals(book: Rulebook, equals: Sequence[int], inputs: Inputs) -> list[
 
 
 def _merged(equals: Sequence[int], choices: Sequence[Values]) -> list[Values]:
-    """Returns the choices by the variables that stand for theirs; one that contradicts itself is left out."""
+    """Returns the choices by representative variable, without those that contradict themselves."""
     merged: list[Values] = []
     for choice in choices:
         row: dict[int, Value] = {}
@@ -122,7 +122,7 @@ def _joined(rows: Sequence[Values], choices: Sequence[Values]) -> list[Values]:
     ]
 
 
-# where values are inferred ------------------------------------------------------------------------------------
+# if values are inferred ---------------------------------------------------------------------------------------
 
 
 def _join_inferred(book: Rulebook, inference: Inference, inputs: Inputs) -> list[Values]:
@@ -145,7 +145,7 @@ def _join_inferred(book: Rulebook, inference: Inference, inputs: Inputs) -> list
 
 
 def _is_compatible(book: Rulebook, inference: Inference, known: Values, choice: Values) -> bool:
-    """Returns whether two sets of values agree at first sight, so that few need the whole inference."""
+    """Returns whether two sets of values may agree: a quick check, so that few need full inference."""
     if not all(known.get(index, value) == value for index, value in choice.items()):
         return False
     return all(
@@ -156,7 +156,7 @@ def _is_compatible(book: Rulebook, inference: Inference, known: Values, choice: 
 
 
 def _consistent(inference: Inference, known: Values) -> Values | None:
-    """Returns everything that the values determine, None where they contradict each other."""
+    """Returns everything that the values determine; None if they contradict each other."""
     try:
         return inference.fixpoint(dict(known), allow_guesses=False)
     except Contradiction:

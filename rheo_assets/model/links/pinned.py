@@ -1,4 +1,4 @@
-"""Inputs that are pinned apart: which of their literals would the output have?"""
+"""Inputs that are pinned to different literals: the declaration must say which one the output has."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rheo_assets.model.signals import View
 def check_pinned_apart(
     where: str, views: Mapping[str, View], output: DimensionSpec, output_links: Iterable[Sequence[Any]]
 ) -> None:
-    """Refuses an output that is nobody's choice: its spec is the first input's, and two inputs pin one dimension apart.
+    """Refuses a default output spec if two inputs pin one of its dimensions to different literals.
 
-    Inputs without events of their own do not count: the output is that of the events.
+    Only inputs that take events count: the output follows them.
 
     Args:
         where: Names the node in messages.
         views: Its inputs by alias.
-        output: The dimensions that the output has as nobody wrote others.
-        output_links: What the user links; a dimension that one of them gives is somebody's choice.
+        output: The default output spec, which is that of the first input.
+        output_links: The user's links. A dimension with a link of its own is not checked.
 
     Raises:
-        DeclarationError: It names both inputs, and the spec to write.
+        DeclarationError: Names the inputs and the spec to write.
     """
     chosen = {link[0] for link in output_links if isinstance(link, tuple | list) and link and isinstance(link[0], str)}
     for dimension in output:
@@ -45,7 +45,7 @@ def check_pinned_apart(
 
 
 def _pin(view: View, name: str) -> tuple[Value, ...]:
-    """Returns the literal that a view pins a dimension to, in the form that values are compared by; else nothing."""
+    """Returns the literal that a view pins a dimension to, in comparable form; empty if it pins none."""
     values = view.narrowed.literals(view.node.spec, name)
     dimension = view.node.spec[name]
     return tuple(map(dimension.comparable, values)) if values is not None and len(values) == 1 else ()

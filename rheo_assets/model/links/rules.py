@@ -1,4 +1,4 @@
-"""Rules: what links are made of once they are compiled."""
+"""Rules: the compiled form of links."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OUTPUT: Final = "output"
 
 
 class _Equals:
-    """The link that works both ways."""
+    """The link that works in both directions."""
 
     def __call__(self, value: Value) -> Value:
         return value
@@ -38,7 +38,7 @@ def LOWER(value: str) -> str:  # noqa: N802  # RheocerOS's name
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One dimension of one input (or of the output) as something to be known."""
+    """One dimension of one input, or of the output, whose value can be known or inferred."""
 
     alias: str
     dimension: Dimension
@@ -52,11 +52,11 @@ class Rule:
     """How one variable follows from others.
 
     Attributes:
-        target: Index of the variable that is computed.
-        sources: Indices of the variables it is computed from; none for a constant.
-        function: Python function of the source values; None for EQUALS.
+        target: The index of the variable that is computed.
+        sources: The indices of the variables that it is computed from; empty for a constant.
+        function: The Python function of the source values; None for EQUALS.
         checks: Whether a known target that disagrees is a contradiction.
-        guesses: Whether the value is only the first moment of a coarser one, so that better rules go first.
+        guesses: Whether the value is only the first moment of a coarser one, so that exact rules go first.
     """
 
     target: int
@@ -67,7 +67,7 @@ class Rule:
 
 
 def closure(known: Iterable[int], rules: Sequence[Rule]) -> set[int]:
-    """Returns the variables that are known, and all that the rules determine from them."""
+    """Returns the known variables and all variables that the rules determine from them."""
     found, before = set(known), -1
     while before != len(found):
         before = len(found)
@@ -83,7 +83,7 @@ class Rulebook:
         node_id: For messages.
         inputs: The node's views by alias, in declared order.
         output: The output's spec.
-        variables: Every dimension of the inputs and of the output; rules name them by index.
+        variables: Every dimension of the inputs and of the output; rules refer to them by index.
         index: The index of a variable by alias and dimension name.
         constants: The values that literals pin.
         rules: The rules in the order in which they were declared.
@@ -104,7 +104,7 @@ class Rulebook:
 
     @cached_property
     def guesses(self) -> tuple[Rule, ...]:
-        """The rules that guess; the finest source guesses best: its first moment also lies in the coarser granules."""
+        """The rules that guess, finest source first: its first moment is also in the coarser granules."""
         found = [rule for rule in self.rules if rule.guesses]
         return tuple(sorted(found, key=self._fineness_of_source, reverse=True))
 

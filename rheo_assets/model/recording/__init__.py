@@ -1,6 +1,6 @@
 """Records the declaration of an application as readable, versioned JSON, and rebuilds its nodes without the source.
 
-What is a function in the declaration is a content-addressed blob beside the JSON; the JSON holds its hash and its name.
+A function of the declaration is a content-addressed blob beside the JSON, which contains its hash and its name.
 """
 
 from rheo_assets.model.recording.document import VERSION, decode, encode, fingerprint

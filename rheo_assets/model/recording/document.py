@@ -1,4 +1,4 @@
-"""The document that a recorded declaration is: JSON text, its version and its fingerprint."""
+"""The document of a recorded declaration: JSON text with a version and a fingerprint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REMEDY: Final = "Activate the application again from its source"
 
 
 def header(application: str) -> dict[str, Any]:
-    """Returns the fields that say what a document is and who wrote it."""
+    """Returns the fields that identify a document and its writer."""
     return {
         "version": VERSION,
         "application": application,
@@ -34,16 +34,16 @@ def decode(content: bytes, uri: str) -> dict[str, Any]:
     """Returns the fields of a document.
 
     Args:
-        content: What was read.
-        uri: Where it was read, for messages.
+        content: The bytes of the document.
+        uri: The URI of the document, for messages.
 
     Raises:
-        StateError: It is cut short or damaged, or of a version that this library does not read.
+        StateError: It is truncated or damaged, or has a version that this library cannot read.
     """
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise StateError(f"the recorded declaration {uri} is no JSON ({error}). {_REMEDY}") from error
+        raise StateError(f"the recorded declaration {uri} is not JSON ({error}). {_REMEDY}") from error
     if not isinstance(fields, dict):
         raise StateError(f"the recorded declaration {uri} holds a {type(fields).__name__}, not an object. {_REMEDY}")
     check_version(fields, f"the recorded declaration {uri}")
@@ -54,7 +54,7 @@ def check_version(fields: Mapping[str, Any], subject: str) -> None:
     """Checks that this library reads the document.
 
     Raises:
-        StateError: It is of another version; the message names both.
+        StateError: It has another version; the message names both.
     """
     version = fields.get("version")
     if version != VERSION or isinstance(version, bool):
@@ -65,16 +65,16 @@ def check_version(fields: Mapping[str, Any], subject: str) -> None:
 
 
 def unreadable(application: object, node_id: object, problem: object) -> StateError:
-    """Returns the error for a record of a node that cannot be understood."""
+    """Returns the error for an unreadable record of a node."""
     return StateError(
         f"application '{application}': the record of node '{node_id}' cannot be read: {problem}. {_REMEDY}"
     )
 
 
 def fingerprint(fields: Mapping[str, Any]) -> str:
-    """Returns a hash that changes when the declaration does.
+    """Returns a hash that changes with the declaration.
 
-    Who wrote the document, and in which order the keys of its objects stand, does not count.
+    The writer of the document and the order of its keys do not matter.
 
     >>> one = {"version": 1, "application": "a", "python": "3.11", "nodes": [{"id": "x", "kind": "timer"}]}
     >>> fingerprint(one) == fingerprint({**one, "python": "3.12", "nodes": [{"kind": "timer", "id": "x"}]})

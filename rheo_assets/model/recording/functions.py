@@ -1,4 +1,4 @@
-"""Functions of a declaration: well-known ones by name, others as a blob that is opened at the first call."""
+"""Functions of a declaration: built-in ones by name, others as a blob that is opened at the first call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RecordedFunction:
         digest: The hash of its blob.
         name: The function's own name.
         load: Opens the blob of a hash.
-        where: Whose function it is, for messages: `node 'x': link pdex(day) <- f <- timer(time)`.
+        where: The function's place in the declaration, for messages: `node 'x': link pdex(day) <- f <- timer(time)`.
     """
 
     __slots__ = ("_function", "_load", "digest", "name", "where")
@@ -41,15 +41,15 @@ class RecordedFunction:
         self._function: Callable[..., Any] | None = None
 
     def __call__(self, *arguments: Any) -> Any:
-        """Returns what the function returns; opens it before, if that has not been done."""
+        """Calls the function; opens it first if needed."""
         return self.open()(*arguments)
 
     def open(self) -> Callable[..., Any]:
         """Returns the function itself.
 
         Raises:
-            UnusableCallable: The blob is damaged, or of another Python minor version.
-            StateError: The blob is gone.
+            UnusableCallable: The blob is damaged, or was written by another Python minor version.
+            StateError: The blob is missing.
         """
         if self._function is None:
             self._function = self._open()
@@ -63,7 +63,7 @@ class RecordedFunction:
             raise UnusableCallable(f"{subject}{error.name}", error.problem, error.remedy) from error
         except FileNotFoundError as error:
             raise StateError(
-                f"{subject}callable '{self.name}' has lost its blob {self.digest}. "
+                f"{subject}the blob {self.digest} of callable '{self.name}' is missing. "
                 "Activate the application again from its source"
             ) from error
 
@@ -82,7 +82,7 @@ class RecordedFunction:
 
 
 def dump_function(function: Callable[..., Any], node_id: str, store: Store) -> dict[str, str]:
-    """Returns a link's or format's function as JSON holds it."""
+    """Returns the function of a link or format as JSON."""
     for name, known in _NAMED.items():
         if function is known:
             return {"callable": name}
@@ -92,7 +92,7 @@ def dump_function(function: Callable[..., Any], node_id: str, store: Store) -> d
 
 
 def load_function(fields: Mapping[str, str], load: Load, where: str) -> Callable[..., Any]:
-    """Returns the function of `dump_function`; nothing is opened yet."""
+    """Returns the function of `dump_function` without opening it."""
     name = fields["callable"]
     if "blob" in fields:
         return RecordedFunction(fields["blob"], name, load, where)
@@ -105,7 +105,7 @@ def load_function(fields: Mapping[str, str], load: Load, where: str) -> Callable
 
 
 def dump_blob(function: Callable[..., Any], node_id: str, store: Store) -> dict[str, str]:
-    """Returns the name and the blob's hash of any callable, stored unless it came from a record."""
+    """Returns the name and blob hash of a callable; stores it unless it was loaded from a record."""
     if isinstance(function, RecordedFunction | StoredCallable):
         return {"callable": function.name, "blob": function.digest}
     name = getattr(function, "__name__", type(function).__name__)

@@ -1,4 +1,4 @@
-"""Links between dimensions as JSON holds them: `{"to": …, "function": …, "from": …}`.
+"""Links between dimensions as JSON: `{"to": …, "function": …, "from": …}`.
 
 A side is a literal, dimensions of the output (`{"output": …}`), of one input (`{"input": alias, "dimensions": …}`) or
 of every alias of a node (`{"node": id, "dimensions": …}`).

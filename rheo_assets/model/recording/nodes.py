@@ -1,6 +1,6 @@
-"""Nodes as JSON holds them: what their builders in `declaration.py` take.
+"""Nodes as JSON: the arguments of their builders in `declaration.py`.
 
-Loading calls these builders, so that it checks and links exactly as declaring does.
+Loading calls these builders, so it validates and links exactly as a declaration does.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from rheo_assets.model.topology import Topology
 
 
 def dump_topology(topology: Topology, store: Store) -> dict[str, Any]:
-    """Returns the declaration of an application: everything that its nodes were made of, in declared order.
+    """Returns the declaration of an application: the arguments of its nodes, in declared order.
 
     Args:
         topology: The nodes.
-        store: Keeps a callable for a node id and returns the hash under which it is found again. It is not asked for
-            the callables of a loaded declaration: their blobs lie there already.
+        store: Stores a callable of a node and returns its hash. It is not called for the callables of a loaded
+            declaration, whose blobs already exist.
 
     Raises:
-        DeclarationError: A value that JSON cannot hold; the message names the node and the key.
-        UnusableCallable: A function that cannot be recorded.
+        DeclarationError: JSON cannot hold a value; the message names the node and the key.
+        UnusableCallable: A function cannot be recorded.
     """
     return {**header(topology.application), "nodes": [_dump_node(node, topology, store) for node in topology]}
 
@@ -40,16 +40,16 @@ def dump_topology(topology: Topology, store: Store) -> dict[str, Any]:
 def load_topology(fields: Mapping[str, Any], load_callable: Load) -> Topology:
     """Returns the nodes of a recorded declaration, built and checked as the source would build them.
 
-    Inlined callables are not opened. Functions of links and formats are opened at their first call, which is during
-    loading where a literal determines another dimension through them.
+    Inlined callables are not opened. Functions of links and formats are opened at their first call. That is during
+    loading if a literal determines another dimension through them.
 
     Args:
-        fields: What `dump_topology` returned.
-        load_callable: Opens the callable of a hash.
+        fields: The result of `dump_topology`.
+        load_callable: Opens the callable with a hash.
 
     Raises:
-        StateError: The record is of another version, or is no declaration that this library understands.
-        UnusableCallable: A function that was needed cannot be opened here.
+        StateError: The record has another version, or is not a readable declaration.
+        UnusableCallable: A needed function cannot be opened here.
     """
     check_version(fields, f"the recorded declaration of application '{fields.get('application')}'")
     return _Loader(fields, load_callable).topology()
@@ -96,7 +96,7 @@ def _dump_external(node: ExternalData, store: Store) -> dict[str, Any]:
         "format": str(node.format),
         "options": _named(node.options, where),
         "protocol": _dump_protocol(node.protocol, where),
-        "metadata": _named(_said(node.metadata), where),
+        "metadata": _named(_public(node.metadata), where),
         **_columns(node),
     }
 
@@ -113,9 +113,9 @@ def _dump_timer(node: Timer, store: Store) -> dict[str, Any]:
 
 
 def _shown(node: Timer | Projection, where: str) -> dict[str, Any]:
-    """Returns the metadata's entry, none where the user said nothing: older documents have none."""
-    said = _named(_said(node.metadata), where)
-    return {"metadata": said} if said else {}
+    """Returns the metadata entry; empty if there is no metadata, as in older documents."""
+    shown = _named(_public(node.metadata), where)
+    return {"metadata": shown} if shown else {}
 
 
 def _dump_data(node: DataNode, store: Store) -> dict[str, Any]:
@@ -138,18 +138,18 @@ def _dump_data(node: DataNode, store: Store) -> dict[str, Any]:
         "options": _named(node.options, where),
         "protocol": _dump_protocol(node.protocol, where),
         "ttl_in_secs": node.ttl,
-        "metadata": _named(_said(node.metadata), where),
+        "metadata": _named(_public(node.metadata), where),
         **_columns(node),
     }
 
 
 def _columns(node: ExternalData | DataNode) -> dict[str, Any]:
-    """Returns the declared columns in their order, none where there are none: older documents have none."""
+    """Returns the entry of the declared columns, in order; empty if there are none, as in older documents."""
     return {"columns": [list(column) for column in node.columns]} if node.columns else {}
 
 
-def _said(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what the user said; `_source` and the like are facts of this machine."""
+def _public(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the user's metadata, without internal entries such as `_source`."""
     return {name: value for name, value in metadata.items() if not str(name).startswith("_")}
 
 
@@ -172,7 +172,7 @@ def _load_columns(record: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 class _Loader:
-    """Builds each node after those it reads: an updated node may read one that was declared later."""
+    """Builds each node after its inputs: an updated node may read one that was declared later."""
 
     def __init__(self, fields: Mapping[str, Any], load: Load) -> None:
         self._open_blob = load
@@ -192,7 +192,7 @@ class _Loader:
         return Topology(self._application, {node_id: self._node(node_id) for node_id in self._records})
 
     def _load(self, digest: str) -> Callable[..., Any]:
-        # A linkage takes whatever a link function raises for a contradiction between values: the cause is kept here.
+        # A linkage treats any error of a link function as a contradiction between values, so the cause is kept here.
         try:
             return self._open_blob(digest)
         except (UnusableCallable, OSError) as error:
@@ -226,7 +226,7 @@ class _Loader:
             raise (self._refusal(node_id) or error) from error
         except (LookupError, TypeError, AttributeError, ValueError, StopIteration) as error:
             raise self._refusal(node_id) or self._unreadable(node_id, f"{type(error).__name__}: {error}") from error
-        if refusal := self._refusal(node_id):  # the linkage only left out the branches that needed the function
+        if refusal := self._refusal(node_id):  # the linkage only skipped the branches that needed the function
             raise refusal
         return node
 
@@ -245,8 +245,8 @@ class _Loader:
         spec = load_spec(record["dimensions"], node_id, self._load)
         bucket, _, folder = record["location"].removeprefix("s3://").partition("/")
         layout = Layout(record["location"], tuple(record["segments"]))
-        said = {"dataset_format": record["format"], "columns": _load_columns(record), **record["options"]}
-        dataset = S3Dataset("", bucket, folder, *layout.segments, **said)
+        options = {"dataset_format": record["format"], "columns": _load_columns(record), **record["options"]}
+        dataset = S3Dataset("", bucket, folder, *layout.segments, **options)
         return external_node(
             self._application,
             node_id,

@@ -1,8 +1,8 @@
-"""Dimensions, filters and views as JSON holds them.
+"""Dimensions, filters and views as JSON.
 
-A spec is a list, one dimension an entry, and not the API's tree: a tree cannot hold a dimension that is named like an
-attribute of the one above it. Literals are kept as they are after reading (ISO text for datetimes), so that no
-`format` function is applied to them a second time.
+A spec is a list with one entry per dimension, not the API's tree: a tree cannot contain a dimension with the name of an
+attribute of the one above it. Literals are stored as they are after reading (ISO text for datetimes), so that no
+`format` function is applied to them twice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MIDNIGHT = "T00:00:00"
 
 
 def dump_spec(spec: DimensionSpec, node_id: str, store: Store) -> list[dict[str, Any]]:
-    """Returns the dimensions in order, each with the attributes it has."""
+    """Returns the dimensions in order, each with its attributes."""
     return [_dump_dimension(dimension, node_id, store) for dimension in spec]
 
 
@@ -65,7 +65,7 @@ def _load_dimension(fields: Mapping[str, Any], node_id: str, load: Load) -> Dime
 
 
 def dump_value(value: Value) -> str | int:
-    """Returns a value: ISO text for a datetime, without the time when that is midnight."""
+    """Returns a value as JSON: ISO text for a datetime, without the time if it is midnight."""
     return value.isoformat().removesuffix(_MIDNIGHT) if isinstance(value, datetime) else value
 
 
@@ -100,7 +100,7 @@ def _load_constraint(dimension: Dimension, recorded: Any) -> Constraint:
 
 
 def dump_filter(declared: Filter) -> list[list[Any]]:
-    """Returns the branches, each a list with one constraint a dimension."""
+    """Returns the branches, each a list with one constraint per dimension."""
     return [[_dump_constraint(constraint) for constraint in branch] for branch in declared.branches]
 
 

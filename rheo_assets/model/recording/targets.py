@@ -1,4 +1,4 @@
-"""Compute targets as JSON holds them. An inlined callable stays closed: it is opened where it runs."""
+"""Compute targets as JSON. An inlined callable is not opened until it runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def dump_target(target: Target, node_id: str, store: Store) -> dict[str, Any]:
     """Returns one target of a node.
 
     Raises:
-        DeclarationError: A hint or an argument that JSON cannot hold.
+        DeclarationError: JSON cannot hold a hint or an argument.
     """
     where = f"node '{node_id}'"
     if isinstance(target, NoOp):
@@ -49,7 +49,7 @@ def load_target(fields: Mapping[str, Any]) -> Target:
     """Returns the target of `dump_target`.
 
     Raises:
-        StateError: A kind of target that this library does not know.
+        StateError: The kind of target is unknown.
     """
     kind, retries = fields["target"], fields["retry_count"]
     if kind == "noop":

@@ -1,4 +1,4 @@
-"""The schedules of timers, as EventBridge spells them: `rate(5 minutes)` and `cron(0 10 * * ? *)`, in UTC.
+"""The schedules of timers, in EventBridge's syntax: `rate(5 minutes)` and `cron(0 10 * * ? *)`, in UTC.
 
 The rules are those of the EventBridge user guide, "Setting a schedule pattern for scheduled rules".
 """

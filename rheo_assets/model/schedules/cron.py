@@ -12,15 +12,15 @@ from rheo_assets.model.schedules.instants import utc
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Calendar times. `days` is the one of the two day fields that is not `?`.
+    """Calendar times. `days` is the day field that is not `?`.
 
     Attributes:
         minutes: Sorted, 0 to 59.
         hours: Sorted, 0 to 23.
-        days: Which days of a month.
+        days: The days of a month.
         months: Sorted, 1 to 12.
         years: Sorted, 1970 to 2199.
-        expression: As the user wrote it.
+        expression: The expression as the user wrote it.
     """
 
     minutes: tuple[int, ...]
@@ -37,9 +37,9 @@ class Cron:
         """Yields the ticks later than `after`, up to and including `until`.
 
         Args:
-            after: Where the last look ended.
-            until: Where this one ends.
-            anchor: The first activation; no tick is at or before it.
+            after: The start of the interval, not included.
+            until: The end of the interval, included.
+            anchor: The first activation; there is no tick at or before it.
         """
         after, until = utc(after, "after"), utc(until, "until")
         if anchor is not None:

@@ -1,4 +1,4 @@
-"""The two day fields of a cron: which days of a month they name."""
+"""The two day fields of a cron expression, and the days of a month that they name."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class MonthDays:
 
     Attributes:
         days: Days by number.
-        last: Whether the last day of the month is one (`L`).
-        near: Days whose nearest weekday of the same month is one (`15W`).
-        last_weekday: Whether the last Monday-to-Friday of the month is one (`LW`).
+        last: Whether it includes the last day of the month (`L`).
+        near: Days whose nearest weekday in the same month is included (`15W`).
+        last_weekday: Whether it includes the last Monday-to-Friday of the month (`LW`).
     """
 
     days: frozenset[int] = frozenset()
@@ -31,7 +31,7 @@ class MonthDays:
 
     @classmethod
     def read(cls, spec: str, text: str) -> MonthDays:
-        """Returns what the field says; the whole expression is for messages."""
+        """Parses the field; the whole expression is for messages."""
         days: set[int] = set()
         near: set[int] = set()
         parts = spec.split(",")
@@ -50,7 +50,7 @@ class MonthDays:
         found = {day for day in self.days if day <= length}
         if self.last:
             found.add(length)
-        # A month that is too short has no such day, and so no day near it.
+        # If the month is too short for the day, it has no day near it either.
         near = {day for day in self.near if day <= length} | ({length} if self.last_weekday else set())
         return found | {_nearest_weekday(year, month, day, length) for day in near}
 
@@ -61,7 +61,7 @@ class WeekDays:
 
     Attributes:
         days: Days of every week.
-        last: Days whose last occurrence in the month is one (`6L`).
+        last: Days whose last occurrence in the month is included (`6L`).
         nth: Pairs of a day and its occurrence in the month (`3#2`).
     """
 
@@ -71,7 +71,7 @@ class WeekDays:
 
     @classmethod
     def read(cls, spec: str, text: str) -> WeekDays:
-        """Returns what the field says; the whole expression is for messages."""
+        """Parses the field; the whole expression is for messages."""
         days: set[int] = set()
         last: set[int] = set()
         nth: set[tuple[int, int]] = set()
@@ -80,7 +80,7 @@ class WeekDays:
             day, hash_, count = part.partition("#")
             if hash_:
                 if len(parts) > 1:
-                    raise WEEK_DAY.wrong(spec, text, "with # there is one expression only")
+                    raise WEEK_DAY.wrong(spec, text, "with #, only one expression is allowed")
                 if count not in {"1", "2", "3", "4", "5"}:
                     raise WEEK_DAY.wrong(part, text, "the number after # must be 1 to 5")
                 nth.add((WEEK_DAY.number(day, part, text), int(count)))
@@ -105,7 +105,7 @@ class WeekDays:
 
 
 def _weekday(year: int, month: int, day: int) -> int:
-    """Returns the day of the week, Sunday as 1."""
+    """Returns the day of the week; Sunday is 1."""
     return date(year, month, day).isoweekday() % 7 + 1
 
 

@@ -1,4 +1,4 @@
-"""What a user writes as a schedule, read."""
+"""Parses the schedule expressions that users write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Schedule = Rate | Cron
 
 
 def parse_schedule(expression: str) -> Schedule:
-    """Returns the schedule that an EventBridge expression stands for.
+    """Returns the schedule of an EventBridge expression.
 
     >>> parse_schedule("rate(1 day)")
     Rate(value=1, unit='day')
@@ -28,7 +28,7 @@ def parse_schedule(expression: str) -> Schedule:
     '2022-01-28T10:15:00+00:00'
 
     Raises:
-        ValueError: The expression, or a field of it, is not of the accepted form; the message says how to write it.
+        ValueError: The expression or one of its fields is not valid; the message says how to write it.
     """
     if not isinstance(expression, str):
         raise ValueError(f"the schedule {expression!r} is not a string: write rate(5 minutes) or cron(0 10 * * ? *)")  # noqa: TRY004
@@ -46,7 +46,7 @@ def parse_schedule(expression: str) -> Schedule:
 def _rate(text: str) -> Rate:
     hit = _RATE.fullmatch(text)
     if hit is None:
-        raise ValueError(f"the schedule {text!r} is not of the form rate(value unit): write rate(5 minutes)")
+        raise ValueError(f"the schedule {text!r} does not have the form rate(value unit): write rate(5 minutes)")
     value, unit = hit.groups()
     if not re.fullmatch(r"[0-9]+", value) or int(value[:30]) < 1:
         raise ValueError(
@@ -60,14 +60,14 @@ def _rate(text: str) -> Rate:
     rate = Rate(int(value), singular)
     expected = singular if rate.value == 1 else f"{singular}s"
     if unit != expected:
-        raise ValueError(f"the unit of {text!r} is {unit!r}: AWS wants {expected!r} after {rate.value}. Write {rate}")
+        raise ValueError(f"the unit of {text!r} is {unit!r}: AWS expects {expected!r} after {rate.value}. Write {rate}")
     return rate
 
 
 def _cron(text: str) -> Cron:
     hit = _CRON.fullmatch(text)
     if hit is None:
-        raise ValueError(f"the schedule {text!r} is not of the form cron(fields): write cron(0 10 * * ? *)")
+        raise ValueError(f"the schedule {text!r} does not have the form cron(fields): write cron(0 10 * * ? *)")
     fields = hit.group(1).upper().split()
     if len(fields) != 6:
         raise ValueError(
@@ -93,7 +93,7 @@ def _cron(text: str) -> Cron:
 
 
 def _six_fields(fields: list[str]) -> str:
-    """Returns the nearest EventBridge expression to fields of another cron."""
+    """Returns the EventBridge expression closest to the fields of another cron dialect."""
     if len(fields) == 5:
         minutes, hours, month_day, month, week_day = fields
         if week_day not in {"*", "?"}:

@@ -1,4 +1,4 @@
-"""One field of a cron: values, ranges and steps."""
+"""One field of a cron expression: values, ranges and steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WEEKDAYS: Final = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a cron: its name, its smallest and largest number, its names, and whether a range may wrap."""
+    """One field of a cron expression: name, smallest and largest number, value names, and whether a range may wrap."""
 
     name: str
     low: int
@@ -24,7 +24,7 @@ class Field:
 
     @property
     def form(self) -> str:
-        """What the field takes, for people."""
+        """The accepted values, for messages."""
         names = f" or {next(iter(self.names))}-{list(self.names)[-1]}" if self.names else ""
         return f"{self.low}-{self.high}{names} with , - * /"
 
@@ -46,7 +46,7 @@ class Field:
         if low > high and not self.wraps:
             raise self.wrong(part, text, f"the range ends before it starts: write {end}-{start}")
         span = self.high - self.low + 1
-        # AWS's own example 20-2 in the hours is 20 to 23 and 0 to 2 of the same days.
+        # AWS's own example: 20-2 in the hours field is 20 to 23 and 0 to 2 of the same days.
         reached = range(low, high + 1 if low <= high else high + span + 1, int(step) if slash else 1)
         return {(value - self.low) % span + self.low for value in reached}
 
@@ -62,7 +62,7 @@ class Field:
         return int(word)
 
     def wrong(self, part: str, text: str, why: str) -> ValueError:
-        """Returns the error for a part that is not of the accepted form."""
+        """Returns the error for an invalid part of the field."""
         return ValueError(f"the {self.name} field of {text!r} has {part!r}: {why}. It takes {self.form}")
 
 

@@ -1,4 +1,4 @@
-"""The moments for which schedules are evaluated."""
+"""The moments given to schedules."""
 
 from __future__ import annotations
 

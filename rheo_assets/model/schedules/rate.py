@@ -17,7 +17,7 @@ class Rate:
     """A fixed period, counted from the first activation.
 
     Attributes:
-        value: How many units, at least 1.
+        value: The number of units, at least 1.
         unit: `minute`, `hour` or `day`.
     """
 
@@ -32,9 +32,7 @@ class Rate:
         try:
             _ = self.period
         except OverflowError:
-            raise ValueError(
-                f"the value of a rate is {self.value} {self.unit}s: that is longer than time lasts"
-            ) from None
+            raise ValueError(f"the value of a rate is {self.value} {self.unit}s: that is too long") from None
 
     def __str__(self) -> str:
         return f"rate({self.value} {self.unit}{'' if self.value == 1 else 's'})"
@@ -49,8 +47,8 @@ class Rate:
 
         Args:
             anchor: The first activation; the first tick is one full period later, and the phase is kept.
-            after: Where the last look ended.
-            until: Where this one ends.
+            after: The start of the interval, not included.
+            until: The end of the interval, included.
         """
         anchor, after, until = utc(anchor, "anchor"), utc(after, "after"), utc(until, "until")
         period = self.period

@@ -75,9 +75,10 @@ class Tables:
         try:
             return source_of(given, filled, connection, native=True)
         except (NotLines, duckdb.InvalidInputException):
-            if given.format != "json" or given.columns:
+            files = [file for partition in filled for file in partition.files]
+            if given.format != "json" or given.columns or not all(map(_is_list, files)):
                 raise
-            return _documents([file for partition in filled for file in partition.files])
+            return _documents(files)
 
     def _without_orc(self, partition: Partition) -> Partition:
         """Returns the partition with its files as Parquet, which DuckDB reads."""
@@ -92,8 +93,14 @@ class Tables:
         return Partition(partition.uri, partition.label, tuple(files))
 
 
+def _is_list(file: DataFile) -> bool:
+    """Returns whether a file is one JSON list, maybe over several lines."""
+    with file.path.open("rb") as content:
+        return content.read(4096).lstrip().startswith(b"[")
+
+
 def _documents(files: Sequence[DataFile]) -> Source:
-    """Returns JSON that is no object a line, as DuckDB understands it: a document over several lines."""
+    """Returns JSON lists, which may span several lines, as DuckDB reads them."""
     named = f"union_by_name = true, hive_partitioning = false, filename = {literal(ORIGIN)}"
     rows = f"FROM read_json_auto({file_list(as_paths(files))}, {named})"
     return Source(f"(SELECT * EXCLUDE ({identifier(ORIGIN)}) {rows})", {})

@@ -37,31 +37,31 @@ from rheo_assets.runner.task import TaskInput
 _log = logging.getLogger("rheo_assets")
 
 _WIDEST = 10_000  # columns of text
-_NOISE = ("Possible fixes", "The search space", "LINE ", "  file")  # of DuckDB's texts
+_NOISE = ("Possible fixes", "The search space", "LINE ", "  file")  # in DuckDB's error messages
 _ORIGINAL = re.compile(r"^Original Line:.*?(?=^Expected|^Possible|\Z)", re.DOTALL | re.MULTILINE)
 
 
 def load_data(platform: Platform, view: View, values: Sequence[Any] | None = None, as_: str = "pandas") -> Any:
-    """Returns the data of a view as one table, as the code of a node gets it that has the view as input.
+    """Returns the data of a view as one table: the same table that a node with this input gets.
 
-    A range is the union of its partitions that are there. Nearest is the ready one closest to the tip.
+    A range is the union of its existing partitions. A nearest view is the ready partition closest to the tip.
 
     Args:
-        platform: Where it lies.
+        platform: Where the data is stored.
         view: A concrete partition, or a range.
-        values: The tip of a range; the newest complete partition that fits the view otherwise.
-        as_: Whose table it is: `pandas`, `arrow` or `polars`.
+        values: The tip of a range. The default is the newest complete partition that fits the view.
+        as_: The library of the table: `pandas`, `arrow` or `polars`.
 
     Raises:
         CapabilityMissing: The library is not installed.
         NotConcrete: A dimension is open.
-        NoData: There is none, or not all of a range-checked range.
-        UnreadableData: A file is damaged, or the files make no one table.
+        NoData: There is no data, or a range-checked range is not complete.
+        UnreadableData: A file is damaged, or the files do not fit into one table.
     """
     check_library(as_)
     signal = view.node
     if not isinstance(signal, DataNode | ExternalData):
-        raise DeclarationError(f"load_data({view})", f"'{signal.id}' holds no data")
+        raise DeclarationError(f"load_data({view})", f"'{signal.id}' has no data")
     tip = _tip(platform, signal, view, values)
     readiness = Readiness(platform.storage)
     partitions = readiness.partitions(view, tip)
@@ -75,10 +75,10 @@ def load_data(platform: Platform, view: View, values: Sequence[Any] | None = Non
         if len(reading.absent) == len(partitions):
             folder = platform.storage.location(partition_folder(platform.storage, signal, tip))
             is_ours = isinstance(signal, DataNode)
-            remedy = "app.execute makes it, app.why says why it is not there" if is_ours else "Land it"
+            remedy = "Build it with app.execute, or see app.why" if is_ours else "Land it"
             raise NoData(f"{listed(reading.absent)} has no data at {folder}. {remedy}")
         if reading.absent:
-            _log.warning("load_data(%s) leaves out what is absent: %s", view, listed(reading.absent))
+            _log.warning("load_data(%s) skips missing partitions: %s", view, listed(reading.absent))
         return reading.read(as_)
 
 
@@ -99,7 +99,7 @@ class _Reading:
         self._given = TaskInput(signal.id, format=str(signal.format), options=signal.options, columns=signal.columns)
 
     def add(self, partition: Partition, *, is_there: bool) -> None:
-        """Takes the files of a partition in; those of a store elsewhere are copied here."""
+        """Adds the files of a partition; remote files are downloaded."""
         described = self._signal.describe(partition)
         folder = partition_folder(self._storage, self._signal, partition)
         uris = sorted(_below(self._storage, folder, described)) if is_there else []
@@ -144,7 +144,7 @@ class _Reading:
     def _is_filled(self, file: presto.DataFile, described: str) -> bool:
         size = file.path.stat().st_size
         try:
-            presto.check_readable(self._given, described, file.uri, size)
+            presto.check_readable(self._given, described, file.uri, file.path, size)
         except presto.FileFault as fault:
             raise self._unreadable(described, file.uri, fault.fault) from fault
         return size > 0
@@ -163,7 +163,7 @@ class _Reading:
         return "Write the partition again" + (" (app.execute)" if isinstance(self._signal, DataNode) else "")
 
     def _blamed(self, tables: Tables, filled: Sequence[presto.Partition], error: Exception) -> UnreadableData:
-        """Returns the error that names the file that cannot be read, or says that the files do not go together."""
+        """Returns the error that names the unreadable file, or that reports that the files do not fit together."""
         for partition in filled:
             for file in partition.files:
                 try:
@@ -179,8 +179,8 @@ def _check_all_ready(view: View, partitions: Sequence[Partition], readiness: Rea
     unready = [view.node.describe(p) for p in partitions if not readiness.is_ready(view.node, p)]
     if unready:
         raise NoData(
-            f"load_data({view}): {listed(unready)} is not ready. Make or land it, or leave range_check out to load "
-            "what there is"
+            f"load_data({view}): {listed(unready)} is not ready. Build or land it, or remove range_check to load "
+            "what exists"
         )
 
 
@@ -206,19 +206,19 @@ def _newest(platform: Platform, signal: DataNode | ExternalData, view: View) -> 
         try:
             partition = layout.parse(signal.spec, segments[:-1])
         except InvalidValue:
-            continue  # a folder of somebody else's
+            continue  # not a folder of this signal
         if view.admits(partition) and (newest is None or partition > newest):
             newest = partition
     if newest is None:
-        raise NoData(f"{view} has no data: nothing that fits it is complete at {layout.root}")
+        raise NoData(f"{view} has no data: no matching partition is complete at {layout.root}")
     return newest
 
 
 def _below(storage: Storage, folder: str, partition: str) -> Iterator[str]:
-    """Yields the data files of a folder and of those below it, without the hidden ones, as the engines do.
+    """Yields the data files of a folder and its subfolders, without hidden ones, as the engines do.
 
     Raises:
-        UnreadableData: The name of a folder is none of the store, such as `k=a%2Fb`.
+        UnreadableData: A folder's name is not valid in the storage, such as `k=a%2Fb`.
     """
     files = {segments[0] for segments, _ in storage.find(folder, 0, None)}
     yield from (f"{folder}/{name}" for name in files if not is_bookkeeping(name))
@@ -232,32 +232,32 @@ def _below(storage: Storage, folder: str, partition: str) -> Iterator[str]:
             except UnreadableData:
                 raise
             except ValueError:
-                continue  # a link out of the store, which the storage has told
+                continue  # a link that leads outside the storage, which has logged it
 
 
 def _faults() -> tuple[type[Exception], ...]:
-    """Returns what readers raise about data: DuckDB's errors, and pyarrow's, which are these builtins."""
+    """Returns the errors that readers raise for bad data: DuckDB's own, and builtins from pyarrow."""
     import duckdb
 
     return duckdb.Error, OSError, ValueError
 
 
 def _of_this_machine(error: Exception) -> bool:
-    """Returns whether an error is about memory or an interruption, not about the data."""
+    """Returns whether an error is about memory or an interruption, not the data."""
     import duckdb
 
     return isinstance(error, duckdb.OutOfMemoryException | duckdb.InterruptException)
 
 
 def _cause(error: Exception, file: presto.DataFile | None = None) -> str:
-    """Returns what a reader found, in one line, with the file as the user knows it."""
+    """Returns a reader's error in one line, with the file's URI as the user knows it."""
     lines: list[str] = []
     for line in _ORIGINAL.sub("", str(error)).splitlines():
         if lines and line.startswith(_NOISE):
             break
         lines += [line.strip()] if line.strip() else []
     text = " ".join(lines).removeprefix("Invalid Input Error: ").removeprefix("IO Error: ")
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)  # DuckDB quotes what it found
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)  # DuckDB quotes the bad value
     return (text.replace(str(file.path), file.uri) if file is not None else text).rstrip(". ")
 
 
@@ -268,7 +268,7 @@ def preview_data(platform: Platform, view: View, limit: int, columns: Sequence[s
 
     if isinstance(columns, str):
         raise DeclarationError(
-            f"preview_data({view})", f"`columns` is the text {columns!r}", f"Give a list: columns=[{columns!r}]"
+            f"preview_data({view})", f"`columns` is the string {columns!r}", f"Give a list: columns=[{columns!r}]"
         )
     frame = load_data(platform, view)
     shown = frame[_known(view, frame, columns)] if columns else frame
@@ -278,7 +278,7 @@ def preview_data(platform: Platform, view: View, limit: int, columns: Sequence[s
     for row in shown.head(limit).itertuples(index=False):
         table.add_row(*(str(value) for value in row))
     console = Console()
-    if not (console.is_terminal or console.is_jupyter):  # a file or a pipe has no width to fit into
+    if not (console.is_terminal or console.is_jupyter):  # a file or a pipe has no width
         needed = console.measure(table, options=console.options.update(width=_WIDEST)).maximum
         console.width = max(console.width, needed)
     console.print(f"{view} ({len(frame):,} rows)", markup=False, highlight=False, soft_wrap=True)
@@ -286,7 +286,7 @@ def preview_data(platform: Platform, view: View, limit: int, columns: Sequence[s
 
 
 def _known(view: View, frame: Any, columns: Sequence[str]) -> list[str]:
-    """Returns the columns to show; refuses those that the data has not."""
+    """Returns the columns to show; raises for a column that the data does not have."""
     there = [str(name) for name in frame.columns]
     for column in columns:
         if column not in there:

@@ -1,6 +1,6 @@
-"""Where the data of a partition lies: where its values say, or in a folder that reads as them, as `SE` does as `se`.
+"""Finds the folder of a partition. Its name is the value, or parses to the value, as `SE` does to `se`.
 
-So is one whose name goes on after the value, where the path pattern has a `*`.
+If the path pattern has a `*`, the folder's name may continue after the value.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.data_files import is_data
 
-Found = tuple[tuple[str, ...], str]  # what storage finds: a path in parts, and a version
+Found = tuple[tuple[str, ...], str]  # an object in storage: its path as parts, and its version
 
 
 def partition_folder(storage: Storage, signal: DataNode | ExternalData, partition: Partition) -> str:
     """Returns the URI of the folder that is read for a partition.
 
     Several folders can be one partition of external data: a STRING dimension may fold values, `name=value` folders may
-    be escaped, and a path may have a `*`. The folder that is spelled as the value is read if it holds anything, else
-    the first that does.
+    be escaped, and a path may have a `*`. The folder spelled like the value is read if it contains anything, else the
+    first folder that does.
     """
     if isinstance(signal, DataNode):
         return signal.layout.uri(signal.spec, partition)
@@ -44,10 +44,10 @@ def partition_folder(storage: Storage, signal: DataNode | ExternalData, partitio
 def announcements(
     storage: Storage, signal: DataNode | ExternalData, passes: Callable[[tuple[str, ...]], bool] | None = None
 ) -> Iterator[Found]:
-    """Returns the objects that announce partitions of a signal, by their path below its root, with their versions.
+    """Returns the objects that announce partitions of a signal: their paths below its root, and their versions.
 
-    Those of its protocol; without one every object that is data, which bookkeeping is not.
-    `passes` says which folders may be skipped; see `Storage.find`.
+    These are the completion files of its protocol, or every data object if it has no protocol.
+    `passes` names the folders that may be skipped; see `Storage.find`.
     """
     layout = signal.layout
     names = signal.protocol.files if signal.protocol is not None else None
@@ -61,7 +61,7 @@ def _is_there(storage: Storage, folder: str) -> bool:
 
 
 def _folders(storage: Storage, signal: ExternalData, partition: Partition) -> Iterator[str]:
-    """Yields the folders that read as a partition, sorted; only levels with a folding dimension are listed."""
+    """Yields the folders that parse to a partition, sorted; lists only levels with a folding dimension."""
     found = iter([signal.layout.root])
     for level in _levels(signal, partition):
         found = level.below(storage, found)
@@ -70,7 +70,7 @@ def _folders(storage: Storage, signal: ExternalData, partition: Partition) -> It
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """One path segment: its pattern, and the dimensions that fill it with their values."""
+    """One path segment: its pattern, and its dimensions with their values."""
 
     pattern: str
     values: tuple[tuple[Dimension, Value], ...]
@@ -84,7 +84,7 @@ class _Level:
             yield from (f"{folder}/{name}" for name in storage.children(folder) if self._reads(expression, name))
 
     def _spelled(self, storage: Storage, folders: Iterator[str]) -> Iterator[str]:
-        """Yields the folders whose names begin as the values are spelled, of those with a `*` all that there are."""
+        """Yields the folder spelled like the values; for a pattern with a `*`, every existing folder that matches."""
         texts = [dimension.render(value) for dimension, value in self.values]
         first, *others = self.pattern.split(PLACEHOLDER)
         name = first + "".join(text + part for text, part in zip(texts, others, strict=True))

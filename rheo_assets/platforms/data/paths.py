@@ -1,4 +1,4 @@
-"""Paths of a view, without computing anything."""
+"""The paths of a view, without computing anything."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from rheo_assets.platforms.data.readiness import Readiness
 
 
 def paths_of(storage: Storage, view: View, values: Sequence[object] | None = None) -> list[str]:
-    """Returns the URIs that a view means, tip first, whether or not they exist; of nearest the one ready one.
+    """Returns the URIs of a view, tip first, whether or not they exist; for a nearest view, the one ready URI.
 
-    `.ref` and `.range_check` say when a node runs, so that they change nothing here.
+    `.ref` and `.range_check` control when a node runs, so they change nothing here.
 
     Args:
-        storage: Where a partition is looked for whose folder is spelled in another way than its value.
-        view: Every dimension subscripted. Open ones (`'*'`, ranges) render as they are spelled, or take `values`.
-        values: The tip: one value a dimension, in spec order.
+        storage: Searched for folders that are spelled differently from their values.
+        view: A view with every dimension subscripted. Open ones (`'*'`, ranges) take `values`, or appear as written.
+        values: The tip: one value per dimension, in spec order.
 
     Raises:
         NotConcrete: A dimension is not subscripted.
-        DeclarationError: The signal holds no data, or values are given for a view that is concrete already.
+        DeclarationError: The signal has no data, or values are given for a concrete view.
         Contradiction: The values do not fit the view.
         NoData: Nothing in the range of a nearest view is ready.
     """
     signal = view.node
     if not isinstance(signal, DataNode | ExternalData):
-        raise DeclarationError(f"materialize({view})", f"'{signal.id}' holds no data and has no paths")
+        raise DeclarationError(f"paths({view})", f"'{signal.id}' has no data and no paths")
     spec = signal.spec
     if not view.is_complete:
-        raise NotConcrete(str(view), "materialize", f"'{spec.dimensions[len(view.constraints)].name}'")
+        raise NotConcrete(str(view), "paths", f"'{spec.dimensions[len(view.constraints)].name}'")
     is_material = all(isinstance(constraint, Exactly) for constraint in view.constraints)
     if values is not None:
         if is_material and len(spec):
             raise DeclarationError(
-                f"materialize({view}, {list(values)!r})", "the view is concrete already", "Leave the values out"
+                f"paths({view}, {list(values)!r})", "the view is already concrete", "Leave the values out"
             )
         tip = spec.read(values)
         if not view.admits(tip):
-            raise Contradiction(f"materialize: {signal.describe(tip)} is not in {view}")
+            raise Contradiction(f"paths: {signal.describe(tip)} is not in {view}")
     elif is_material:
-        tip = view.tip("materialize")
+        tip = view.tip("paths")
     else:
         pairs = zip(spec, view.constraints, strict=True)
         return [signal.layout.folder(tuple(_spelled(dimension, constraint) for dimension, constraint in pairs))]

@@ -1,4 +1,4 @@
-"""Staleness: what was written again after an execution read it."""
+"""Staleness: inputs that were written again after an execution read them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rheo_assets.platforms.data.readiness import Readiness
 
 @dataclass(frozen=True)
 class Staleness:
-    """Compares the inputs that executions read with the current ones; checks each partition once.
+    """Compares what executions read with the storage now; checks each partition once.
 
     Attributes:
-        readiness: The readiness of partitions.
+        readiness: Checks the storage.
     """
 
     readiness: Readiness
     _now: dict[tuple[str, Partition], str] = field(default_factory=dict, repr=False)
 
     def newer(self, node: DataNode, execution: Execution) -> tuple[str, ...]:
-        """Returns the inputs that are newer than those that an execution read, or were absent then."""
+        """Returns the inputs written again since an execution read them; a missing input counts once it exists."""
         found = dict.fromkeys(name for alias in execution.versions for name in self._newer(node, execution, alias))
         return tuple(found)
 

@@ -157,7 +157,7 @@ def test_a_range_before_min_is_refused_by_execute_as_why_tells_it(app: Applicati
     app.activate()
     reason = app.why(made[DAY])
     assert reason.status == "NEVER"
-    told = "input 'daily' needs daily[2024-01-01], which lies before the `min` of 'daily': it is never ready"
+    told = "input 'daily' needs daily[2024-01-01], which is before the `min` of 'daily': it is never ready"
     assert told in str(reason)
     with pytest.raises(RuntimeError) as refused:
         app.execute(made[DAY], recursive=recursive)

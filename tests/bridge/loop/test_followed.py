@@ -389,7 +389,7 @@ def test_what_is_queued_and_would_be_another_partition_now_is_dropped_and_told(
     app.resume()
     app.settle(SETTLE_SECONDS)
     assert app.history("made") == []
-    assert "1 executions that had not ended do not fit any more and are dropped" in caplog.text
+    assert "1 unfinished executions that no longer fit" in caplog.text
 
 
 def test_a_pause_outlives_an_activation_at_the_same_moment(root: Path, app: Application) -> None:

@@ -62,7 +62,7 @@ def test_what_a_redeclaration_drops_is_told_once(
     node(later, "made", [S3(later, "z", "day")])
     later.activate()
     later.settle(SETTLE_SECONDS)
-    assert "11 trigger groups and 0 executions that had not ended do not fit any more and are dropped" in caplog.text
+    assert "dropped 11 trigger groups and 0 unfinished executions that no longer fit" in caplog.text
     caplog.clear()
     for session in (redeclared(root), redeclared(root)):
         assert session.pending() == []
@@ -91,9 +91,10 @@ def test_a_node_with_other_dimensions_goes_on_and_says_what_is_dropped(
         later.process(later["x"][day])
     later.settle(SETTLE_SECONDS)
     assert (
-        "'made' is declared otherwise than when its state was saved: 0 trigger groups and 1 executions" in caplog.text
+        "the declaration of 'made' has changed since its state was saved: dropped 0 trigger groups and 1 "
+        in caplog.text
     )
-    assert "'pairs' is declared otherwise than when its state was saved: 1 trigger groups" in caplog.text
+    assert "the declaration of 'pairs' has changed since its state was saved: dropped 1 trigger groups" in caplog.text
     assert ran(later, pairs) == [NEXT]
     assert later.why(new[NEXT]).status == "COMPLETED"
     assert later.execute(new[DAY], update_dependency_tree=True)

@@ -235,7 +235,7 @@ def test_csv_files_of_other_columns_are_one_table_by_name(app: Application) -> N
 
 
 DAMAGED = [
-    (DataFormat.CSV, b'n,m\n1,2\n"3,4\n5,6,7,8\n\xff\xfe,3\n', "no csv in UTF-8"),
+    (DataFormat.CSV, b'n,m\n1,2\n"3,4\n5,6,7,8\n\xff\xfe,3\n', "not csv in UTF-8"),
     (DataFormat.CSV, b"n,m\n1,2\n3\n", "Expected Number of Columns: 2 Found: 1"),
     (DataFormat.JSON, b'{"n":1}\n{"n":', "Malformed JSON"),
     (DataFormat.PARQUET, b"PAR1 and no more", "No magic bytes"),
