@@ -420,3 +420,18 @@ def test_sql_that_is_longer_than_athena_takes_is_refused_before_it_runs(bench: B
     bench.engine.check_target(PrestoSQL("select '" + "x" * 258_000 + "'"), "shop")
     with pytest.raises(CapabilityMissing, match="its SQL has 258,049 bytes; Athena takes 258,048"):
         bench.engine.check_target(PrestoSQL("select '" + "ö" * 129_020 + "'"), "shop")
+
+
+def test_a_query_that_its_workgroup_cuts_off_is_not_taken_for_one_that_somebody_stopped(
+    bench: Bench, world: World
+) -> None:
+    land(bench)
+    bench.double.hold = True
+    service = AthenaQueries(Account(world.clients, world.storage, home), AthenaSettings())
+    made = task("SELECT id FROM orders", orders())
+    job = service.submit(made)
+    query = bench.double.queries[job]
+    query.state, query.error = "CANCELLED", {"ErrorMessage": "Query cancelled! : Bytes scanned limit was exceeded"}
+    query.ended.set()
+    (state,) = service.states([job]).values()
+    assert (state.phase, "limit was exceeded" in service.failure(made, job, state).message) == (Phase.FAILED, True)

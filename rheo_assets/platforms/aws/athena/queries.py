@@ -44,6 +44,7 @@ _PHASES: Final = {
     "CANCELLED": Phase.STOPPED,
 }
 _SYSTEM: Final = 1  # AthenaError.ErrorCategory
+_OVER_LIMIT: Final = "limit was exceeded"  # of the bytes that a workgroup lets a query scan
 _LINE: Final = re.compile(r"\bline (\d+):")
 
 
@@ -198,6 +199,8 @@ class AthenaQueries:
         if phase is Phase.FAILED and (error.get("Retryable") or error.get("ErrorCategory") == _SYSTEM):
             phase = Phase.LOST
         reason = str(error.get("ErrorMessage") or status.get("StateChangeReason", ""))
+        if phase is Phase.STOPPED and _OVER_LIMIT in reason:  # nobody stopped it
+            phase = Phase.FAILED
         return JobState(phase, status["State"], reason, _facts(chain, execution))
 
     def _next(self, chain: _Chain, execution: Mapping[str, Any]) -> JobState:
