@@ -6,7 +6,8 @@ asks for all 2,000 partitions of `first`; the router does the rest.
 
 Measured: the runs of `second` that the router asks for, the seconds from the backfill to the last partition of
 `second`, and the most run requests of one tick. Reach: one run per contiguous range of a region, so 2; no tick asks for
-more than 50.
+more than 50. Control: before ranges were formed first, half as many days on SQLite took 245 runs in 15 minutes and were
+not done, with 123 asked for by one tick.
 
 PostgreSQL needs `dagster-postgres` and Debian's `postgresql` package: the benchmark starts a server of its own on
 loopback, and removes it again. Without either, that half is skipped by name.

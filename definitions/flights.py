@@ -12,7 +12,6 @@ from typing import Any
 import rheo_assets as flow
 from resources import local
 from rheo_assets import (
-    EQUALS,
     DataFormat,
     DatetimeGranularity,
     DimensionType,
@@ -166,15 +165,14 @@ origin_month_end = app.project("origin_month_end", month_end, ORIGIN_MONTH, ORIG
 
 monthly = app.create_data(
     "monthly",
-    inputs={"month_end": origin_month_end, "daily": delays["*"][:31].ref},
-    input_dim_links=[(delays("day"), EQUALS, origin_month_end("month"))],
+    inputs={"month_end": origin_month_end, "daily": delays.ref.covering()},
     compute_targets=[
         PrestoSQL(
             """
             select carrier, name, sum(flights) as flights,
                    cast(sum(total_dep_delay) as double) / sum(flights) as mean_dep_delay,
                    sum(total_dep_delay) as total_dep_delay
-            from daily where date_format(day, '%Y-%m') = '{month}'
+            from daily
             group by carrier, name
             """
         )

@@ -50,6 +50,15 @@ class InspectVerbs:
         session, node, partition = found
         return why(session, recorded_node(session.binding, node, "why"), partition)
 
+    def policies(self) -> dict[str, dict[str, Any]]:
+        """Returns the IAM policy document of each role that the application needs on AWS; empty on a laptop.
+
+        `driver` is for whoever runs it. The others are for the roles that its jobs and functions run as, by ARN, and
+        `trust of <ARN>` says which services may assume them.
+        """
+        policies_of = getattr(self._space.platform, "policies", None)
+        return policies_of(self._space.topology) if policies_of is not None else {}
+
     def stale(self, node: Any = None) -> list[StalePartition]:
         """Returns the partitions whose inputs were written again after their last execution read them. Runs nothing.
 
@@ -66,7 +75,7 @@ class InspectVerbs:
         chosen = list(nodes.values()) if wanted is None else [recorded_node(session.binding, wanted, "stale")]
         return stale(session, chosen)
 
-    def materialize(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
+    def paths(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
         """Returns the paths of a view, tip first, without computing anything.
 
         Args:
@@ -80,7 +89,11 @@ class InspectVerbs:
             FileNotFoundError: Nothing in the range of a `.nearest()` view is ready.
         """
         storage = self._space.platform.storage
-        return [storage.location(uri) for uri in paths_of(storage, self._current(view, "materialize"), values)]
+        return [storage.location(uri) for uri in paths_of(storage, self._current(view, "paths"), values)]
+
+    def materialize(self, view: Any, values: Sequence[Any] | None = None) -> list[str]:
+        """Returns `paths(view, values)`, under RheocerOS's name."""
+        return self.paths(view, values)
 
     def load_data(self, view: Any, values: Sequence[Any] | None = None, as_: str = "pandas") -> Any:
         """Returns the data of a view as one table: the same table that a node with this input gets.

@@ -8,7 +8,7 @@ from typing import Any
 from rheo_assets.application.sessions import Sessions, check_dimensions, concrete_partition, recorded_node
 from rheo_assets.application.workspace import Workspace
 from rheo_assets.errors import DeclarationError
-from rheo_assets.model.executions import ComputeRecord
+from rheo_assets.model.executions import ComputeRecord, Execution
 from rheo_assets.model.nodes import ExternalData, Timer
 from rheo_assets.model.signals import as_view
 
@@ -27,8 +27,10 @@ class RunVerbs:
         """
         self._sessions.activate(allow_concurrent_executions)
 
-    def process(self, event: Any, target_route_id: Any = None, event_id: str | None = None) -> None:
-        """Injects the event of a concrete partition and waits for the executions that it completes.
+    def process(self, event: Any, target_route_id: Any = None, event_id: str | None = None) -> list[Execution]:
+        """Injects the event of a concrete partition, and returns the executions that it completed once they have ended.
+
+        A failed one is among them and raises nothing. Beside a daemon, which runs them later, there are none.
 
         Args:
             event: A concrete view; a range means its tip. For a timer with a shift, give the scheduled time: the
@@ -40,6 +42,8 @@ class RunVerbs:
             RuntimeError: The application is not activated.
             ValueError: The view is not concrete, or the partition is not declared.
         """
+        from rheo_assets.bridge.loop.caused import run_caused
+
         if event_id is not None and not (isinstance(event_id, str) and event_id.strip()):
             raise DeclarationError("process", f"`event_id` is {event_id!r}", "Give a non-empty string, or remove it")
         as_view(event).tip("process")
@@ -52,7 +56,7 @@ class RunVerbs:
             if isinstance(signal, Timer):
                 partition = signal.tick(partition[0])
             identity = session.inject(signal, partition, target, event_id)
-        session.await_caused(identity)
+        return run_caused(session, identity)
 
     def execute(
         self,
@@ -110,6 +114,28 @@ class RunVerbs:
         partition = concrete_partition(target, recorded, "execute")
         return execute_readers(session, recorded, partition, wait, recursive, progress)
 
+    def land(self, view: Any, data: Any) -> str:
+        """Writes a partition of external data on the local platform, its completion file last, and returns its folder.
+
+        Args:
+            view: The partition.
+            data: A pandas or polars frame, an arrow table or a list of dicts; or paths of files, which are copied.
+
+        Raises:
+            ValueError: The view is not a concrete one of external data, or the data does not fit.
+        """
+        from rheo_assets.platforms.local.landing import land
+        from rheo_assets.platforms.local.platform import LocalPlatform
+
+        as_view(view).tip("land")
+        node, platform = self._space.known_of(view, "land"), self._space.platform
+        if not isinstance(node, ExternalData):
+            raise DeclarationError(f"land({view})", f"'{node.id}' is {node.noun}", "Only external data is landed")
+        if not isinstance(platform, LocalPlatform):
+            remedy = f"Write the files below {node.layout.root}, or try it with RHEO_PLATFORM=local"
+            raise DeclarationError(f"land({view})", f"the platform is {platform.name!r}", remedy)
+        return land(platform, node, concrete_partition(view, node, "land"), data)
+
     def validate(self, target: Any, inputs: Any = None, readiness: bool = False) -> None:
         """Checks what `execute` checks, without running anything: that the partition and its inputs fit the links.
 
@@ -126,6 +152,8 @@ class RunVerbs:
         from rheo_assets.bridge.loop.execute import plan_of
 
         space = self._space
+        if inputs is None:
+            as_view(target).tip("validate")
         binding = Binding(space.topology, space.platform, space.since)
         plan_of(binding, space.own(target, "validate"), target, inputs, checks_readiness=readiness)
 

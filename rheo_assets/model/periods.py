@@ -1,4 +1,4 @@
-"""Covering views: they read all granules of a time dimension within a coarser one, such as the days of a month."""
+"""What a covering view reads: every partition within a coarser period, such as the days of a month."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LAST: Final = datetime(9999, 12, 31, 23, 59, 59)  # naive means UTC
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """One time dimension of a spec, and the coarser granularity of the period that is covered.
+    """The time dimension that a view covers, and the period of which it reads everything.
 
     A week belongs to the month of its Monday.
 
@@ -26,7 +26,7 @@ class Cover:
     ['2024-02-29', '2024-02-28']
 
     Attributes:
-        position: The dimension's position in its spec.
+        position: The dimension's place in its spec.
         dimension: The dimension.
         period: The coarser granularity.
     """
@@ -36,15 +36,15 @@ class Cover:
     period: DatetimeGranularity
 
     @classmethod
-    def of(cls, spec: DimensionSpec, wanted: Branch, period: DatetimeGranularity | None, where: str) -> Cover:
-        """Returns what a view covers: its finest open time dimension. Without a known period, it covers years.
+    def of(cls, spec: DimensionSpec, asked: Branch, period: DatetimeGranularity | None, where: str) -> Cover:
+        """Returns the cover of a view: its finest open time dimension, and YEAR until the period is known.
 
         Raises:
-            DeclarationError: No time dimension is open, or a second one would vary, too.
+            DeclarationError: No time dimension is open, or a second one would vary within the period.
         """
         times = [
             (dimension.granularity.fineness, position)
-            for position, (dimension, constraint) in enumerate(zip(spec, wanted, strict=True))
+            for position, (dimension, constraint) in enumerate(zip(spec, asked, strict=True))
             if dimension.granularity is not None and isinstance(constraint, Anything)
         ]
         if not times:
@@ -55,25 +55,23 @@ class Cover:
             return cls(position, dimension, DatetimeGranularity.YEAR)
         assert dimension.granularity is not None
         if period.fineness >= dimension.granularity.fineness:
-            problem = f"'{dimension.name}' is not finer than a {period}"
-            raise DeclarationError(where, problem, "Choose a period coarser than the covered dimension")
+            problem = f"'{dimension.name}' is no finer than a {period}"
+            raise DeclarationError(where, problem, "The period is coarser than the dimension that is covered")
         if dimension.granularity is DatetimeGranularity.SECOND and period.fineness < DatetimeGranularity.WEEK.fineness:
             raise DeclarationError(where, f"the seconds of a {period} are too many to read at once", "Cover a DAY")
         for fineness, other in times:
             if other != position and fineness > period.fineness:
                 problem = f"'{spec.dimensions[other].name}' would vary within a {period}, too"
-                raise DeclarationError(
-                    where, problem, "A view covers one dimension: pin the other one, or cover a shorter period"
-                )
+                raise DeclarationError(where, problem, "One dimension is covered: pin the other one, or cover less")
         return cls(position, dimension, period)
 
     @property
     def coarse(self) -> Dimension:
-        """The dimension as links see it: with the granularity of the period, so that they compare periods."""
+        """The dimension as links see it: as coarse as the period, so that they compare periods."""
         return Dimension(self.dimension.name, DimensionType.DATETIME, granularity=self.period)
 
     def values(self, value: Value) -> Sequence[Value]:
-        """Returns the granules of the value's period, newest first, without those before the dimension's `min`."""
+        """Returns the values in the period of a value, newest first, without those before the dimension's `min`."""
         assert isinstance(value, datetime)
         granularity, start = self.dimension.granularity, self.period.truncate(value)
         assert granularity is not None
@@ -86,13 +84,13 @@ class Cover:
         return [moment for moment in moments if self.period.truncate(moment) == start]
 
     def anchored(self, partition: Partition) -> Partition:
-        """Returns the first partition of a partition's period, which is the tip of the whole period."""
+        """Returns the first partition of the period: the tip that all partitions of the period share."""
         value = partition[self.position]
         first = next(reversed(self.values(value)), value)
         return (*partition[: self.position], first, *partition[self.position + 1 :])
 
     def coarsened(self, partition: Partition) -> Partition:
-        """Returns a partition with its granule replaced by its period."""
+        """Returns a partition with the start of its period as the covered value."""
         value = partition[self.position]
         assert isinstance(value, datetime)
         return (*partition[: self.position], self.period.truncate(value), *partition[self.position + 1 :])

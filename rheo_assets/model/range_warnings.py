@@ -1,4 +1,4 @@
-"""Warnings about valid ranges that often do not mean what their author intended."""
+"""Warnings for legal ranges that are often a mistake."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = logging.getLogger("rheo_assets")
 
 
 def warn_of_ranges(where: str, views: Mapping[str, View]) -> None:
-    """Logs a warning for each range of a node's inputs that may not be intended."""
+    """Logs a warning for each suspicious range of a node's inputs."""
     for alias, view in views.items():
         for dimension, constraint in zip(view.node.spec, view.constraints, strict=False):
             if isinstance(constraint, Window):
@@ -25,13 +25,13 @@ def _warnings(dimension: Dimension, window: Window) -> Iterator[str]:
     if window.is_open and window.shift < -1:
         back = -window.shift
         yield (
-            f"[-{back}:] is one partition, {back} steps before the tip. The last {back} are [:-{back}]. For "
-            f"one partition, write [-{back}:-1]"
+            f"[-{back}:] is one partition, {back} steps before the tip. The last {back} are [:-{back}]; if one is what "
+            f"you mean, write [-{back}:-1]"
         )
     is_day = dimension.granularity in {None, DatetimeGranularity.DAY}
     if dimension.is_granularity_implied and not is_day and not window.is_tip:
         yield (
             f"'{dimension.name}' counts in steps of one {dimension.granularity}, as its format {dimension.format!r} "
-            f"implies (RheocerOS uses DAY there). Declare the granularity: "
+            f"implies (RheocerOS takes DAY there). Write the granularity into its spec: "
             f"'granularity': DatetimeGranularity.{dimension.granularity}"
         )

@@ -1,4 +1,4 @@
-"""The methods that nodes and views share: subscripts, flags, and naming dimensions for links."""
+"""The verbs that nodes and views share: subscripts, flags, and the naming of dimensions for links."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DimensionsOf:
-    """Named dimensions of one signal, as written in links: `pdex("region", "day")`."""
+    """Named dimensions of one signal, as links write them: `pdex("region", "day")`."""
 
     signal: Signal | View
     names: tuple[str, ...]
@@ -31,7 +31,7 @@ class DimensionsOf:
 
 
 class Subscriptable:
-    """The methods that nodes and views share; each returns a new view."""
+    """The verbs that nodes and views share; each returns a new view."""
 
     __slots__ = ()
 
@@ -54,8 +54,8 @@ class Subscriptable:
                     f"link on '{view.node.id}'", f"it has no dimension {name!r}", f"It has {list(view.node.spec.names)}"
                 )
         if not names:
-            raise DeclarationError(f"link on '{view.node.id}'", "does not name a dimension")
-        return DimensionsOf(self, names)  # type: ignore[arg-type]  # there are only nodes and views
+            raise DeclarationError(f"link on '{view.node.id}'", "names no dimension")
+        return DimensionsOf(self, names)  # type: ignore[arg-type]  # nodes and views are all that there is
 
     @property
     def ref(self) -> View:
@@ -89,7 +89,7 @@ class Subscriptable:
         """Returns the view that reads all partitions within a coarser one: the days of a month, the hours of a day.
 
         Args:
-            period: `"MONTH"`, `"WEEK"`, … The default is the period of the node's output, or of another input.
+            period: `"MONTH"`, `"WEEK"`, …; a node takes that of its output, or of another input, unless it is given.
         """
         view = self._view()
         if period is None:
@@ -98,7 +98,7 @@ class Subscriptable:
             read = DatetimeGranularity(str(period).upper())
         except ValueError:
             known = [str(granularity) for granularity in DatetimeGranularity]
-            raise DeclarationError(f"{view}.covering({period!r})", "is not a period", f"Give one of {known}") from None
+            raise DeclarationError(f"{view}.covering({period!r})", "is not a period", f"One of {known}") from None
         return view.with_flags(is_covering=True, period=read)
 
     def nearest(self) -> View:

@@ -50,12 +50,21 @@ class Storage(Protocol):
     def children(self, uri: str) -> Iterator[str]:
         """Yields the names one level below the prefix, sorted: folders and objects."""
 
-    def find(self, prefix: str, depth: int, names: Sequence[str] | None) -> Iterator[tuple[tuple[str, ...], str]]:
+    def find(
+        self,
+        prefix: str,
+        depth: int,
+        names: Sequence[str] | None,
+        passes: Callable[[tuple[str, ...]], bool] | None = None,
+    ) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yields (path segments below the prefix, version) of the objects exactly `depth` folders below it.
 
         Only objects with the given names are checked, so that the cost grows with the number of folders, not with their
         content; None checks every object. Names that start with `.` are skipped. An unchanged object may be the same
         tuple as the last time, so that the caller can compare identities first.
+
+        `passes` is called for each folder, from the top. A store whose requests cost money skips the folders for which
+        it is true, and yields nothing from them. Another store need not call it.
         """
 
     def read(self, uri: str) -> bytes:

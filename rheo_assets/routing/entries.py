@@ -179,6 +179,7 @@ class Trigger:
         nearest: For each nearest input, the ready partition that was chosen.
         identities: The identities of the events that caused it, sorted.
         turn: The position of the turn that emitted it.
+        causes: The identities of those events, and of those that completed it otherwise, as far as this process knows.
     """
 
     node: str
@@ -187,6 +188,11 @@ class Trigger:
     nearest: Mapping[str, Partition] = field(hash=False)
     identities: tuple[str, ...]
     turn: int
+    causes: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def is_caused_by(self, identity: str) -> bool:
+        """Returns whether an event made or completed it."""
+        return identity in self.identities or identity in self.causes
 
     def execution_id(self, application: str) -> str:
         """Returns the id of the execution, which is the same for any driver that replays the same journal."""

@@ -73,6 +73,7 @@ class EventLoop:
         self._is_current = is_current
         self._due: list[tuple[float, int, Key]] = []
         self._pauses: dict[Key, float] = {}
+        self._unrouted: set[Key] = set()
         self._looks = 0
         self._last_look: dict[Key, int] = {}
 
@@ -82,7 +83,11 @@ class EventLoop:
         self.save()
 
     def turn(
-        self, now: float, gone: Iterable[Key] = (), is_enough: Callable[[], bool] = lambda: False
+        self,
+        now: float,
+        gone: Iterable[Key] = (),
+        is_enough: Callable[[], bool] = lambda: False,
+        unrouted: Iterable[Key] = (),
     ) -> list[Trigger]:
         """Replays new entries, looks for awaited partitions, closes the turn, and returns the outbox.
 
@@ -91,10 +96,12 @@ class EventLoop:
             gone: Partitions that were complete and no longer are.
             is_enough: Returns whether to stop early; called from time to time. Entries not yet replayed are left for
                 the next turn, and this one is not closed. Partitions not yet looked for are due in the next turn.
+            unrouted: Partitions that arrived without an event. If a group waits for one, it is looked for immediately.
 
         Raises:
             Superseded: The nodes are no longer those on record.
         """
+        self._unrouted.update(unrouted)
         self.fold(is_enough)
         if self.is_behind:
             self.save()
@@ -136,7 +143,8 @@ class EventLoop:
     def _look(self, now: float, is_enough: Callable[[], bool]) -> list[Key]:
         """Returns the due partitions that are ready. Each is checked at once, then less and less often."""
         ready = []
-        for key in self.router.take_fresh():
+        unrouted, self._unrouted = self._unrouted, set()
+        for key in dict.fromkeys((*self.router.take_fresh(), *filter(self.router.waits_for, sorted(unrouted)))):
             self._pauses[key] = _FIRST_RECHECK
             if is_enough():
                 self._schedule(key, now)

@@ -53,7 +53,7 @@ class NodeGroups:
         key = (event.node, event.partition)
         if not event.has_data and self._needs.is_range_checked(event.node):
             self.injected.add(key)
-        self._mark_ready(key, from_storage=False)
+        self._mark_ready(key, event.identity)
         satisfied = [
             alias
             for alias in self._plain
@@ -111,7 +111,9 @@ class NodeGroups:
         taken = False
         for group in self._index.joining(alias, event.partition):
             if alias in group.received:
-                taken = taken or self._same(alias, group.received[alias], event.partition)
+                if self._same(alias, group.received[alias], event.partition):
+                    group.causes.add(event.identity)
+                    taken = True
             elif not group.failure and self._receive(group, alias, event, failures):
                 taken = True
                 self._advance(group)
@@ -175,14 +177,17 @@ class NodeGroups:
 
     def mark_ready(self, source: str, partition: Partition) -> None:
         """Notes that a partition was found complete in storage."""
-        self._mark_ready((source, partition), from_storage=True)
+        self._mark_ready((source, partition))
 
-    def _mark_ready(self, key: Key, from_storage: bool) -> None:
-        if self._index.is_awaited(key) and not from_storage:
+    def _mark_ready(self, key: Key, event: str | None = None) -> None:
+        """Notes that a partition is ready, because of the event of that identity, or as the storage shows."""
+        if self._index.is_awaited(key) and event is not None:
             self._fresh[key] = None  # a nearest input looks at the storage only
         for group in self._index.awaiting(key):
             group.unready.discard(key)
-            if from_storage:
+            if event is not None:
+                group.causes.add(event)
+            else:
                 group.found.add(key)
             self.groups.touch(group.number)
             self._watch(group)
@@ -261,7 +266,8 @@ class NodeGroups:
                 continue
             self._drop(group, "emitted")
             identities = tuple(sorted(set(group.identities.values())))
-            trigger = Trigger(self.node.id, group.output, group.tips, nearest, identities, turn)
+            causes = frozenset(group.causes.union(identities))
+            trigger = Trigger(self.node.id, group.output, group.tips, nearest, identities, turn, causes)
             self.in_flight[group.output] = trigger
             triggers.append(trigger)
         return triggers

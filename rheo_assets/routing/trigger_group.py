@@ -27,6 +27,8 @@ class TriggerGroup:
         found: The candidates that were found ready in storage.
         failure: How a link's function failed on the received events. The group is then held back: it accepts no event
             and does not run. Its events are offered again when the node is next loaded. Empty if nothing failed.
+        causes: The identities of further events that it took or waited for. They are not recorded: the process that
+            reports an event also runs what it completes.
     """
 
     number: int
@@ -39,6 +41,7 @@ class TriggerGroup:
     candidates: dict[str, tuple[Partition, ...]] = field(default_factory=dict)
     found: set[Key] = field(default_factory=set)
     failure: str = ""
+    causes: set[str] = field(default_factory=set)
 
     def chosen(self, sources: Mapping[str, str]) -> dict[str, Partition] | None:
         """Returns the partition chosen for each nearest input; None if one has no ready partition yet."""

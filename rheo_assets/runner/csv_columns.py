@@ -1,4 +1,4 @@
-"""The names of csv columns, the same in every engine: without a header line, Spark's names."""
+"""How the columns of csv files are called, in every engine: without a header line as Spark calls them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-NOT_TEXT = "it is not a csv file in UTF-8 and may be damaged"
+NOT_TEXT = "it is not csv in UTF-8 and may be damaged"
 
 
 def has_header(options: Mapping[str, Any]) -> bool:
-    """Returns whether delimited text has a header line, read or written; the default of `header` is True."""
+    """Returns whether delimited text has a header line: it has unless `header` says otherwise, read or written."""
     return str(options.get("header", True)).strip().lower() not in {"false", "0", "no", ""}
 
 
@@ -21,16 +21,16 @@ def delimiter(options: Mapping[str, Any]) -> str:
 
 
 def numbered(count: int) -> list[str]:
-    """Returns names for unnamed columns: `_c0`, `_c1` and so on."""
+    """Returns the names of columns that have none: `_c0`, `_c1` and so on."""
     return [f"_c{index}" for index in range(count)]
 
 
 def names_when_read(
     names: Iterable[str], data_format: str, options: Mapping[str, Any], declared: Sequence[tuple[str, str]] = ()
 ) -> list[str]:
-    """Returns the names of written columns when they are read.
+    """Returns the names that written columns have for those who read them.
 
-    A csv file without a header loses them, unless the node declares them.
+    A csv without a header loses them, unless the node declares them.
     """
     written = list(names)
     if data_format != "csv" or has_header(options):
@@ -38,26 +38,27 @@ def names_when_read(
     return [name for name, _ in declared] or numbered(len(written))
 
 
-def first_row(lines: Iterable[str], options: Mapping[str, Any]) -> list[str]:
-    """Returns the fields of the first row; empty lines are skipped."""
-    return next((row for row in csv.reader(lines, delimiter=delimiter(options)) if row), [])
+def first_row(lines: Iterable[str], options: Mapping[str, Any]) -> tuple[list[str], int]:
+    """Returns the fields of the first row, and how many empty lines precede it, which are not rows."""
+    rows = csv.reader(lines, delimiter=delimiter(options))
+    return next(((row, before) for before, row in enumerate(rows) if row), ([], 0))
 
 
 def names_of_row(first: Sequence[str], options: Mapping[str, Any], declared: Sequence[tuple[str, str]]) -> list[str]:
-    """Returns the names of a file's columns, from the fields of its first row.
+    """Returns what the columns of a file are called, from the fields of its first row.
 
     Args:
-        first: The fields of the first row.
+        first: The fields.
         options: The reader's options.
-        declared: The columns that the dataset declares, matched by name if there is a header, else by position.
+        declared: The columns that the dataset declares; they hold by name where there is a header, else by position.
 
     Raises:
-        ValueError: The header is not valid, or contradicts the declared columns.
+        ValueError: The header is none, or contradicts what is declared.
     """
     wanted = [name for name, _ in declared]
     if not has_header(options):
         if wanted and len(first) != len(wanted):
-            raise ValueError(f"it has {_columns(len(first))} in row 1, but {len(wanted)} are declared: {wanted}")
+            raise ValueError(f"it has {_columns(len(first))} in row 1, where {len(wanted)} are declared: {wanted}")
         return wanted or numbered(len(first))
     names = [name.strip() for name in first]
     if len({name.lower() for name in names}) < len(names) or not all(names):
@@ -78,7 +79,7 @@ def _as_declared(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """Returns a name as a catalog's crawler writes it: `Order ID` becomes `order_id`."""
+    """Returns a name as a catalog's crawler spells it: `Order ID` is `order_id`."""
     return re.sub(r"\W+", "_", name.lower()).strip("_")
 
 

@@ -1,4 +1,4 @@
-"""The rules that tell data from bookkeeping by name, the same for every storage and engine."""
+"""Which names are data: the same for every storage and every engine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _UNFINISHED: Final = (".tmp", "._COPYING_", "$folder$", ".crc")
 
 
 def is_bookkeeping(name: str) -> bool:
-    """Returns whether a name marks an object as bookkeeping, not data: `_SUCCESS`, `.part.crc`, `x.tmp`, `x._COPYING_`.
+    """Returns whether an object is bookkeeping, not data: `_SUCCESS`, `.part.crc`, `x.tmp`, `x._COPYING_`.
 
-    Some tools write a marker object for a folder. Its key ends with `/`, so its name is empty.
+    Some tools write a marker for a folder. Its key ends with `/`, so its name is empty.
     """
     return name == "" or name.startswith(("_", ".")) or name.endswith(_UNFINISHED)
 
@@ -32,7 +32,7 @@ def is_data(relative: str) -> bool:
 
 
 def folder_values(folders: Sequence[str]) -> dict[str, str | None]:
-    """Returns the columns of `name=value` folders as text, with Hive's escapes decoded.
+    """Returns the columns that `name=value` folders are, with Hive's escapes read: all of them text.
 
     >>> folder_values(["city=A%20B", "kind=__HIVE_DEFAULT_PARTITION__", "other"])
     {'city': 'A B', 'kind': None}

@@ -2,13 +2,13 @@
 
 * Names that differ only in case are one column, spelled as in the tip.
 * A column that some files lack is null there, with a warning.
-* Types are merged if one holds the values of both (`column_types.wider`); otherwise reading the input fails.
-* Declared columns are the schema, whatever else is in the files.
+* Types are merged if one type holds the values of both (`column_types.wider`). Otherwise the input is refused.
+* Declared columns are the schema, whatever other columns the files have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rheo_assets.model.column_types import UNKNOWN, Kind, spelled, wider
@@ -21,8 +21,8 @@ class Seen:
     """The columns that some files of one partition have.
 
     Attributes:
-        partition: The readable name of the partition.
-        file: The first of the files; empty if the partition's files were read together.
+        partition: The partition as people call it.
+        file: The first of the files; empty where the partition's files were looked at together.
         columns: The kinds by name, spelled as in the files.
     """
 
@@ -37,7 +37,7 @@ class Seen:
                 raise TwoSpellings(self, other, name)
 
     def spelling(self) -> dict[str, str]:
-        """Returns the names as in the files, by the names in lower case."""
+        """Returns the names as they are in the files, by the names in lower case."""
         return {name.lower(): name for name in self.columns}
 
 
@@ -50,10 +50,10 @@ class TwoSpellings(Exception):  # noqa: N818  # an answer, not a fault
 
 
 class Conflict(Exception):  # noqa: N818
-    """A column with two types that no single type can hold.
+    """A column whose types in two files no type holds.
 
     Attributes:
-        column: The column's name.
+        column: Its name.
         places: Where the first and the second type were found: partitions, or files of one partition.
         kinds: The two kinds.
     """
@@ -68,10 +68,10 @@ class Conflict(Exception):  # noqa: N818
 
 
 def merged(seen: Sequence[Seen]) -> dict[str, Kind]:
-    """Returns one kind per column for all files, in the order of first appearance.
+    """Returns one kind a column for all files, in the order of the first that has it.
 
     Raises:
-        Conflict: A column has no common kind.
+        Conflict: There is no such kind.
     """
     columns: dict[str, Kind] = {}
     spelling: dict[str, str] = {}
@@ -88,27 +88,82 @@ def merged(seen: Sequence[Seen]) -> dict[str, Kind]:
     return columns
 
 
-def contradiction(seen: Sequence[Seen], declared: Mapping[str, Kind]) -> tuple[Seen, str, Kind] | None:
-    """Returns the first file, column and kind that contradict the declared columns; None if all fit."""
+def without_empty(columns: Mapping[str, Kind]) -> dict[str, Kind]:
+    """Returns the columns without objects that never have a key, of which no engine can make a type."""
+    pruned = {name: without_empty(kind) if isinstance(kind, Mapping) else kind for name, kind in columns.items()}
+    return {name: kind for name, kind in pruned.items() if kind != {}}
+
+
+class Contradiction(Exception):  # noqa: N818
+    """A column whose type in a file is not the declared one.
+
+    Attributes:
+        column: Its name.
+        seen: Where it was found.
+        kind: The kind that it has there.
+    """
+
+    def __init__(self, column: str, seen: Seen, kind: Kind, declared: Kind) -> None:
+        super().__init__(f"the column {column!r} is declared {described(declared)} and is {described(kind)} there")
+        self.column = column
+        self.seen = seen
+        self.kind = kind
+
+
+def settled(
+    seen: Sequence[Seen], declared: Mapping[str, Kind], has_values: Callable[[Seen, str], bool]
+) -> tuple[Mapping[str, Kind], list[Seen]]:
+    """Returns the columns of files that carry their types, and what was seen with `UNKNOWN` for columns without values.
+
+    A writer has to give a column without values some type, which is then in the way of the others.
+
+    Args:
+        seen: The columns of each file.
+        declared: The declared columns; if there are none, the files' are merged.
+        has_values: Returns whether a column, as the file spells it, has a value in the file. Asked only if it matters.
+
+    Raises:
+        Conflict: The types of two files do not go together.
+        Contradiction: A file contradicts what is declared.
+    """
+    listed = list(seen)
+    while True:
+        try:
+            if declared:
+                _check_declared(listed, declared)
+            return declared or merged(listed), listed
+        except (Conflict, Contradiction) as error:
+            doubted = error.seen if isinstance(error, Conflict) else (error.seen,)
+            names = [(one, one.spelling()[error.column.lower()]) for one in doubted]
+            empty = {id(one): name for one, name in names if one.columns[name] != UNKNOWN and not has_values(one, name)}
+            if not empty:
+                raise
+            listed = [_without(one, empty[id(one)]) if id(one) in empty else one for one in listed]
+
+
+def _without(one: Seen, name: str) -> Seen:
+    return Seen(one.partition, one.file, {**one.columns, name: UNKNOWN})
+
+
+def _check_declared(seen: Sequence[Seen], declared: Mapping[str, Kind]) -> None:
     for one in seen:
         spelling = one.spelling()
         for name, kind in declared.items():
             found = one.columns[spelling[name.lower()]] if name.lower() in spelling else UNKNOWN
             if wider(found, kind) != kind:
-                return one, name, found
-    return None
+                raise Contradiction(name, one, found, kind)
 
 
 def misfit(written: Mapping[str, Kind], declared: Mapping[str, Kind]) -> str:
-    """Returns what is wrong with the columns of an output, as text; empty if they are as the node declares them."""
+    """Returns what is wrong with the columns of an output, in words; empty where they are as its node declares them."""
     spelling = {name.lower(): name for name in written}
     for name, kind in declared.items():
         if name.lower() not in spelling:
             return f"its output has no column {name!r}, which the node declares: it has {', '.join(written)}"
         found = written[spelling[name.lower()]]
         if wider(found, kind) != kind:
-            problem = f"the column {name!r} of its output is {described(found)}"
-            return f"{problem}, but the node declares {described(kind)}: CAST it"
+            told = f"the column {name!r} of its output is {described(found)}"
+            return f"{told}, and the node declares {described(kind)}: CAST it"
     lowered = {name.lower() for name in declared}
     more = [name for name in written if name.lower() not in lowered]
     return f"its output has the column {more[0]!r}, which the node does not declare" if more else ""
@@ -116,7 +171,7 @@ def misfit(written: Mapping[str, Kind], declared: Mapping[str, Kind]) -> str:
 
 def warnings_of(alias: str, columns: Sequence[str], seen: Sequence[Seen]) -> tuple[str, ...]:
     """Returns a sentence for each column that some files lack."""
-    warnings = []
+    told = []
     for name in columns:
         without = [one for one in seen if name.lower() not in one.spelling()]
         whole = {one.partition for one in seen} - {one.partition for one in seen if one not in without}
@@ -124,10 +179,10 @@ def warnings_of(alias: str, columns: Sequence[str], seen: Sequence[Seen]) -> tup
         if places:
             more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
             where = f"{', '.join(places[:_SHOWN])}{more}"
-            warnings.append(f"input {alias!r} has no column {name!r} in {where}: it is null there")
-    return tuple(warnings)
+            told.append(f"input {alias!r} has no column {name!r} in {where}: it is null there")
+    return tuple(told)
 
 
 def described(kind: Kind) -> str:
-    """Returns the readable name of a kind."""
+    """Returns a kind for people: a column without values is empty."""
     return "without values" if kind == UNKNOWN else spelled(kind)

@@ -1,4 +1,4 @@
-"""Reads csv with Spark: names from the header or the declaration, types from all values or the declaration."""
+"""Reads csv with Spark: names by header or declaration, types by what all values are or by declaration."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from rheo_assets.runner.csv_columns import names_of_row
 from rheo_assets.runner.merging import Seen, merged, warnings_of
 from rheo_assets.runner.spark_files import DataFile, Partition
 from rheo_assets.runner.spark_reading import Reading, Values, paths_of, quoted, struct_of, union
+from rheo_assets.runner.spark_text import check_text
 from rheo_assets.runner.spark_types import SPARK
 from rheo_assets.runner.text_values import both_masks, fits, kind_of_mask, mask_of
 
 Names = tuple[str, ...]
-_REPLACED = "\ufffd"  # Spark's replacement for bytes that are not text
 
 
 def read_csv(reading: Reading, found: Sequence[Partition]) -> tuple[Any, tuple[str, ...]]:
     """Returns the rows of csv files as one DataFrame, and warnings.
 
     Raises:
-        TaskFailure: A file is damaged, is not text, or contradicts the declared columns or other files.
+        TaskFailure: A file is damaged or not UTF-8, or contradicts the declared columns or other files.
     """
     groups = _by_names(reading, found)
+    check_text(reading, found)
     if not groups:
         raise reading.no_columns(found[0])
     declared = reading.declared
@@ -50,7 +51,7 @@ def _by_names(reading: Reading, found: Sequence[Partition]) -> dict[tuple[Names,
                 names = tuple(names_of_row(first, reading.item.options, reading.item.columns)) if first else ()
             except ValueError as error:
                 raise reading.fault(partition.name, file.path, str(error)) from None
-            if names:  # a file of line breaks has no rows
+            if names:  # a file of line breaks has no row
                 groups.setdefault((names, file.values), []).append(file)
     return groups
 
@@ -67,10 +68,10 @@ def _looked_through(
     groups: Mapping[tuple[Names, Values], Sequence[DataFile]],
     declared: Mapping[str, Kind],
 ) -> list[Seen]:
-    """Reads everything once, and returns the columns of each partition with the types of their values.
+    """Reads everything once, and returns the columns of each partition with the types that their values have.
 
     Raises:
-        TaskFailure: A row has a wrong number of fields, a file is not text, or a value does not have its declared type.
+        TaskFailure: A row has a different number of fields, or a value is not of its declared type.
     """
     from pyspark.sql import functions
 
@@ -81,16 +82,13 @@ def _looked_through(
     for names, files in together.items():
         columns = [f"c{place}" for place in range(len(names))]
         tests = {name: _wrong(column, declared[name]) for name, column in zip(names, columns, strict=True) if declared}
-        expressions = [f"count_if({test})" for test in tests.values()] or [mask_of(column, SPARK) for column in columns]
-        replaced = f"count_if(instr(concat_ws('', {', '.join(columns)}), '{_REPLACED}') > 0)"
+        asked = [f"count_if({test})" for test in tests.values()] or [mask_of(column, SPARK) for column in columns]
         frame = _texts(reading, paths_of(found, files), names).groupBy(functions.input_file_name())
         try:
-            rows = frame.agg(functions.expr(replaced), *map(functions.expr, expressions)).collect()
+            rows = frame.agg(*map(functions.expr, asked)).collect()
         except Exception as error:
             raise _damaged(reading, found, names, files, error) from error
-        for url, suspicious, *counts in rows:
-            if suspicious:
-                _check_text(reading, found, url)
+        for url, *counts in rows:
             masks[url] = dict(zip(names, counts, strict=True))
             for name, count in masks[url].items():
                 if declared and count:
@@ -119,21 +117,15 @@ def _wrong(column: str, kind: Kind) -> str:
     return f"{column} is not null and not ({fits(column, kind, SPARK)})"
 
 
-def _check_text(reading: Reading, found: Sequence[Partition], url: str) -> None:
-    path = next((file.path for part in found for file in part.files if file.url == url), url)
-    if not reading.files.is_utf8(path):
-        raise reading.fault_of(found, url, "it is not text in UTF-8 and may be damaged")
-
-
 def _damaged(
     reading: Reading, found: Sequence[Partition], names: Names, files: Sequence[DataFile], error: Exception
 ) -> Exception:
-    """Returns the failure that names the unreadable file, or the error itself."""
+    """Returns the failure that names the file that cannot be read, or the error itself."""
     for file in files if "MALFORMED" in str(error) else ():
         try:
             _texts(reading, [file.path], names).write.format("noop").mode("append").save()
         except Exception:
-            fault = f"it has a corrupt line in {file.path}: a row does not have {len(names)} fields like the first row"
+            fault = f"it has a corrupt line in {file.path}: a row has not the {len(names)} fields of the first one"
             return reading.fault_of(found, file.url, fault)
     return error
 
@@ -141,12 +133,12 @@ def _damaged(
 def _contradiction(
     reading: Reading, found: Sequence[Partition], url: str, names: Names, name: str, kind: Kind
 ) -> Exception:
-    """Returns the failure that names the first value of a file that does not have its column's declared type."""
+    """Returns the failure about the first value of a file that is not of its column's declared type."""
     from pyspark.sql import functions
 
     file = next(file for part in found for file in part.files if file.url == url)
     column = f"c{names.index(name)}"
     rows = _texts(reading, [file.path], names)
-    rows = rows.select(functions.monotonically_increasing_id().alias("row"), column)  # a csv file is read by one task
+    rows = rows.select(functions.monotonically_increasing_id().alias("row"), column)  # of a csv file: one task
     row, value = rows.where(_wrong(column, kind)).orderBy("row").first()
     return reading.fault_of(found, url, f"the column {name!r} is declared {kind}, and row {row + 1} has {value!r}")

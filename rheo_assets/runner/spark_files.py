@@ -1,4 +1,4 @@
-"""The data files of a partition, as Spark's file system lists them, without bookkeeping."""
+"""The data files of a partition, as Spark's file system lists them: bookkeeping is left out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Final
 from rheo_assets.runner.csv_columns import NOT_TEXT, first_row
 from rheo_assets.runner.data_files import folder_values, is_data
 
-_HEAD: Final = 64 * 1024  # bytes, more than most header lines
-_SKIPPED: Final = ("_", ".")  # Spark skips these itself
+_HEAD: Final = 64 * 1024  # bytes: more than most header lines
+_SKIPPED: Final = ("_", ".")  # what Spark passes over itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class DataFile:
     """A data file.
 
     Attributes:
-        path: The path.
-        url: The path in the form of Spark's `input_file_name()`.
-        size: The size in bytes.
-        folders: The folders between the partition's folder and the file.
+        path: Its path.
+        url: The same as Spark's `input_file_name()` has it.
+        size: Its bytes.
+        folders: The folders between its partition's folder and it.
     """
 
     path: str
@@ -33,7 +33,7 @@ class DataFile:
 
     @property
     def values(self) -> tuple[tuple[str, str | None], ...]:
-        """The columns from the `name=value` folders above it."""
+        """The columns that the `name=value` folders above it are."""
         return tuple(folder_values(self.folders).items())
 
 
@@ -42,10 +42,10 @@ class Partition:
     """One partition of an input.
 
     Attributes:
-        path: The path.
-        name: The readable name.
-        files: The data files, sorted by path.
-        is_plain: Whether Spark reads exactly these files if it is given the folder.
+        path: Its path.
+        name: What people call it.
+        files: Its data files, sorted by their paths.
+        is_plain: Whether Spark reads these very files where it is given the folder.
     """
 
     path: str
@@ -55,12 +55,12 @@ class Partition:
 
 
 def hadoop_conf(spark: Any) -> Any:
-    """Returns the Hadoop settings of the session, including its own."""
+    """Returns the Hadoop settings of the session, its own among them."""
     return spark._jsparkSession.sessionState().newHadoopConf()
 
 
 class Files:
-    """Lists and opens files. Classes are looked up once, because the JVM searches all of Spark's jars for each."""
+    """Lists files and looks into them. Classes are looked up once: the JVM looks for each in all of Spark's jars."""
 
     def __init__(self, spark: Any) -> None:
         jvm = spark.sparkContext._jvm
@@ -72,15 +72,15 @@ class Files:
         self._java = jvm.java
 
     def partition(self, path: str, name: str, *, keep_empty: bool) -> Partition:
-        """Returns a partition with its files; empty files are included only if `keep_empty`."""
+        """Returns a partition with its files; those of 0 bytes only where the format has none."""
         folder = self.path(path)
         files = folder.getFileSystem(self.conf)
         root = str(files.makeQualified(folder).toString()).rstrip("/")
         found, is_plain = [], True
         for status in self._listed(files, folder):
             where = status.getPath()
-            location = str(where.toString())
-            relative = location[len(root) + 1 :] or location.rpartition("/")[2]
+            told = str(where.toString())
+            relative = told[len(root) + 1 :] or told.rpartition("/")[2]
             if not is_data(relative):
                 is_plain = is_plain and "/" not in relative and relative.startswith(_SKIPPED) and "=" not in relative
                 continue
@@ -88,7 +88,7 @@ class Files:
             is_plain = is_plain and size > 0 and "/" not in relative
             if size or keep_empty:
                 url = str(where.toUri().toString())
-                found.append(DataFile(location, url, size, tuple(relative.split("/")[:-1])))
+                found.append(DataFile(told, url, size, tuple(relative.split("/")[:-1])))
         return Partition(path, name, tuple(sorted(found, key=lambda file: file.path)), is_plain)
 
     @staticmethod
@@ -101,7 +101,7 @@ class Files:
         """Returns the fields of the first row of a csv file.
 
         Raises:
-            ValueError: The file is not text.
+            ValueError: It is not UTF-8.
         """
         size = _HEAD
         while True:
@@ -110,7 +110,7 @@ class Files:
             try:
                 text = _decoded(head, is_whole=is_whole)
                 lines = iter(io.StringIO(text, newline=""))
-                row = first_row(lines, options)
+                row, _ = first_row(lines, options)
             except (ValueError, csv.Error) as error:
                 raise ValueError(f"{NOT_TEXT}: {error}") from None
             if is_whole or (row and next(lines, None) is not None):
@@ -118,7 +118,7 @@ class Files:
             size *= 8
 
     def is_utf8(self, path: str) -> bool:
-        """Returns whether a whole file is text in UTF-8."""
+        """Returns whether all of a file is text in UTF-8."""
         utf8 = self._java.nio.charset.StandardCharsets.UTF_8
         stream = self._opened(path)
         try:
@@ -140,7 +140,7 @@ class Files:
             stream.close()
 
     def exists(self, path: str) -> bool:
-        """Returns whether a file exists."""
+        """Returns whether there is a file."""
         where = self.path(path)
         return bool(where.getFileSystem(self.conf).exists(where))
 

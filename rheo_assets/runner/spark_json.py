@@ -1,4 +1,4 @@
-"""Reads JSON, one object per line, with Spark: types from the values or the declaration."""
+"""Reads JSON, one object a line, with Spark: types by what the values are, or by declaration."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from rheo_assets.model.column_types import UNKNOWN, Kind
 from rheo_assets.runner.merging import Conflict, Seen, TwoSpellings, merged, warnings_of
 from rheo_assets.runner.spark_files import DataFile, Partition
 from rheo_assets.runner.spark_reading import Reading, Values, paths_of, quoted, reader, struct_of, union
+from rheo_assets.runner.spark_text import check_text
 from rheo_assets.runner.spark_types import SPARK, kind_of_type
 from rheo_assets.runner.task import TaskFailure
 from rheo_assets.runner.text_values import fits
 
 CORRUPT: Final = "_corrupt_record"
-_REPLACED: Final = "\ufffd"  # Spark's replacement for bytes that are not text
-_Keys = tuple[tuple[str, str], ...]  # the columns, and their keys in some files
+_Keys = tuple[tuple[str, str], ...]  # the columns, and the keys that they are in some files
 
 
 def read_json(reading: Reading, found: Sequence[Partition]) -> tuple[Any, tuple[str, ...]]:
     """Returns the rows of JSON files as one DataFrame, and warnings.
 
     Raises:
-        TaskFailure: A file is damaged, is not text, or contradicts the declared columns or other files.
+        TaskFailure: A file is damaged or not UTF-8, or contradicts the declared columns or other files.
     """
-    _check_text(reading, found)
+    check_text(reading, found)
     declared = reading.declared
     seen = [(partition, one) for partition in found if (one := _seen(reading, partition)) is not None]
     if not seen:
@@ -68,13 +68,13 @@ def _rows(
 
 
 def _as_read(kind: Kind) -> Kind:
-    """Returns the kind that a declared column is read as: numbers and times as text, decimals as decimals."""
+    """Returns as what a declared column is read: numbers and times as text; decimals are exact as they are."""
     return "string" if isinstance(kind, str) and not kind.startswith("decimal") else kind
 
 
 @contextlib.contextmanager
 def _exact_names(spark: Any) -> Iterator[None]:
-    """Makes Spark distinguish keys that differ only in case; by default it reads only the first spelling."""
+    """Lets Spark tell keys that differ only in case: otherwise it reads the first spelling, and the others as null."""
     before = spark.conf.get("spark.sql.caseSensitive")
     spark.conf.set("spark.sql.caseSensitive", "true")
     try:
@@ -83,8 +83,9 @@ def _exact_names(spark: Any) -> Iterator[None]:
         spark.conf.set("spark.sql.caseSensitive", before)
 
 
-def _seen(reading: Reading, partition: Partition) -> Seen | None:
-    read = reader(reading.spark, "json", reading.item.options)
+def _seen(reading: Reading, partition: Partition, *, is_strict: bool = False) -> Seen | None:
+    """Returns the columns of a partition; if it is strict, without those that have no values."""
+    read = reader(reading.spark, "json", reading.item.options).option("dropFieldIfAllNull", is_strict)
     if reading.item.columns:
         read = read.option("primitivesAsString", True)
     with _exact_names(reading.spark):
@@ -100,46 +101,22 @@ def _seen(reading: Reading, partition: Partition) -> Seen | None:
 
 
 def _merged(reading: Reading, seen: Sequence[tuple[Partition, Seen]]) -> dict[str, Kind]:
-    """Returns one kind per column; a column without values, which Spark reads as text, fits any kind."""
+    """Returns one kind a column. Spark takes what has no values for text: if that is in the way, it has any type."""
+    listed = [one for _, one in seen]
     try:
-        return merged([one for _, one in seen])
-    except Conflict as conflict:
-        if not any(kind == "string" for kind in conflict.kinds):
-            raise
-        refined = []
-        for partition, one in seen:
-            kinds = dict(one.columns)
-            name = one.spelling().get(conflict.column.lower())
-            if name is not None and kinds[name] == "string" and not _has_values(reading, partition, name):
-                kinds[name] = UNKNOWN
-            refined.append((partition, Seen(one.partition, one.file, kinds)))
-        if [one for _, one in refined] == [one for _, one in seen]:
-            raise
-        return _merged(reading, refined)
-
-
-def _has_values(reading: Reading, partition: Partition, name: str) -> bool:
-    frame = reading.read().schema(struct_of({name: "string"})).load(paths_of([partition], partition.files))
-    return bool(frame.where(f"{quoted(name)} is not null").limit(1).count())
-
-
-def _check_text(reading: Reading, found: Sequence[Partition]) -> None:
-    """Raises for files with bytes that are not text, which Spark would replace."""
-    from pyspark.sql import functions
-
-    files = [file for partition in found for file in partition.files]
-    lines = reader(reading.spark, "text", {}).load(paths_of(found, files))
-    replaced = lines.where(functions.instr("value", _REPLACED) > 0).select(functions.input_file_name()).distinct()
-    for (url,) in replaced.collect():
-        path = next((file.path for file in files if file.url == url), url)
-        if not reading.files.is_utf8(path):
-            raise reading.fault_of(found, url, "it is not text in UTF-8 and may be damaged")
+        return merged(listed)
+    except Conflict:
+        told = [_seen(reading, partition, is_strict=True) for partition, _ in seen]
+        columns = merged([one for one in told if one is not None])
+    lowered = {name.lower() for name in columns}
+    names = dict.fromkeys(name for one in listed for name in one.columns if name.lower() not in lowered)
+    return {**columns, **dict.fromkeys(names, UNKNOWN)}
 
 
 def _check_values(
     reading: Reading, found: Sequence[Partition], keys: _Keys, files: Sequence[DataFile], columns: Mapping[str, Kind]
 ) -> None:
-    """Raises for the first value that does not have its declared type."""
+    """Looks for a value that is none of its declared type, and raises about the first."""
     from pyspark.sql import functions
 
     scalars = {name: key for name, key in keys if isinstance(columns[name], str) and columns[name] != "string"}
@@ -158,15 +135,15 @@ def _check_values(
                 path = next(file.path for file in files if file.url == url)
                 frame = read.load(path).withColumn("rheo$row", functions.monotonically_increasing_id())
                 first = frame.where(wrong[name]).orderBy("rheo$row").first()
-                problem = f"row {first['rheo$row'] + 1} has {first[scalars[name]]!r}"
-                raise reading.fault_of(found, url, f"the column {name!r} is declared {columns[name]}, and {problem}")
+                told = f"row {first['rheo$row'] + 1} has {first[scalars[name]]!r}"
+                raise reading.fault_of(found, url, f"the column {name!r} is declared {columns[name]}, and {told}")
 
 
 def _corrupt(reading: Reading, partition: Partition, schema: Any) -> TaskFailure:
     from pyspark.sql import functions
 
-    # Spark returns this column only from a cached DataFrame.
-    read = reader(reading.spark, "json", reading.item.options).schema(schema)
+    # Spark answers about this column only from a cached reading, and if it is not alone.
+    read = reader(reading.spark, "json", reading.item.options).schema(schema.add("rheo$none", "string"))
     frame = read.load(paths_of([partition], partition.files))
     frame = frame.withColumn("__file", functions.input_file_name()).cache()
     try:

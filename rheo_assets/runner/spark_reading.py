@@ -19,6 +19,8 @@ Values = tuple[tuple[str, str | None], ...]
 def reader(spark: Any, format_: str, options: Mapping[str, Any]) -> Any:
     """Returns a DataFrameReader for the format that reads a path literally, never as a pattern."""
     read = spark.read.format(format_).option("__globPaths__", "false")
+    if format_ == "json":
+        return read.option("allowSingleQuotes", False)
     return read if format_ != "csv" else read.options(**csv_dialect(options)).option("multiLine", True)
 
 

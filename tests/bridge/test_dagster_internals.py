@@ -98,6 +98,23 @@ def test_an_instance_asks_for_its_batch_size_by_this_name():
         assert isinstance(instance._get_event_batch_size(), int)
 
 
+def test_only_a_storage_that_can_write_batches_gets_them(monkeypatch):
+    monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE", raising=False)
+    with dg.DagsterInstance.ephemeral() as instance:
+        internals.enable_event_batches(instance, 7, lambda _storage, _events: None)
+        assert instance._get_event_batch_size() == 0
+
+        class Batching(type(instance.event_log_storage)):
+            """Stands for PostgreSQL's, which has a statement for a whole batch."""
+
+            def store_event_batch(self, events):
+                return super().store_event_batch(events)
+
+        instance.event_log_storage.__class__ = Batching
+        internals.enable_event_batches(instance, 7, lambda _storage, _events: None)
+        assert instance._get_event_batch_size() == 7
+
+
 def test_a_sensor_state_has_the_fields_that_tell_whether_its_daemon_is_alive():
     data = internals.SensorInstigatorData(last_tick_start_timestamp=1.0, min_interval=5)
     assert (data.last_tick_start_timestamp, data.min_interval) == (1.0, 5)
@@ -122,3 +139,26 @@ def test_disable_dagster_warnings_silences_what_is_marked_beta():
     assert not [warning for warning in heard if "beta" in str(warning.message)]
     with pytest.warns(Warning, match="beta"):
         dg.MultiPartitionMapping({})
+
+
+def test_a_step_tells_its_blocking_checks_and_whether_its_process_executes_the_whole_run():
+    seen = []
+
+    @dg.asset
+    def table(context):
+        seen.append((internals.blocking_checks(context), internals.is_whole_run_here(context)))
+
+    def check(name: str, blocking: bool) -> dg.AssetChecksDefinition:
+        @dg.asset_check(asset=table, name=name, blocking=blocking)
+        def passes() -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(passed=True)
+
+        return passes
+
+    checks = [check("two", True), check("soft", False), check("one", True)]
+    job = dg.Definitions(assets=[table], asset_checks=checks).resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.ephemeral() as instance:
+        job.execute_in_process(instance=instance)
+        job.execute_in_process(instance=instance, asset_selection=[table.key])
+        job.get_subset(asset_selection={table.key}, asset_check_selection=set()).execute_in_process(instance=instance)
+    assert seen == [(["one", "two"], True), (["one", "two"], True), ([], True)]

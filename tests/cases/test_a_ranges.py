@@ -124,7 +124,23 @@ def test_a_range_on_a_pinned_value_starts_there_and_reads_on(app):
     file(app, x["2021-03-31"][7])
     cycle(app)
     assert ran(app, whole) == ["2021-03-31/7"]
+    assert app.history(whole)[0].missing == {}
     assert read(app, whole, "all") == [f"2021-03-31/{index}" for index in range(7, -1, -1)]
+
+
+def test_an_arrival_that_the_filter_does_not_route_completes_a_range_with_the_next_tick(app):
+    x = S3(app, "x", "day", index=LONG, only={"*": {1: {}}})
+    pair = node(app, "pair", {"all": x["*"][:-2].range_check(True)})
+    app.activate()
+
+    folder = file(app, x["2021-03-31"][1])
+    cycle(app)
+    assert (ran(app, pair), pending(app, pair)) == ([], 1)
+    other = folder.parent / "0"
+    other.mkdir()
+    (other / "_SUCCESS").touch()
+    cycle(app)
+    assert ran(app, pair) == ["2021-03-31/1"]
 
 
 def test_events_complete_a_checked_range_one_after_the_other(app):

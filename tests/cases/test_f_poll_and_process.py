@@ -652,13 +652,62 @@ def test_every_verb_refuses_a_view_that_is_not_concrete_before_activation_as_aft
     """signals.md §6: a verb refuses a view that is not concrete."""
     x = S3(app, "x", "region", "day")
     n = node(app, "n", [x])
-    verbs = [app.poll, app.kill, app.has_active_record, app.why, app.execute, app.validate]
+    verbs = {
+        "poll": app.poll,
+        "kill": app.kill,
+        "has_active_record": app.has_active_record,
+        "why": app.why,
+        "execute": app.execute,
+        "validate": app.validate,
+    }
     for is_active in (False, True):
         if is_active:
             app.activate()
-        for verb in verbs:
-            with pytest.raises(ValueError, match=r"needs one concrete partition, but n\[NA\]\[\*\] leaves 'day' open"):
+        for name, verb in verbs.items():
+            with pytest.raises(
+                ValueError, match=rf"^{name} needs one concrete partition, but n\[NA\]\[\*\] leaves 'day' open"
+            ):
                 verb(n["NA"]["*"])
         with pytest.raises(ValueError, match=r"process needs one concrete partition, but x\[NA\] leaves 'day' open"):
             app.process(x["NA"])
     assert app.history() == []
+
+
+def test_process_returns_the_executions_that_the_event_completed(app: Application) -> None:
+    """signals.md §6: process."""
+    x, y = S3(app, "x", "day"), S3(app, "y", "day")
+    a = node(app, "a", [x[:-2].range_check(True)])
+    near = node(app, "near", {"x": x, "y": y[:-3].nearest()})
+    node(app, "below", [a])
+    app.activate()
+
+    assert app.process(x["2020-03-18"]) == []
+    (waited,) = app.process(x["2020-03-17"])
+    assert (waited.node, waited.partition, waited.status) == ("a", ("2020-03-18",), "COMPLETED")
+    file(app, y["2020-03-17"])
+    assert [(e.node, e.partition) for e in app.process(y["2020-03-17"])] == [
+        ("near", ("2020-03-18",)),
+        ("near", ("2020-03-17",)),
+    ]
+    assert app.process(y["2020-03-17"]) == []
+    app.settle()
+    assert sorted(ran(app, near)) == ["2020-03-17", "2020-03-18"]
+
+
+def test_process_returns_a_failed_execution_and_raises_nothing(app: Application) -> None:
+    x = S3(app, "x", "day")
+    node(app, "bad", [x], compute_targets=[InlinedCompute(lambda inputs, output, params: 1 / 0)])
+    app.activate()
+    (failed,) = app.process(x["2020-03-18"])
+    assert failed.status == "FAILED"
+    assert "division by zero" in failed.error
+
+
+def test_process_returns_the_run_of_a_covered_week_that_its_last_day_completed(app: Application) -> None:
+    x = S3(app, "x", "day")
+    week = {"output_dimension_spec": spec(week={"type": "DATETIME", "granularity": "WEEK"})}
+    node(app, "weekly", {"x": x.covering().range_check(True)}, **week)
+    app.activate()
+    caused = [app.process(x[f"2024-01-0{day}"]) for day in range(1, 8)]
+    assert [len(found) for found in caused] == [0] * 6 + [1]
+    assert caused[-1][0].partition == ("2024-01-01",)

@@ -126,7 +126,7 @@ class Storage:
         self.point()
         yield from sorted({name[len(uri) + 1 :].split("/")[0] for name in self.objects if name.startswith(f"{uri}/")})
 
-    def find(self, prefix: str, depth: int, names: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    def find(self, prefix: str, depth: int, names: Any, passes: Any = None) -> Iterator[tuple[tuple[str, ...], str]]:
         self.point()
         for name, (_, version) in list(self.objects.items()):
             segments = tuple(name[len(prefix) + 1 :].split("/"))

@@ -76,7 +76,7 @@ def test_another_input_says_the_period_where_the_output_has_none():
 def test_of_several_periods_the_one_of_the_same_name_is_taken_else_the_user_says_which():
     x = ext("x", day=DAY)
     both = {"week": WEEK, "month": MONTH}
-    with pytest.raises(DeclarationError, match=r"may cover the period of any of output.week, output.month. Choose one"):
+    with pytest.raises(DeclarationError, match=r"may cover the period of any of output.week, output.month. Say which"):
         node({"x": x.covering()}, out=both)
     chosen = node({"x": x.covering("MONTH"), "w": ext("w", week=WEEK)}, out=both)
     assert chosen.inputs["x"].period is G.MONTH
@@ -128,7 +128,7 @@ def test_days_before_the_min_are_not_covered():
         (lambda x: node({"x": x.covering("YEAR")}, out={"month": MONTH}), "has a YEAR"),
         (lambda x: x.covering().nearest(), "is both nearest and covering"),
         (lambda x: x.covering()[:-7], "no time dimension is open"),
-        (lambda x: x.covering("HOUR"), "'day' is not finer than a HOUR"),
+        (lambda x: x.covering("HOUR"), "'day' is no finer than a HOUR"),
         (lambda x: x.covering("FORTNIGHT"), "is not a period"),
         (lambda x: ext("y", region=STRING).covering(), "no time dimension is open"),
         (lambda x: node({"x": x.covering(), "t": ext("t", m=MONTH)}), "the output's 'day' is finer"),

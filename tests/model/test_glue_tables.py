@@ -262,3 +262,12 @@ def test_what_is_described_is_read_back(
     expected = [DimensionType.DATETIME if len(key) > 2 or key[1] == "date" else key[1] for key in keys]
     assert [{"STRING": "string", "LONG": "bigint"}.get(d.type, d.type) for d in spec] == expected
     assert dataset.layout.segments == tuple(f"{key[0]}={{}}" for key in keys)
+
+
+def test_the_columns_of_the_catalog_are_declared_and_one_that_no_file_can_have_is_refused():
+    columns = [{"Name": "id", "Type": "string"}, {"Name": "m", "Type": "map<string,array<struct<a:int>>>"}]
+    dataset, _ = dataset_of(table([("day", "date")], Columns=columns))
+    assert dataset.columns == (("id", "string"), ("m", "map<string,array<struct<a:int>>>"))
+    assert dataset_of(table(Columns=[]))[0].columns == ()
+    with pytest.raises(DeclarationError, match="'u' is declared 'uniontype<int,string>'"):
+        dataset_of(table(Columns=[{"Name": "u", "Type": "uniontype<int,string>"}]))

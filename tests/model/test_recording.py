@@ -580,3 +580,18 @@ def test_what_is_recorded_loads_and_records_the_same(
         (str(v), v.narrowed) for v in node.inputs.values()
     ]
     assert again["ext"].spec == ext.spec
+
+
+def test_declared_columns_come_back_in_their_order_and_are_part_of_the_declared_state():
+    columns = {"n": "bigint", "id": "string", "amount": "decimal(10,2)"}
+    orders = external("orders", columns=columns, dataset_format=DataFormat.CSV)
+    copy = made("copy", [orders], columns=columns)
+    again = loaded(orders, copy)
+    assert again["orders"].columns == again["copy"].columns == orders.columns == tuple(columns.items())
+    without = external("orders", dataset_format=DataFormat.CSV)
+    other = external("orders", columns={**columns, "n": "int"}, dataset_format=DataFormat.CSV)
+    blobs = Blobs()
+    prints = {fingerprint(dump_topology(topology(one), blobs.store)) for one in (orders, without, other)}
+    assert len(prints) == 3
+    (record,) = dump_topology(topology(without), blobs.store)["nodes"]
+    assert "columns" not in record

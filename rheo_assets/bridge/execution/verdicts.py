@@ -14,7 +14,7 @@ from rheo_assets.bridge.claims.owners import Owner
 from rheo_assets.bridge.eventlog.journal import Journal
 from rheo_assets.bridge.execution.execution import recorded_success
 from rheo_assets.bridge.execution.unchecked import Checks, complete, forget, unchecked
-from rheo_assets.bridge.names import asset_key
+from rheo_assets.bridge.names import asset_key, op_name
 from rheo_assets.errors import listed
 from rheo_assets.model.executions import Execution, Status
 from rheo_assets.model.nodes import DataNode
@@ -72,22 +72,26 @@ class Verdicts:
         missing = [name for name in checks.names if name not in said]
         if not missing:
             return Verdict(State.PASSED)
-        return self._without(run, checks, missing)
+        return self._without(node, run, checks, missing)
 
-    def _without(self, run: dg.DagsterRun | None, checks: Checks, missing: Sequence[str]) -> Verdict:
+    def _without(self, node: DataNode, run: dg.DagsterRun | None, checks: Checks, missing: Sequence[str]) -> Verdict:
         """Returns what it means that checks have not been evaluated so far."""
         if run is not None and not run.is_finished:
             is_dead = bool(checks.owner) and self._binding.heartbeats.is_dead(Owner.of_text(checks.owner))
             return Verdict(State.LOST if is_dead else State.OPEN)
-        if run is not None and run.status != dg.DagsterRunStatus.CANCELED and not self._has_failed_step(run):
+        if run is not None and run.status != dg.DagsterRunStatus.CANCELED and not self._has_failed_check(node, run):
             return Verdict(State.LOST)
         names = listed(f"'{name}'" for name in missing)
         status = run.status.value if run is not None else "deleted"
         return Verdict(State.FAILED, f"blocking asset check {names} was not evaluated: its run is over ({status})")
 
-    def _has_failed_step(self, run: dg.DagsterRun) -> bool:
-        """Returns whether a run failed by itself; that of a dead process is marked as failed by others."""
-        return bool(self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE))
+    def _has_failed_check(self, node: DataNode, run: dg.DagsterRun) -> bool:
+        """Returns whether a step failed that comes after the node's own.
+
+        If its own failed, for other partitions, no check was started. The run of a dead process has no failed step.
+        """
+        failures = self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+        return any(failure.step_key != op_name(node.application, node.id) for failure in failures)
 
     def _run(self, run_id: str) -> tuple[dg.DagsterRun | None, list[dg.AssetCheckEvaluation]]:
         """Returns a run and what it has evaluated; the run first, as it evaluates nothing once it is over."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from rheo_assets.bridge.inspection.reported import reported_without_data
 from rheo_assets.bridge.loop.session import Session
 from rheo_assets.errors import Contradiction, LinkFailed, Undetermined, listed, subscripted
 from rheo_assets.model.dimensions import Partition
@@ -146,6 +147,7 @@ def why(session: Session, node: DataNode, partition: Partition) -> Reason:
     for group in groups:
         sentences += _waits(group)
     sentences += _held(node, held)
+    sentences += reported_without_data(session, node, partition)
     if impossible is not None:
         sentences, unready = [*sentences, f"it will never run: {impossible}"], ()
     elif not (active or waiting or is_held_up or is_done):

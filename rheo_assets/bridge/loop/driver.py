@@ -170,7 +170,11 @@ class Driver:
             self.loop.is_new = False
 
     def scan_sources(
-        self, now: datetime, nodes: Iterable[str] | None = None, is_enough: Callable[[], bool] = lambda: False
+        self,
+        now: datetime,
+        nodes: Iterable[str] | None = None,
+        is_enough: Callable[[], bool] = lambda: False,
+        is_idle: bool = False,
     ) -> list[str]:
         """Records arrivals and ticks as events.
 
@@ -178,6 +182,7 @@ class Driver:
             now: The time up to which ticks are due.
             nodes: The datasets and timers to scan. By default all.
             is_enough: Called now and then. If it returns true, the scan stops; each source gets at least one page.
+            is_idle: Whether to skip what hardly changes if requests cost money; see `Rounds`.
 
         Returns:
             The ids of the sources that are not finished. The next call continues with them, after the others.
@@ -192,7 +197,7 @@ class Driver:
                 if node_id in timers:
                     is_done = record_ticks(timers[node_id], self.journal, self.state, now, is_enough)
                 else:
-                    is_done = self._watchers[node_id].look(self.journal, is_enough)
+                    is_done = self._watchers[node_id].look(self.journal, is_enough, is_idle)
                 if not is_done:
                     unfinished.append(node_id)
             self._unfinished = {node_id for node_id in self._unfinished if node_id not in wanted} | set(unfinished)
@@ -216,7 +221,8 @@ class Driver:
 
             def turned(loop: EventLoop) -> list[Trigger]:
                 gone = [key for watcher in self._watchers.values() for key in watcher.gone()]
-                return loop.turn(moment, gone, is_enough)
+                unrouted = [key for watcher in self._watchers.values() for key in watcher.take_unrouted()]
+                return loop.turn(moment, gone, is_enough, unrouted)
 
             outbox = [t for t in self._on_whole(turned) if not self.unresolved.awaits_checks(t)]
             if self.loop.is_behind:

@@ -290,20 +290,3 @@ class Session:
         identity = event_id or f"injected:{uuid.uuid4()}"
         self.driver.journal.inject(signal.id, partition, identity, route)
         return identity
-
-    def await_caused(self, identity: str) -> None:
-        """Starts the executions that an event completes, and waits for them."""
-        self.resume()
-        self.turn(only=lambda trigger: identity in trigger.identities)
-        while not (self.is_passive() or self.is_paused()):
-            with self.driver.lock:
-                self.driver.fold()
-                caused = [self._identity(t) for t in self.driver.router.outbox() if identity in t.identities]
-            if not caused:
-                return
-            here = [future for i in caused if (future := self.runs.future(i)) is not None]
-            if here:
-                wait(here)
-            else:
-                time.sleep(LOOK_EVERY)
-                self.turn(only=lambda trigger: identity in trigger.identities)

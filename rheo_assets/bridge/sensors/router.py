@@ -33,7 +33,7 @@ def router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinition
         driver = shared.on(context.instance)
         driver.follow()
         if unwatched := _unwatched(binding.topology, driver.binding.topology):
-            driver.scan_sources(datetime.now(UTC), unwatched, time_box(SCAN_BOX))
+            driver.scan_sources(datetime.now(UTC), unwatched, time_box(SCAN_BOX), is_idle=True)
         is_enough = time_box(_ROUTER_BOX)
         outbox = driver.turn(datetime.now(UTC), is_enough)
         is_paused = driver.is_paused()

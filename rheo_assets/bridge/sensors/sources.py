@@ -28,7 +28,7 @@ def _source_sensor(binding: Binding, shared: DaemonDriver, kind: str, nodes: Seq
         driver.follow()
         topology, before = driver.binding.topology, driver.log.last_position()
         watched = list(topology.timers if kind == "timers" else topology.external_data)
-        unfinished = driver.scan_sources(datetime.now(UTC), watched, time_box(SCAN_BOX))
+        unfinished = driver.scan_sources(datetime.now(UTC), watched, time_box(SCAN_BOX), is_idle=True)
         return dg.SkipReason(_report(driver, before, len(watched), kind, unfinished))
 
     return dg.SensorDefinition(

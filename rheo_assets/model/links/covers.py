@@ -1,4 +1,4 @@
-"""Covering inputs: the period that each covers, and the dimension that it is linked to automatically."""
+"""Covering inputs: the period that each of them covers, and the dimension that it is linked to automatically."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rheo_assets.model.signals import View
 from rheo_assets.model.subscripts import DimensionsOf
 
 Name = tuple[str, str]
-"""An alias or `output`, and one of its dimensions."""
+"""An alias, or `output`, and a dimension of it."""
 
 _REMEDY = 'Give the node an output with the period: output_dimension_spec={"month": {"type": "DATETIME", …}}'
 
 
 @dataclass(frozen=True, slots=True)
 class CoverLink:
-    """The dimension that a covering input covers, and the coarser one that determines the period."""
+    """Links the covered dimension of an input to the coarser dimension that gives its period."""
 
     source: Name
     target: Name
@@ -31,16 +31,16 @@ class CoverLink:
 def settle_covers(
     where: str, views: Mapping[str, View], output: DimensionSpec, links: Iterable[Sequence[Any]]
 ) -> tuple[dict[str, View], list[CoverLink]]:
-    """Returns a node's inputs, with the period of each covering one, and their automatic links.
+    """Returns the inputs of a node with the periods that they cover, and the links to those periods.
 
     Args:
         where: Names the node in messages.
-        views: The inputs by alias.
-        output: The dimensions of the output.
-        links: The user's links; a covering input that they link to a coarser dimension gets no automatic link.
+        views: Its inputs by alias.
+        output: Its output's dimensions.
+        links: The user's links. If one of them gives a covering input its period, no other link is added.
 
     Raises:
-        DeclarationError: No dimension, or more than one, could be the period of an input.
+        DeclarationError: No dimension gives an input its period, or several do.
     """
     settled = dict(views)
     found: list[CoverLink] = []
@@ -66,17 +66,17 @@ def _covered(view: View) -> Dimension:
 
 
 def _is_period(dimension: Dimension, finer: Dimension, view: View) -> bool:
-    """Returns whether a dimension can be the period of a covering view."""
+    """Returns whether a dimension can give a view its period."""
     if dimension.granularity is None or finer.granularity is None:
         return False
     return dimension.granularity.fineness < finer.granularity.fineness and view.period in {None, dimension.granularity}
 
 
 def _linked(view: View, finer: Dimension, output: DimensionSpec, links: Iterable[Sequence[Any]]) -> Iterator[Dimension]:
-    """Yields the dimensions that the user's links connect to the covered one."""
+    """Yields the dimensions that the user linked to the covered one."""
     for link in links:
         if not isinstance(link, tuple | list) or len(link) != 3:
-            continue  # compiling raises for it
+            continue  # compiling says so
         target, _, source = link
         for side, other in ((target, source), (source, target)):
             if isinstance(side, DimensionsOf) and side.node.id == view.node.id and finer.name in side.names:
@@ -99,14 +99,14 @@ def _target(
         if found:
             names = listed(f"{name[0]}.{name[1]}" for name, _ in found)
             problem = f"input '{alias}' may cover the period of any of {names}"
-            raise DeclarationError(where, problem, 'Choose one: .covering("MONTH"), or link it')
+            raise DeclarationError(where, problem, 'Say which: .covering("MONTH"), or link it')
     kind = f"a {view.period}" if view.period is not None else f"anything coarser than a {finer.granularity}"
-    problem = f"input '{alias}' covers '{finer.name}', but neither the output nor another input has {kind}"
+    problem = f"input '{alias}' covers '{finer.name}', and neither the output nor another input has {kind}"
     raise DeclarationError(where, problem, _REMEDY)
 
 
 def _check_output(where: str, views: Mapping[str, View], output: DimensionSpec, links: Iterable[Sequence[Any]]) -> None:
-    """Raises if the output would have the first granule of a period instead of the period."""
+    """Refuses an output dimension that is finer than the period: it would name the period by its first day."""
     written = {link[0] for link in links if isinstance(link, tuple | list) and link and isinstance(link[0], str)}
     for alias, view in views.items():
         if view.cover is None or view.cover.dimension.name not in output:
@@ -114,7 +114,7 @@ def _check_output(where: str, views: Mapping[str, View], output: DimensionSpec, 
         first = next(name for name, other in views.items() if view.cover.dimension.name in other.node.spec)
         dimension = output[view.cover.dimension.name]
         if first == alias and dimension.name not in written and _is_finer(dimension, view.cover):
-            problem = f"input '{alias}' covers a {view.cover.period}, but the output's '{dimension.name}' is finer"
+            problem = f"input '{alias}' covers a {view.cover.period}, and the output's '{dimension.name}' is finer"
             raise DeclarationError(where, problem, _REMEDY)
 
 

@@ -1,4 +1,4 @@
-"""Checks inputs that pin one dimension to different values: the output must choose one."""
+"""Inputs that are pinned to different literals: the declaration must say which one the output has."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rheo_assets.model.signals import View
 def check_pinned_apart(
     where: str, views: Mapping[str, View], output: DimensionSpec, output_links: Iterable[Sequence[Any]]
 ) -> None:
-    """Raises if two inputs pin a dimension to different values and the user has not chosen one for the output.
+    """Refuses a default output spec if two inputs pin one of its dimensions to different literals.
 
-    Inputs that need no event do not count, because the output follows from the events.
+    Only inputs that take events count: the output follows them.
 
     Args:
         where: Names the node in messages.
-        views: The inputs by alias.
-        output: The default dimensions of the output: those of the first input.
-        output_links: The user's output links; a dimension with a link has been chosen.
+        views: Its inputs by alias.
+        output: The default output spec, which is that of the first input.
+        output_links: The user's links. A dimension with a link of its own is not checked.
 
     Raises:
-        DeclarationError: Nothing chooses a value; the message names both inputs and the spec to write.
+        DeclarationError: Names the inputs and the spec to write.
     """
     chosen = {link[0] for link in output_links if isinstance(link, tuple | list) and link and isinstance(link[0], str)}
     for dimension in output:
@@ -33,19 +33,19 @@ def check_pinned_apart(
             if view.needs_event and dimension.name in view.node.spec and dimension.name not in chosen:
                 pins.update({value: alias for value in _pin(view, dimension.name) if value not in pins})
         if len(pins) > 1:
-            pinned = [(alias, dimension.render(value)) for value, alias in pins.items()]
-            problem = " and ".join(f"'{alias}' pins {dimension.name} to {text!r}" for alias, text in pinned)
+            said = [(alias, dimension.render(value)) for value, alias in pins.items()]
+            told = " and ".join(f"'{alias}' pins {dimension.name} to {text!r}" for alias, text in said)
             rest = [d.name for d in output if d is not dimension]
             raise DeclarationError(
                 where,
-                f"{problem}, but nothing chooses the value of the output",
+                f"{told}, and nothing says which one the output has",
                 f"Write output_dimension_spec with {rest or 'no dimension'}, or "
-                f'output_dim_links=[("{dimension.name}", EQUALS, {pinned[0][1]!r})]',
+                f'output_dim_links=[("{dimension.name}", EQUALS, {said[0][1]!r})]',
             )
 
 
 def _pin(view: View, name: str) -> tuple[Value, ...]:
-    """Returns the literal that a view pins a dimension to, in comparable form; empty if there is none."""
+    """Returns the literal that a view pins a dimension to, in comparable form; empty if it pins none."""
     values = view.narrowed.literals(view.node.spec, name)
     dimension = view.node.spec[name]
     return tuple(map(dimension.comparable, values)) if values is not None and len(values) == 1 else ()

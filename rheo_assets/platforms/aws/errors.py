@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from rheo_assets.runner.task import TaskFailure
@@ -42,6 +43,33 @@ _BROKEN: Final = frozenset(
         "ServiceUnavailableException",
     }
 )
+
+# Of Lambda with status 502, as if it were broken: its answer will be the same until somebody changes something.
+_MISCONFIGURED: Final = frozenset(
+    {
+        "EC2AccessDeniedException",
+        "EFSMountFailureException",
+        "InvalidRuntimeException",
+        "InvalidSecurityGroupIDException",
+        "InvalidSubnetIDException",
+        "InvalidZipFileException",
+        "KMSAccessDeniedException",
+        "KMSDisabledException",
+        "KMSInvalidStateException",
+        "KMSNotFoundException",
+    }
+)
+_KMS: Final = re.compile(r"\bKMS|\bkms:")
+# What passes within a minute or two: https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+_NOT_YET: Final = frozenset({"CodeArtifactUserPendingException", "ENINotReadyException", "ResourceNotReadyException"})
+_IN_STATE: Final = re.compile(r"following state: (Pending|Inactive)|update is in progress")
+# IAM tells the services of a new role some seconds after it has been made, each in words of its own.
+_NEW_ROLE: Final = re.compile(
+    r"cannot be assumed|be given assume role permissions|not authorized to assume|unable to assume"
+    r"|not authorized to perform: sts:AssumeRole|Invalid InstanceProfile",
+    re.IGNORECASE,
+)
+_LAKE_FORMATION: Final = "Lake Formation"
 
 _REFUSED: Final = (PermissionError, FileNotFoundError)  # the storage's, in its own words
 
@@ -108,7 +136,15 @@ def is_forbidden(error: BaseException) -> bool:
 
 def is_busy(error: BaseException) -> bool:
     """Returns whether the service has no room now."""
-    return error_code(error) in _FULL | _QUOTA
+    return error_code(error) in _FULL | _QUOTA or is_settling(error)
+
+
+def is_settling(error: BaseException) -> bool:
+    """Returns whether something new is not ready yet: a role that no service can assume, a function that is made."""
+    code, text = error_code(error), str(error)
+    if code in _NOT_YET or (code == "ResourceConflictException" and _IN_STATE.search(text)):
+        return True
+    return bool(code) and code not in _MISCONFIGURED and _NEW_ROLE.search(text) is not None
 
 
 def is_quota_of_things(error: BaseException) -> bool:
@@ -126,7 +162,7 @@ def may_have_arrived(error: BaseException) -> bool:
 
     if isinstance(error, ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return error_code(error) in _BROKEN or status >= 500
+        return error_code(error) in _BROKEN or (status >= 500 and error_code(error) not in _MISCONFIGURED | _NOT_YET)
     return isinstance(error, NoConnection | HTTPClientError | OSError) and not isinstance(error, _REFUSED)
 
 
@@ -147,11 +183,26 @@ def in_words(error: BaseException, doing: str) -> TaskFailure:
         return TaskFailure("user", f"{doing}: {error}")
     if not isinstance(error, ClientError):
         return TaskFailure("platform", f"{doing}: {told(error)}")
-    kind = "platform" if is_worth_another_try(error) and not is_quota_of_things(error) else "user"
-    text = str(error.response.get("Error", {}).get("Message", error))
+    is_lasting = is_quota_of_things(error) or is_settling(error)
+    kind = "platform" if is_worth_another_try(error) and not is_lasting else "user"
+    text = str(error.response.get("Error", {}).get("Message", error)).rstrip(".")
+    advice = _advice(error, text)
     if error_code(error) in _FORBIDDEN:
         call = error.operation_name
-        return TaskFailure("user", f"{doing}: the role that runs this may not call {call}: {text}. Allow it in IAM")
+        return TaskFailure("user", f"{doing}: the role that runs this may not call {call}: {text}. {advice}")
+    return TaskFailure(kind, ". ".join(filter(None, [f"{doing}: {error_code(error)}: {text}", advice])))
+
+
+def _advice(error: BaseException, text: str) -> str:
+    """Returns what to do about an error of AWS; empty if nobody knows."""
+    if _LAKE_FORMATION in text:
+        return "Grant it in Lake Formation: IAM alone does not"
+    if "explicit deny" in text:
+        return "A policy denies it, of the organization, the bucket or the key: IAM cannot allow it"
     if is_quota_of_things(error):
-        text = f"{text}. Delete what is not needed, or ask for more in Service Quotas"
-    return TaskFailure(kind, f"{doing}: {error_code(error)}: {text}")
+        return "Delete what is not needed, or ask for more in Service Quotas"
+    if _NEW_ROLE.search(text):
+        return "Let the service assume the role, as `trust of …` of app.policies() shows"
+    if _KMS.search(f"{error_code(error)} {text}"):
+        return "Allow kms:Decrypt and kms:GenerateDataKey on the key, in IAM and in the key's policy, and enable it"
+    return "Allow it in IAM" if error_code(error) in _FORBIDDEN else ""

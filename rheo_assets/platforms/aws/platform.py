@@ -15,9 +15,12 @@ from typing import Any, Final
 
 from rheo_assets.errors import CapabilityMissing, DeclarationError, did_you_mean, listed
 from rheo_assets.model.compute.targets import Target
+from rheo_assets.model.topology import Topology
 from rheo_assets.platforms.aws.buckets import NAMED, bucket_name, check_pattern, make_bucket
 from rheo_assets.platforms.aws.catalog import GlueCatalog
 from rheo_assets.platforms.aws.clients import Clients
+from rheo_assets.platforms.aws.policies import policies
+from rheo_assets.platforms.aws.statements import Place
 from rheo_assets.platforms.aws.storage import S3Storage
 from rheo_assets.platforms.capabilities import RETRY_FOR, Engine
 from rheo_assets.platforms.engines import Engines
@@ -197,6 +200,28 @@ class AwsPlatform:
         `AWS_BOTO_SESSION` is not among it: a session is opened in the process that runs the callable.
         """
         return {"platform": self.name, "AWS_REGION": self.region, "AWS_ACCOUNT_ID": self.account_id}
+
+    def policies(self, topology: Topology) -> dict[str, dict[str, Any]]:
+        """Returns the IAM policy document of each role that an application needs; see `policies.policies`.
+
+        It asks nothing of AWS but the account's id. Without credentials that is a number of zeros.
+        """
+        try:
+            account = self.account_id
+        except CapabilityMissing:
+            account = _UNKNOWN_ACCOUNT
+        options = {name: {"role": self.role, **self.options(name)} for name in _MAKERS}
+        application = topology.application
+        place = Place(
+            application,
+            account,
+            self.region,
+            self.bucket(application),
+            self.kms_key,
+            options,
+            frozenset(self.catalog.asked),
+        )
+        return policies(topology, place)
 
     def forget_gone(self, application: str, kept: Collection[tuple[str, int]]) -> list[str]:
         """Deletes what AWS keeps for targets that are not declared any more; returns the names.

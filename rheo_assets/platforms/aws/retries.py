@@ -14,6 +14,7 @@ from rheo_assets.platforms.aws.errors import (
     is_about_credentials,
     is_busy,
     is_quota_of_things,
+    is_settling,
     may_have_arrived,
     told,
 )
@@ -33,6 +34,7 @@ class Patience:
     Attributes:
         seconds: How long a call without an answer is repeated.
         queue_seconds: How long a service without room is asked.
+        settle_seconds: How long something new, such as a role, may take until it is ready.
         first: The first pause.
         longest: The longest pause.
     """
@@ -41,6 +43,7 @@ class Patience:
     first: float = 1.0
     longest: float = 60.0
     queue_seconds: float = 86_400.0
+    settle_seconds: float = 120.0
 
     def call(self, doing: str, work: Callable[[], T], log: Callable[[str], None], cancelled: Callable[[], bool]) -> T:
         """Returns what `work` returns, which must have its effect only once however often it is called.
@@ -68,8 +71,13 @@ class Patience:
             if waited >= self.seconds:
                 text = f"{doing}: no answer for {self.seconds:.0f} s: {told(error)}"
                 raise TaskFailure("platform", text, unresolved=True) from error
-        elif not is_busy(error) or waited >= (self.seconds if is_quota_of_things(error) else self.queue_seconds):
+        elif not is_busy(error) or waited >= self._limit(error):
             raise in_words(error, doing) from (None if is_about_credentials(error) else error)
+
+    def _limit(self, error: Exception) -> float:
+        if is_settling(error):
+            return self.settle_seconds
+        return self.seconds if is_quota_of_things(error) else self.queue_seconds
 
     @staticmethod
     def _slept(seconds: float, cancelled: Callable[[], bool]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -76,11 +76,17 @@ class S3Storage(S3Objects):
         level = self._level(bucket, f"{key}/" if key else "")
         yield from sorted({*level.folders, *level.objects})
 
-    def find(self, prefix: str, depth: int, names: Sequence[str] | None) -> Iterator[tuple[tuple[str, ...], str]]:
+    def find(
+        self,
+        prefix: str,
+        depth: int,
+        names: Sequence[str] | None,
+        passes: Callable[[tuple[str, ...]], bool] | None = None,
+    ) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yields (path segments below the prefix, version) of the objects exactly `depth` folders below it.
 
         Folders are listed, a page for each thousand. With `names` no data is listed: each name is asked for in each
-        folder.
+        folder. What `passes` is true for costs nothing.
         """
         bucket, key = bucket_and_key(prefix)
         below = f"{key}/" if key else ""
@@ -88,7 +94,8 @@ class S3Storage(S3Objects):
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="rheo-s3") as pool:
             levels = partial(self._levels, pool, bucket, below)
             for _ in range(depth):
-                folders = [(*above, name) for above, level in levels(folders) for name in level.folders]
+                listed = ((*above, name) for above, level in levels(folders) for name in level.folders)
+                folders = [folder for folder in listed if passes is None or not passes(folder)]
             if names is None:
                 for above, level in levels(folders):
                     yield from (((*above, name), version) for name, version in sorted(level.objects.items()))

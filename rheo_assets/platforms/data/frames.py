@@ -1,4 +1,4 @@
-"""Reads the files of partitions into one pandas, arrow or polars table, with the same rules as a query."""
+"""The files of partitions as one table of pandas, arrow or polars, read as a query reads them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _ROUNDED: Final = ("DECIMAL", "HUGEINT", "UHUGEINT")  # what DuckDB hands to pan
 
 
 def check_library(as_: object) -> None:
-    """Checks that the library of the requested table is known and installed.
+    """Checks that a table of the library can be made.
 
     Raises:
-        DeclarationError: The library is unknown.
-        CapabilityMissing: The library is not installed.
+        DeclarationError: There is no such library.
+        CapabilityMissing: It is not installed.
     """
     if as_ not in _NEEDS:
-        raise DeclarationError("load_data", f"as_ is {as_!r}", f"Give one of {list(_NEEDS)}")
+        raise DeclarationError("load_data", f"as_ is {as_!r}", f"One of {list(_NEEDS)}")
     assert isinstance(as_, str)
     missing = [name for name in _NEEDS[as_] if find_spec(name) is None]
     if missing:
@@ -42,8 +42,8 @@ class Tables:
     """Reads files of one input.
 
     Args:
-        given: The format, options and declared columns of the files.
-        room: A folder for temporary files.
+        given: Their format, options and declared columns.
+        room: A folder for files that are made on the way.
     """
 
     def __init__(self, given: TaskInput, room: Path) -> None:
@@ -54,7 +54,7 @@ class Tables:
         """Returns the rows of the files as a table of a library.
 
         Raises:
-            Refusal: The files do not fit into one table.
+            Refusal: The files make no one table.
         """
         import duckdb
 
@@ -75,12 +75,13 @@ class Tables:
         try:
             return source_of(given, filled, connection, native=True)
         except (NotLines, duckdb.InvalidInputException):
-            if given.format != "json" or given.columns:
+            files = [file for partition in filled for file in partition.files]
+            if given.format != "json" or given.columns or not all(map(_is_list, files)):
                 raise
-            return _documents([file for partition in filled for file in partition.files])
+            return _documents(files)
 
     def _without_orc(self, partition: Partition) -> Partition:
-        """Returns the partition with its files converted to Parquet, which DuckDB reads."""
+        """Returns the partition with its files as Parquet, which DuckDB reads."""
         from pyarrow import orc, parquet
 
         files = []
@@ -92,15 +93,21 @@ class Tables:
         return Partition(partition.uri, partition.label, tuple(files))
 
 
+def _is_list(file: DataFile) -> bool:
+    """Returns whether a file is one JSON list, maybe over several lines."""
+    with file.path.open("rb") as content:
+        return content.read(4096).lstrip().startswith(b"[")
+
+
 def _documents(files: Sequence[DataFile]) -> Source:
-    """Returns a source for JSON that is not one object per line: documents over several lines, as DuckDB reads them."""
+    """Returns JSON lists, which may span several lines, as DuckDB reads them."""
     named = f"union_by_name = true, hive_partitioning = false, filename = {literal(ORIGIN)}"
     rows = f"FROM read_json_auto({file_list(as_paths(files))}, {named})"
     return Source(f"(SELECT * EXCLUDE ({identifier(ORIGIN)}) {rows})", {})
 
 
 def empty_frame(given: TaskInput, left: Sequence[bytes], as_: str) -> Any:
-    """Returns a table without rows, with the declared columns, or those that its writer recorded."""
+    """Returns a table without rows: its columns are those declared, or those that its writer left behind."""
     import duckdb
 
     columns = {name: type_of_kind(kind_of(kind)) for name, kind in given.columns}
@@ -124,7 +131,7 @@ def _frame(connection: Any, as_: str) -> Any:
     frame = relation.df()
     kinds = zip(relation.columns, map(str, relation.types), strict=True)
     rounded = [name for name, kind in kinds if any(one in kind for one in _ROUNDED)]
-    if rounded:  # exact, as Python objects
+    if rounded:  # as Python has them: exact
         rows = connection.execute(f"SELECT {', '.join(map(identifier, rounded))} FROM loaded").fetchall()
         for place, name in enumerate(rounded):
             frame[name] = pd.Series([row[place] for row in rows], index=frame.index, dtype=object)

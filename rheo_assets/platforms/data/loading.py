@@ -144,7 +144,7 @@ class _Reading:
     def _is_filled(self, file: presto.DataFile, described: str) -> bool:
         size = file.path.stat().st_size
         try:
-            presto.check_readable(self._given, described, file.uri, size)
+            presto.check_readable(self._given, described, file.uri, file.path, size)
         except presto.FileFault as fault:
             raise self._unreadable(described, file.uri, fault.fault) from fault
         return size > 0

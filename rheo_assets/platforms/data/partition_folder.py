@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rheo_assets.errors import InvalidValue
@@ -41,14 +41,18 @@ def partition_folder(storage: Storage, signal: DataNode | ExternalData, partitio
     return next((folder for folder in others if _is_there(storage, folder)), uri)
 
 
-def announcements(storage: Storage, signal: DataNode | ExternalData) -> Iterator[Found]:
+def announcements(
+    storage: Storage, signal: DataNode | ExternalData, passes: Callable[[tuple[str, ...]], bool] | None = None
+) -> Iterator[Found]:
     """Returns the objects that announce partitions of a signal: their paths below its root, and their versions.
 
     These are the completion files of its protocol, or every data object if it has no protocol.
+    `passes` names the folders that may be skipped; see `Storage.find`.
     """
     layout = signal.layout
     names = signal.protocol.files if signal.protocol is not None else None
-    found = storage.find(layout.root, layout.depth(signal.spec), names)
+    where = (layout.root, layout.depth(signal.spec), names)
+    found = storage.find(*where) if passes is None else storage.find(*where, passes)
     return found if names is not None else (item for item in found if is_data("/".join(item[0])))
 
 

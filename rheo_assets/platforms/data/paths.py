@@ -32,21 +32,21 @@ def paths_of(storage: Storage, view: View, values: Sequence[object] | None = Non
     """
     signal = view.node
     if not isinstance(signal, DataNode | ExternalData):
-        raise DeclarationError(f"materialize({view})", f"'{signal.id}' has no data and no paths")
+        raise DeclarationError(f"paths({view})", f"'{signal.id}' has no data and no paths")
     spec = signal.spec
     if not view.is_complete:
-        raise NotConcrete(str(view), "materialize", f"'{spec.dimensions[len(view.constraints)].name}'")
+        raise NotConcrete(str(view), "paths", f"'{spec.dimensions[len(view.constraints)].name}'")
     is_material = all(isinstance(constraint, Exactly) for constraint in view.constraints)
     if values is not None:
         if is_material and len(spec):
             raise DeclarationError(
-                f"materialize({view}, {list(values)!r})", "the view is already concrete", "Leave the values out"
+                f"paths({view}, {list(values)!r})", "the view is already concrete", "Leave the values out"
             )
         tip = spec.read(values)
         if not view.admits(tip):
-            raise Contradiction(f"materialize: {signal.describe(tip)} is not in {view}")
+            raise Contradiction(f"paths: {signal.describe(tip)} is not in {view}")
     elif is_material:
-        tip = view.tip("materialize")
+        tip = view.tip("paths")
     else:
         pairs = zip(spec, view.constraints, strict=True)
         return [signal.layout.folder(tuple(_spelled(dimension, constraint) for dimension, constraint in pairs))]

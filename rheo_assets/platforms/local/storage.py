@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rheo_assets.model.uris import bucket_and_key, object_path
@@ -114,7 +114,13 @@ class LocalStorage:
             except FileNotFoundError:  # deleted after the listing
                 continue
 
-    def find(self, prefix: str, depth: int, names: Sequence[str] | None) -> Iterator[Found]:
+    def find(
+        self,
+        prefix: str,
+        depth: int,
+        names: Sequence[str] | None,
+        passes: Callable[[tuple[str, ...]], bool] | None = None,  # noqa: ARG002  # a look costs nothing here
+    ) -> Iterator[Found]:
         """Returns (path segments below the prefix, version) of the objects exactly `depth` folders below it.
 
         An unchanged object is the same tuple as the last time, so that callers can compare identities.

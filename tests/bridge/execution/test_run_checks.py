@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -15,6 +16,7 @@ from rheo_assets.bridge.binding import Binding
 from rheo_assets.bridge.eventlog.instance import open_instance
 from rheo_assets.bridge.execution.unchecked import UNCHECKED_FILE
 from rheo_assets.bridge.loop.driver import Driver
+from rheo_assets.bridge.loop.local_runs import emitted, run_config, run_tags
 from rheo_assets.bridge.names import RANGE_END_TAG, RANGE_START_TAG
 from rheo_assets.model.nodes import DataNode
 from tests.cases.topologies import S3, event, file, node, ran
@@ -227,3 +229,38 @@ def test_a_new_driver_knows_what_waits_for_its_checks(root: Path, app: Applicati
     assert seen == [[(datetime(2024, 3, 1),)]] * 2
     app.settle(60)
     assert ran(app, "reader") == [FIRST]
+
+
+def test_partitions_beside_a_failed_one_are_checked_by_the_next_run(root: Path, app: Application) -> None:
+    def fails_once(inputs: Any, output: Any, params: Any) -> None:
+        with (root / "counted").open("a") as lines:
+            lines.write(output.dimensions["day"] + "\n")
+        if output.dimensions["day"] == SECOND:
+            raise ValueError("bad luck")
+
+    x = S3(app, "x", "day")
+    made = node(app, "made", [x], compute_targets=[InlinedCompute(fails_once)])
+    node(app, "reader", [made])
+    app.activate()
+    job = Location(root, app, rows=lambda: True).definitions.resolve_implicit_global_asset_job_def()
+    binding = Binding(app.topology, app.platform, datetime(2024, 1, 1))
+    with open_instance(root) as instance:
+        driver = Driver(binding, instance)
+        for day in (FIRST, SECOND):
+            driver.journal.inject("x", x.spec.read([day]), day, None)
+        for expected in (2, 1):
+            ((_, requests),) = emitted(binding, driver.turn())
+            assert len(requests) == expected
+            partitions = sorted(request.partition for request in requests)
+            job.execute_in_process(
+                instance=instance,
+                partition_key=FIRST if expected == 1 else None,
+                run_config=run_config(made, requests),
+                tags=run_tags(binding.codecs["made"], partitions),
+                asset_selection=[dg.AssetKey(["app", "made"])],
+                raise_on_error=False,
+            )
+    app.settle(60)
+    assert ran(app, "reader") == [FIRST]
+    assert sorted((root / "counted").read_text().split()) == [FIRST, SECOND]
+    assert {(*e.partition, e.status) for e in app.history(made)} == {(FIRST, "COMPLETED"), (SECOND, "FAILED")}

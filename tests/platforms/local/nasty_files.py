@@ -31,6 +31,16 @@ class Case:
     days: tuple[str, ...] = ("1",)
 
 
+def without_values() -> bytes:
+    """Returns a parquet file as pandas writes a column in which every value is missing."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    content = pa.BufferOutputStream()
+    parquet.write_table(pa.table({"k": [2], "v": pa.nulls(1)}), content)
+    return content.getvalue().to_pybytes()
+
+
 def q(*selects: str) -> str:
     return " union all ".join(f"select {select}" for select in selects)
 
@@ -283,6 +293,37 @@ CASES = {
     "files beside folders": Case("parquet", {"1/a": q("1 v"), "1/k=9/a": q("2 v")}, "*", None, ("name=value", "'k'")),
     "folders that are no columns": Case("json", {"1/a": '{"v": 1}\n', "1/sub/a": '{"v": 2}\n'}, "v", [(1,), (2,)]),
     "rows of several lengths": Case("csv", {"1/a": "a,b\n1,2\n3\n"}, "*", None, ("1/a",)),
+    "empty lines before the header": Case("csv", {"1/a": "\n\nid,v\n1,2\n\n"}, "id, v", [(1, 2)]),
+    "a csv that is cut short within quotes": Case("csv", {"1/a": 'id,v\n1,"2\n3,4\n'}, "*", None, ("1/a",)),
+    "a quote within a value": Case("csv", {"1/a": 'id,v\n1,5" pipe\n'}, "id, v", [(1, '5" pipe')]),
+    "a gzip file that is cut short": Case(
+        "csv", {"1/a.csv.gz": gzip.compress(b"v\n" + b"12345\n" * 9000)[:-20]}, "*", None, ("1/a.csv.gz",)
+    ),
+    "a zip archive": Case("csv", {"1/a.zip": b"PK\x03\x04v\n1\n"}, "*", None, ("1/a.zip", "zip")),
+    "json with something behind an object": Case("json", {"1/a": '{"v": 1} x\n'}, "*", None, ("1/a",)),
+    "json with two objects on a line": Case(
+        "json", {"1/a": '{"v": "}{"}\n{"v": "b"}{"v": "c"}\n'}, "*", None, ("1/a",)
+    ),
+    "json in single quotes": Case("json", {"1/a": "{'v': 1}\n"}, "*", None, ("1/a",)),
+    "json with a value a line": Case("json", {"1/a": "1\n2\n"}, "*", None, ("object",)),
+    "braces within json texts": Case("json", {"1/a": '{"v": "} {", "w": "}x\\"}y"}\n'}, "v, w", [("} {", '}x"}y')]),
+    "a field without values on one day": Case(
+        "json",
+        {"1/a": '{"v": {"a": null}, "w": 1}\n', "2/a": '{"v": {"a": 5}, "w": 2}\n'},
+        "w, v.a as a",
+        [(1, None), (2, 5)],
+        days=("1", "2"),
+    ),
+    "an object that never has a key": Case("json", {"1/a": '{"k": 1, "v": {}}\n'}, "*", [(1,)]),
+    "a column without values of pandas": Case(
+        "parquet", {"1/a": q("1 k, 'x' v"), "1/b": without_values()}, "k, v", [(1, "x"), (2, None)]
+    ),
+    "maps of two widths": Case(
+        "parquet",
+        {"1/a": q("map {'a': 1::integer} v"), "1/b": q("map {'b': 2::bigint} v")},
+        "v",
+        [({"a": 1},), ({"b": 2},)],
+    ),
 }
 
 STRANGE = [

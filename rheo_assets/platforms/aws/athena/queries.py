@@ -245,7 +245,8 @@ class AthenaQueries:
     def failure(self, task: Task, job: str, state: JobState) -> TaskFailure:  # noqa: ARG002  # of the protocol
         """Returns Athena's words, with the lines of the user's own SQL."""
         told = _LINE.sub(lambda hit: f"line {max(int(hit[1]) - 1, 1)}:", state.reason)
-        return TaskFailure("user", f"{task.node!r}: its query failed: {told}")
+        advice = ". Grant it in Lake Formation: IAM alone does not" if "Lake Formation" in told else ""
+        return TaskFailure("user", f"{task.node!r}: its query failed: {told}{advice}")
 
     def ended(self, task: Task, job: str) -> None:
         """Removes the tables of the task's inputs."""

@@ -180,7 +180,10 @@ def _names_by_position(given: TaskInput, store: Store, connection: Any) -> tuple
     Raises:
         Refusal: The files have them in several orders.
     """
-    groups = csv_files.by_names(given, [one for one in partitions(given, store) if one.files], connection)
+    heads = csv_files.by_heads(given, [one for one in partitions(given, store) if one.files], connection)
+    groups: dict[tuple[str, ...], list[Any]] = {}
+    for head, of_head in heads.items():
+        groups.setdefault(head.names, []).extend(of_head)
     (first, *others), (files, *other_files) = list(groups), list(groups.values())
     if others:
         raise Refusal(

@@ -120,10 +120,13 @@ class MadeFunctions:
         # What failed is tried again by us, as another attempt with another token.
         client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
         deadline = time.monotonic() + _MADE_WITHIN
-        while client.get_function_configuration(FunctionName=name).get("State", "Active") == "Pending":
+        while (found := client.get_function_configuration(FunctionName=name)).get("State") == "Pending":
             if time.monotonic() > deadline:
                 raise TaskFailure("platform", f"{task.node!r}: Lambda does not get its function {name} ready")
             time.sleep(1)
+        if found.get("State") == "Failed":  # one that is Inactive becomes active when it is called
+            reason = found.get("StateReason") or found.get("StateReasonCode")
+            raise TaskFailure("user", f"{task.node!r}: Lambda could not make its function {name}: {reason}")
 
     def _try_out(self, task: Task, name: str) -> None:
         """Lets the function read and write in the application's bucket, and waits for its answer."""

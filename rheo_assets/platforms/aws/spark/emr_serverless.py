@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from rheo_assets.errors import DeclarationError
 from rheo_assets.platforms.aws.account import Account
-from rheo_assets.platforms.aws.costs import REGION, serverless_dollars
 from rheo_assets.platforms.aws.errors import error_code
 from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.jobs.service import JobState, Phase
+from rheo_assets.platforms.aws.spark.emr_serverless_states import serverless_state
 from rheo_assets.platforms.aws.spark.jobs import RUN_FILE, SparkJob, SparkJobs, StillStarting
 from rheo_assets.platforms.aws.spark.releases import PYTHON, RELEASE, emr_release, with_release
 from rheo_assets.runner.remote import JOB, TOKEN
@@ -32,29 +32,6 @@ _PAGE: Final = 50
 # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/application-states.html
 _READY: Final = frozenset({"CREATED", "STARTED", "STOPPED"})
 _GONE: Final = "TERMINATED"
-
-_PHASES: Final = {
-    "SUBMITTED": Phase.WAITING,
-    "PENDING": Phase.WAITING,
-    "SCHEDULED": Phase.WAITING,
-    "QUEUED": Phase.WAITING,
-    "RUNNING": Phase.RUNNING,
-    "CANCELLING": Phase.RUNNING,
-    "SUCCESS": Phase.SUCCEEDED,
-    "FAILED": Phase.FAILED,
-    "CANCELLED": Phase.STOPPED,
-}
-_NO_FAULT: Final = (
-    "internal error",
-    "internal service",
-    "insufficient capacity",
-    "could not be allocated",
-    "exceeded the maximum capacity",
-    "maximum capacity limit",
-    "vcpu quota",
-    "service unavailable",
-)
-_TOO_LATE: Final = ("execution timeout", "timed out", "timeout exceeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,29 +250,6 @@ class ServerlessJobs(SparkJobs):
 def emr_serverless_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs Spark code on EMR Serverless; its options are those of `ServerlessSettings`."""
     return remote_engine(ServerlessJobs, ServerlessSettings, "emr_serverless", platform)
-
-
-def serverless_state(run: Mapping[str, Any]) -> JobState:
-    """Returns how a run stands, from the service's own description of it."""
-    name, reason = str(run["state"]), str(run.get("stateDetails") or "")
-    phase = _PHASES.get(name, Phase.RUNNING)
-    if phase is Phase.FAILED and any(words in reason.lower() for words in _NO_FAULT):
-        phase = Phase.LOST
-    if phase in {Phase.FAILED, Phase.STOPPED} and any(words in reason.lower() for words in _TOO_LATE):
-        phase = Phase.TIMED_OUT
-    return JobState(phase, name, reason, _facts(run) if phase.has_ended else {})
-
-
-def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
-    used = run.get("billedResourceUtilization") or run.get("totalResourceUtilization") or {}
-    vcpu, memory, storage = (float(used.get(name) or 0) for name in ("vCPUHour", "memoryGBHour", "storageGBHour"))
-    return {
-        "execution seconds": float(run.get("totalExecutionDurationSeconds") or 0),
-        "vCPU-hours": vcpu,
-        "memory GB-hours": memory,
-        "release": str(run.get("releaseLabel") or ""),
-        f"cost estimate (USD, {REGION})": serverless_dollars(vcpu, memory, storage),
-    }
 
 
 def _name(job: SparkJob) -> str:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from rheo_assets.platforms.aws.account import Account
-from rheo_assets.platforms.aws.costs import REGION, dpus, glue_dollars
 from rheo_assets.platforms.aws.errors import error_code
 from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
 from rheo_assets.platforms.aws.jobs.service import JobState, Phase
+from rheo_assets.platforms.aws.spark.glue_states import glue_state
 from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs
 from rheo_assets.runner.remote import JOB, TOKEN
 from rheo_assets.runner.task import Task, TaskResult
@@ -39,32 +39,6 @@ _LEAST_WORKERS: Final = 2  # one is the driver
 # Glue has the first up to version 2.0, and the second for streaming jobs only; ours are of type glueetl: WorkerType of
 # CreateJob in botocore's model, https://docs.aws.amazon.com/glue/latest/dg/add-job.html
 _OTHERWISE: Final = {"Standard": "G.1X", "G.025X": "G.1X"}
-
-_PHASES: Final = {
-    "STARTING": Phase.WAITING,
-    "WAITING": Phase.WAITING,
-    "RUNNING": Phase.RUNNING,
-    "STOPPING": Phase.RUNNING,
-    "SUCCEEDED": Phase.SUCCEEDED,
-    "FAILED": Phase.FAILED,
-    "STOPPED": Phase.STOPPED,
-    "TIMEOUT": Phase.TIMED_OUT,
-    "ERROR": Phase.LOST,
-    "EXPIRED": Phase.LOST,  # it waited in the queue for too long
-}
-# What Glue says when it failed a run for want of room or for a fault of its own:
-# https://docs.aws.amazon.com/glue/latest/dg/job-run-statuses.html
-_NO_FAULT: Final = (
-    "concurrent runs exceeded",
-    "maximum concurrent compute capacity",
-    "max concurrent",
-    "resource unavailable",
-    "not enough capacity",
-    "insufficient capacity",
-    "internal service error",
-    "service unavailable",
-    "rate exceeded",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,29 +256,6 @@ class GlueJobs(SparkJobs):
 def glue_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs Spark code on Glue; its options are those of `GlueSettings`."""
     return remote_engine(GlueJobs, GlueSettings, "glue", platform)
-
-
-def glue_state(run: Mapping[str, Any]) -> JobState:
-    """Returns how a run stands, from Glue's own description of it."""
-    name, reason = str(run["JobRunState"]), str(run.get("ErrorMessage") or run.get("StateDetail") or "")
-    phase = _PHASES.get(name, Phase.LOST if run.get("CompletedOn") else Phase.RUNNING)
-    if phase is Phase.FAILED and any(words in reason.lower() for words in _NO_FAULT):
-        phase = Phase.LOST
-    return JobState(phase, name, reason, _facts(run) if phase.has_ended else {})
-
-
-def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
-    seconds = float(run.get("ExecutionTime") or 0)
-    worker_type, workers = str(run.get("WorkerType") or "G.1X"), int(run.get("NumberOfWorkers") or 0)
-    capacity = dpus(worker_type, workers) if workers else float(run.get("MaxCapacity") or 0)
-    dpu_seconds = float(run.get("DPUSeconds") or seconds * capacity)
-    return {
-        "execution seconds": seconds,
-        "DPU-seconds": dpu_seconds,
-        "workers": f"{workers} x {worker_type}",
-        "Glue version": str(run.get("GlueVersion") or ""),
-        f"cost estimate (USD, {REGION})": glue_dollars(dpu_seconds, seconds, worker_type),
-    }
 
 
 def glue_version(task: Task) -> tuple[str, str]:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.errors import error_code, is_forbidden, told
-from rheo_assets.platforms.aws.spark.glue import TAG_APPLICATION, glue_state
+from rheo_assets.platforms.aws.spark.glue import TAG_APPLICATION
+from rheo_assets.platforms.aws.spark.glue_states import glue_state
 from rheo_assets.platforms.aws.spark.jobs import job_name
 
 _RECENT: Final = 50  # runs that are looked at

@@ -6,6 +6,7 @@ import csv
 import gzip
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,29 +20,38 @@ from rheo_assets.runner.merging import Seen
 from rheo_assets.runner.task import TaskInput
 from rheo_assets.runner.text_values import both_masks, fits, kind_of_mask, mask_of
 
-Names = tuple[str, ...]
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How some files begin: the names of their columns, and the empty lines before the first row."""
+
+    names: tuple[str, ...]
+    skipped: int = 0
 
 
-def by_names(given: TaskInput, found: Sequence[Partition], connection: Any) -> dict[Names, list[DataFile]]:
+Groups = dict[Head, list[DataFile]]
+
+
+def by_heads(given: TaskInput, found: Sequence[Partition], connection: Any) -> Groups:
     """Returns the files by the names of their columns, in the order of the first of each.
 
     Raises:
-        FileFault: A file is no text, or its header contradicts what is declared.
+        FileFault: A file is not UTF-8, or its header contradicts the declared columns.
     """
-    groups: dict[Names, list[DataFile]] = {}
+    groups: Groups = {}
     for partition in found:
         for file in partition.files:
             try:
-                first = _first_row(file.path, given.options, connection)
+                first, skipped = _first_row(file.path, given.options, connection)
                 names = tuple(names_of_row(first, given.options, given.columns)) if first else ()
             except ValueError as error:
                 raise FileFault(given, partition.label, file.uri, str(error)) from None
-            if names:  # nothing but line breaks is no row
-                groups.setdefault(names, []).append(file)
+            if names:  # a file of line breaks has no row
+                groups.setdefault(Head(names, skipped), []).append(file)
     return groups
 
 
-def _first_row(file: Path, options: Mapping[str, Any], connection: Any) -> list[str]:
+def _first_row(file: Path, options: Mapping[str, Any], connection: Any) -> tuple[list[str], int]:
     try:
         if file.suffix == ".zst":  # Python has no reader for it
             line = "columns = {'line': 'VARCHAR'}, auto_detect = false, header = false, quote = '', escape = ''"
@@ -55,14 +65,16 @@ def _first_row(file: Path, options: Mapping[str, Any], connection: Any) -> list[
         raise ValueError(f"{NOT_TEXT}: {error}") from None
 
 
-def reader(files: Sequence[DataFile], names: Sequence[str], options: Mapping[str, Any]) -> str:
+def reader(files: Sequence[DataFile], head: Head, options: Mapping[str, Any]) -> str:
     """Returns the SQL that reads files with the same columns, all as text, and `ORIGIN`, the path of the file.
 
     Of a single column an empty line is no row, as in Spark; its null is `""`.
     """
+    names = head.names
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     source = (
         f"read_csv({file_list(as_paths(files))}, auto_detect = false, header = {str(has_header(options)).lower()}, "
+        f"skip = {head.skipped}, "
         f"delim = {literal(delimiter(options))}, quote = '\"', escape = '\"', columns = {{{columns}}}, "
         f"allow_quoted_nulls = {str(len(names) > 1).lower()}, hive_partitioning = false, filename = {literal(ORIGIN)})"
     )
@@ -72,15 +84,13 @@ def reader(files: Sequence[DataFile], names: Sequence[str], options: Mapping[str
     return f"(SELECT nullif({only}, '') AS {only}, {path} FROM {source} WHERE {only} IS NOT NULL)"
 
 
-def seen(
-    given: TaskInput, found: Sequence[Partition], groups: Mapping[Names, Sequence[DataFile]], connection: Any
-) -> list[Seen]:
+def seen(given: TaskInput, found: Sequence[Partition], groups: Groups, connection: Any) -> list[Seen]:
     """Returns the columns of each partition, typed by what all values in it are."""
-    names_of = {file.path: names for names, files in groups.items() for file in files}
+    names_of = {file.path: head.names for head, files in groups.items() for file in files}
     masks: dict[str, list[int | None]] = {}
-    for names, files in groups.items():
-        asked = ", ".join(mask_of(identifier(name), DUCKDB) for name in names)
-        query = f"SELECT {identifier(ORIGIN)}, {asked} FROM {reader(files, names, given.options)} GROUP BY ALL"
+    for head, files in groups.items():
+        asked = ", ".join(mask_of(identifier(name), DUCKDB) for name in head.names)
+        query = f"SELECT {identifier(ORIGIN)}, {asked} FROM {reader(files, head, given.options)} GROUP BY ALL"
         masks |= {path: row for path, *row in connection.execute(query).fetchall()}
     listed = []
     for partition in found:

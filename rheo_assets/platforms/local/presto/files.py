@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from rheo_assets.runner.data_files import NULL_FOLDER, folder_values, is_bookkee
 from rheo_assets.runner.task import TaskInput
 
 ORIGIN = "rheo$path"  # the column with the path of a row's file
+_CHUNK = 1 << 20
 _UNREADABLE = {
     ".bz2": "bzip2", ".lz4": "lz4", ".snappy": "snappy", ".deflate": "deflate", ".xz": "xz", ".lzo": "lzo",
     ".zip": "zip", ".br": "brotli",
@@ -61,7 +64,7 @@ class FileFault(Refusal):
     Attributes:
         file: Its URI.
         partition: Its partition's label.
-        fault: What is wrong with it: `it is no csv in UTF-8`.
+        fault: What is wrong with it: `it is not csv in UTF-8`.
     """
 
     def __init__(self, given: TaskInput, partition: str, uri: str, fault: str) -> None:
@@ -81,24 +84,31 @@ def partitions(given: TaskInput, store: Store) -> tuple[Partition, ...]:
         listed = tuple(_file(path, uri, store) for path, size in files if size or given.format == "parquet")
         found.append(Partition(uri, label, listed))
         for path, size in files:
-            check_readable(given, label, store.uri(path), size)
+            check_readable(given, label, store.uri(path), path, size)
     return tuple(found)
 
 
-def check_readable(given: TaskInput, label: str, uri: str, size: int) -> None:
+def check_readable(given: TaskInput, label: str, uri: str, path: Path, size: int) -> None:
     """Refuses a file that DuckDB would misread.
 
     Spark leaves an empty JSON or CSV file for an empty part of a DataFrame; an empty Parquet file is damaged.
 
     Raises:
-        FileFault: It is empty, or compressed in a way that DuckDB does not know.
+        FileFault: It is empty, cut short, or compressed in a way that DuckDB does not know.
     """
     if size == 0 and given.format == "parquet":
-        raise FileFault(given, label, uri, "it is empty, which is no Parquet file")
+        raise FileFault(given, label, uri, "it is empty, so it is not a Parquet file")
     codec = _UNREADABLE.get(Path(uri).suffix.lower())
     if codec and given.format in {"csv", "json"}:
         remedy = "Write it as .gz or .zst, or read it in a Spark target"
         raise FileFault(given, label, uri, f"{codec} is not available in the local Athena. {remedy}")
+    if size and path.suffix == ".gz" and given.format in {"csv", "json"}:
+        try:
+            with gzip.open(path) as content:  # DuckDB reads what there is of a file that was cut short
+                while content.read(_CHUNK):
+                    pass
+        except (EOFError, OSError, zlib.error) as error:
+            raise FileFault(given, label, uri, f"it is not a complete gzip file and may be damaged: {error}") from None
 
 
 def _below(path: Path) -> list[Path]:

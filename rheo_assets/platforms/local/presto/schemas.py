@@ -11,9 +11,9 @@ from typing import Any, Final
 from rheo_assets.model.column_types import UNKNOWN, Kind
 from rheo_assets.platforms.local.presto import athena_types
 from rheo_assets.platforms.local.presto.column_types import kind_of_type
-from rheo_assets.platforms.local.presto.files import DataFile, Partition, as_paths
+from rheo_assets.platforms.local.presto.files import DataFile, FileFault, Partition, as_paths
 from rheo_assets.platforms.local.presto.refusals import Refusal
-from rheo_assets.platforms.local.presto.session import file_list
+from rheo_assets.platforms.local.presto.session import file_list, identifier
 from rheo_assets.runner.merging import Seen
 from rheo_assets.runner.task import TaskInput
 
@@ -79,9 +79,25 @@ def json_columns(given: TaskInput, partition: Partition, connection: Any) -> dic
             f"the partition {partition.label} of the input '{given.alias}' holds JSON but not one object a line. "
             "Write it again as one object a line"
         )
+    if '"DOUBLE"' in str(text):
+        _check_whole_numbers(given, partition, connection)
     kinds = {name: _kind(kind) for name, kind in structure.items()}
     mixed = [name for name, kind in structure.items() if kind == "JSON"]
     return {**kinds, **{name: {} for name in mixed if _is_only_empty_objects(name, source, connection)}}
+
+
+def _check_whole_numbers(given: TaskInput, partition: Partition, connection: Any) -> None:
+    """Refuses whole numbers that DuckDB reads as doubles, and so rounds."""
+    texts = r'"([^"\\]|\\.)*"'
+    lines = f"read_json_objects({file_list(as_paths(partition.files))}, format = 'newline_delimited', filename = true)"
+    found = connection.execute(
+        f"SELECT filename FROM {lines} WHERE regexp_matches(json, '[0-9]{{20}}') "
+        f"AND regexp_matches(regexp_replace(json, '{texts}', '', 'g'), '[:,[]\\s*-?[0-9]{{20,}}\\s*[],}}]') LIMIT 1"
+    ).fetchone()
+    if found is not None:
+        uri = next(file.uri for file in partition.files if str(file.path) == found[0])
+        fault = "it has a whole number of 20 digits or more, which would be rounded: write it as text"
+        raise FileFault(given, partition.label, uri, fault)
 
 
 def _objects(files: Sequence[DataFile]) -> str:
@@ -114,3 +130,12 @@ def seen_in_footers(found: Sequence[Partition], connection: Any) -> dict[DataFil
         for partition in found
         for file in partition.files
     }
+
+
+def has_values(file: DataFile, name: str, connection: Any) -> bool:
+    """Returns whether a column of a Parquet file has a value."""
+    source = f"read_parquet({file_list([file.path])}, hive_partitioning = false)"
+    return (
+        connection.execute(f"SELECT 1 FROM {source} WHERE {identifier(name)} IS NOT NULL LIMIT 1").fetchone()
+        is not None
+    )

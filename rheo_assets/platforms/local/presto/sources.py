@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rheo_assets.model.column_types import Kind, athena_spelled, kind_of, may_round, spelled
+from rheo_assets.model.column_types import UNKNOWN, Kind, athena_spelled, kind_of, may_round, spelled
 from rheo_assets.platforms.local.presto import csv_files, schemas
 from rheo_assets.platforms.local.presto.column_types import type_of_kind
 from rheo_assets.platforms.local.presto.files import (
@@ -21,7 +21,16 @@ from rheo_assets.platforms.local.presto.files import (
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.platforms.local.presto.schemas import Column
 from rheo_assets.platforms.local.presto.session import file_list, identifier, literal
-from rheo_assets.runner.merging import Conflict, Seen, TwoSpellings, contradiction, described, merged, warnings_of
+from rheo_assets.runner.merging import (
+    Conflict,
+    Contradiction,
+    Seen,
+    TwoSpellings,
+    merged,
+    settled,
+    warnings_of,
+    without_empty,
+)
 from rheo_assets.runner.task import TaskInput
 from rheo_assets.runner.text_values import LARGEST_EXACT
 
@@ -106,13 +115,13 @@ def _union(parts: Sequence[_Part], types: Mapping[str, str], warnings: Sequence[
 
 
 def _csv(given: TaskInput, filled: Sequence[Partition], declared: Mapping[str, Kind], connection: Any) -> Source:
-    groups = csv_files.by_names(given, filled, connection)
+    groups = csv_files.by_heads(given, filled, connection)
     warnings: Sequence[str] = ()
     kinds = declared
     if declared:
-        for names, files in groups.items():
-            values = {name: (identifier(name), declared[name]) for name in names}
-            reader = csv_files.reader(files, names, given.options)
+        for head, files in groups.items():
+            values = {name: (identifier(name), declared[name]) for name in head.names}
+            reader = csv_files.reader(files, head, given.options)
             csv_files.check_values(given, filled, values, reader, connection)
     else:
         seen = csv_files.seen(given, filled, groups, connection)
@@ -122,10 +131,10 @@ def _csv(given: TaskInput, filled: Sequence[Partition], declared: Mapping[str, K
     spelled = {name.lower(): name for name in types}
     parts = [
         _Part(
-            csv_files.reader(files, names, given.options),
-            {n.lower(): f"CAST({identifier(n)} AS {types[spelled[n.lower()]]})" for n in names},
+            csv_files.reader(files, head, given.options),
+            {n.lower(): f"CAST({identifier(n)} AS {types[spelled[n.lower()]]})" for n in head.names},
         )
-        for names, files in groups.items()
+        for head, files in groups.items()
     ]
     return _union(parts, types, warnings)
 
@@ -133,7 +142,7 @@ def _csv(given: TaskInput, filled: Sequence[Partition], declared: Mapping[str, K
 def _json(given: TaskInput, filled: Sequence[Partition], declared: Mapping[str, Kind], connection: Any) -> Source:
     found = {partition: schemas.json_columns(given, partition, connection) for partition in filled}
     seen = {partition: Seen(partition.label, "", columns) for partition, columns in found.items() if columns}
-    kinds = declared or merged(list(seen.values()))
+    kinds = declared or without_empty(merged(list(seen.values())))
     groups: dict[tuple[tuple[str, str], ...], list[DataFile]] = {}
     for partition, one in seen.items():
         spelling = one.spelling()
@@ -178,21 +187,25 @@ def _parquet(
     given: TaskInput, filled: Sequence[Partition], declared: Mapping[str, Kind], connection: Any, *, native: bool
 ) -> Source:
     seen = schemas.seen_in_footers(filled, connection)
-    listed = list(seen.values())
-    if declared and (wrong := contradiction(listed, declared)):
-        one, name, kind = wrong
-        fault = f"the column {name!r} is declared {described(declared[name])} and is {described(kind)} there"
-        raise FileFault(given, one.partition, one.file, fault)
-    kinds = declared or merged(listed)
+    files = {one.file: file for file, one in seen.items()}
+    try:
+        kinds, listed = settled(
+            list(seen.values()), declared, lambda one, name: schemas.has_values(files[one.file], name, connection)
+        )
+    except Contradiction as error:
+        raise FileFault(given, error.seen.partition, error.seen.file, str(error)) from None
     groups: dict[tuple[Column, ...], list[DataFile]] = {}
-    for file in seen:
-        groups.setdefault(schemas.footer(file.path, connection), []).append(file)
+    for one in listed:
+        columns = schemas.footer(files[one.file].path, connection)
+        known = tuple(column for column in columns if one.columns[column.name] != UNKNOWN)
+        groups.setdefault(known, []).append(files[one.file])
     types = {name: _type(name, kind, groups, native=native) for name, kind in kinds.items()}
     parts = []
-    for columns, files in groups.items():
-        reader = f"read_parquet({file_list(as_paths(files))}, hive_partitioning = false, filename = {literal(ORIGIN)})"
-        known = {column.name.lower(): column for column in columns}
-        wanted = {name.lower(): (known[name.lower()], name) for name in kinds if name.lower() in known}
+    for columns, of_group in groups.items():
+        paths = file_list(as_paths(of_group))
+        reader = f"read_parquet({paths}, hive_partitioning = false, filename = {literal(ORIGIN)})"
+        spelling = {column.name.lower(): column for column in columns}
+        wanted = {name.lower(): (spelling[name.lower()], name) for name in kinds if name.lower() in spelling}
         values = {key: _converted(given, column, kinds[n], types[n]) for key, (column, n) in wanted.items()}
         parts.append(_Part(reader, values))
     return _union(parts, types, warnings_of(given.alias, list(kinds), listed))

@@ -181,6 +181,25 @@ def test_a_bucket_that_cannot_be_had_is_said_with_the_application(platform: AwsP
             platform.prepare("shop")
 
 
+def test_a_bucket_in_another_region_is_not_taken_silently(platform: AwsPlatform) -> None:
+    other = AwsPlatform(region="us-west-2").clients.client("s3")
+    place = {"LocationConstraint": "us-west-2"}
+    other.create_bucket(Bucket=platform.bucket("shop"), CreateBucketConfiguration=place)
+    with pytest.raises(
+        CapabilityMissing, match=r"runs in eu-west-1, but its bucket .* is in us-west-2.*region='us-west-2'"
+    ):
+        platform.prepare("shop")
+
+
+def test_a_bucket_that_another_account_owns_is_told_as_that(platform: AwsPlatform) -> None:
+    with Stubber(platform.clients.client("s3")) as stub:
+        stub.add_client_error("head_bucket", "403", http_status_code=403)
+        stub.add_client_error("list_objects_v2", "AccessDenied", http_status_code=403)  # the HEAD, with a body
+        stub.add_response("head_bucket", {})  # whoever owns it lets us look
+        with pytest.raises(CapabilityMissing, match="another account has it"):
+            platform.prepare("shop")
+
+
 def test_a_role_that_may_not_look_at_settings_can_still_use_the_bucket(
     platform: AwsPlatform, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -93,7 +93,7 @@ class Run:
             if double.is_queued:
                 self.status, self.waits_for = (
                     "WAITING",
-                    "Job run is waiting: maximum concurrent compute capacity is used",
+                    "Job run is waiting: no DPU is free",
                 )
             else:
                 self._end("FAILED", "Exceeded maximum concurrent compute capacity for your account: 1 DPU")
