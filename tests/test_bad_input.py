@@ -98,7 +98,7 @@ LINE = b'{"x": 1}\n'
         (lambda a: counted(a, protocol="_SUCCESS"), ["'n'", "'_SUCCESS'"]),
         (lambda a: counted(a, dataset_format="avro"), ["'n'", "'avro'"]),
         (lambda a: counted(a, output_dimension_spec="day"), ["'n'", "'day'"]),
-        (lambda a: landed(a, {None: STRING}), ["'o'", "None", "no name"]),
+        (lambda a: landed(a, {None: STRING}), ["'o'", "None", "not a name"]),
         (lambda a: landed(a, {"d": {**STRING, "format": 7}}), ["'o'", "'d'", "7", "str.upper"]),
         (lambda a: landed(a, {"d": {**STRING, "insensitive": "yes"}}), ["'o'", "'d'", "'yes'", "True or False"]),
         (lambda a: landed(a, {"d": {"type": "LONG"}})["9" * 40], ["o: ", "'d'", "9999", "64 bits"]),

@@ -65,10 +65,10 @@ class Cover:
                 raise DeclarationError(where, problem, "One dimension is covered: pin the other one, or cover less")
         return cls(position, dimension, period)
 
-    @property
-    def coarse(self) -> Dimension:
-        """The dimension as links see it: as coarse as the period, so that they compare periods."""
-        return Dimension(self.dimension.name, DimensionType.DATETIME, granularity=self.period)
+    def coarsened_spec(self, spec: DimensionSpec) -> DimensionSpec:
+        """Returns the dimensions as links see them: the covered one is as coarse as the period."""
+        coarse = Dimension(self.dimension.name, DimensionType.DATETIME, granularity=self.period)
+        return DimensionSpec((*spec.dimensions[: self.position], coarse, *spec.dimensions[self.position + 1 :]))
 
     def values(self, value: Value) -> Sequence[Value]:
         """Returns the values in the period of a value, newest first, without those before the dimension's `min`."""

@@ -51,7 +51,21 @@ class Signal(Subscriptable):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class View(Subscriptable):
-    """A signal as an input or a call uses it: constraints on its first dimensions, and flags."""
+    """A signal as an input or a call uses it: constraints on its first dimensions, and flags.
+
+    Attributes:
+        node: The signal.
+        constraints: The subscripts, in spec order.
+        is_ref: Whether it takes no events: its tip is inferred.
+        checks_range: Whether an execution waits until every partition that it reads is ready.
+        is_nearest: Whether only the ready partition closest to the tip is read.
+        is_covering: Whether every partition of a period is read.
+        period: The period; None until the node or the user determines it.
+        narrowed: The signal's filter with these constraints.
+        cover: The covered dimension and its period; None if there is none, or its period is not known yet.
+        linked_spec: The dimensions as links compare them.
+        reads: What is read around a tip.
+    """
 
     node: Signal
     constraints: tuple[Constraint, ...] = ()
@@ -62,6 +76,7 @@ class View(Subscriptable):
     period: DatetimeGranularity | None = field(default=None, compare=False)
     narrowed: Filter = field(default=None, compare=False)  # type: ignore[assignment]
     cover: Cover | None = field(default=None, compare=False)
+    linked_spec: DimensionSpec = field(default=None, compare=False)  # type: ignore[assignment]
     reads: Range = field(default=None, compare=False)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
@@ -74,6 +89,7 @@ class View(Subscriptable):
         object.__setattr__(self, "narrowed", narrowed)
         cover = Cover.of(spec, branch, self.period, str(self)) if self.is_covering else None
         object.__setattr__(self, "cover", cover if self.period is not None else None)
+        object.__setattr__(self, "linked_spec", spec if self.cover is None else self.cover.coarsened_spec(spec))
         past = self.node.exists_beside_filter
         reads = Range.of(spec, self.node.filter, branch, f"'{self.node.id}'", self.cover, reads_past_literals=past)
         object.__setattr__(self, "reads", reads)
@@ -151,16 +167,6 @@ class View(Subscriptable):
     def is_range(self) -> bool:
         """Whether anything other than the tip alone is read."""
         return self.is_covering or any(window is not None and not window.is_tip for window in self.windows())
-
-    @property
-    def linked_spec(self) -> DimensionSpec:
-        """The dimensions as links see them: a covered dimension has the granularity of its period."""
-        spec = self.node.spec
-        if self.cover is None:
-            return spec
-        dimensions = list(spec.dimensions)
-        dimensions[self.cover.position] = self.cover.coarse
-        return DimensionSpec(tuple(dimensions))
 
     def linked(self, tip: Partition) -> Partition:
         """Returns the values by which links compare a tip."""

@@ -15,7 +15,7 @@ import dagster as dg
 from rheo_assets.bridge.eventlog.entries import event_fields
 from rheo_assets.bridge.names import RANGE_START_TAG
 
-_QUIET = 12.0  # two ticks of the router: a run that has recorded nothing for so long is busy with something else
+_QUIET = 30.0  # some ticks of a busy router: a run that has recorded nothing for so long is busy with something else
 _LONGEST = 60.0
 _REMEMBERED = 200
 

@@ -23,6 +23,7 @@ from rheo_assets.model.topology import Topology
 
 _ROUTER_EVERY = 5
 _ROUTER_BOX = 20.0
+_LAUNCH_BOX = 20.0  # of its own: a range for which a long turn had left no time would be cut
 
 
 def router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinition:
@@ -34,8 +35,8 @@ def router_sensor(binding: Binding, shared: DaemonDriver) -> dg.SensorDefinition
         driver.follow()
         if unwatched := _unwatched(binding.topology, driver.binding.topology):
             driver.scan_sources(datetime.now(UTC), unwatched, time_box(SCAN_BOX), is_idle=True)
-        is_enough = time_box(_ROUTER_BOX)
-        outbox = driver.turn(datetime.now(UTC), is_enough)
+        outbox = driver.turn(datetime.now(UTC), time_box(_ROUTER_BOX))
+        is_enough = time_box(_LAUNCH_BOX)
         is_paused = driver.is_paused()
         wanted = planned(shared.plans(driver))  # users requested these: run them also while the application is paused
         if not is_paused:

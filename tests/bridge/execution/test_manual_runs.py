@@ -282,7 +282,7 @@ def test_a_run_that_was_killed_after_its_last_word_holds_nobody_up(root: Path, a
         run = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED, asset_selection=asked)
         assert app.has_active_record(made[FIRST])
         identity = manual_execution_id(run.run_id, made, partition)
-        Driver(binding, instance).end(made, partition, identity, Status.FAILED, "bad luck", run.run_id)
+        Driver(binding, instance).recovery.end(made, partition, identity, Status.FAILED, "bad luck", run.run_id)
         assert not app.has_active_record(made[FIRST])
         assert app.execute(made[FIRST])
         assert [e.status for e in app.history(made)] == ["FAILED", "COMPLETED"]

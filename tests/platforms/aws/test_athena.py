@@ -342,7 +342,7 @@ def test_declared_columns_are_those_of_the_table_whatever_the_files_have(bench: 
         bench.storage.delete(f"s3://{BUCKET}/in")
         bench.put(f"s3://{BUCKET}/in/2024-01-01", "SELECT '1.10' AS amount, '007' AS id", form)
         made = task("SELECT id FROM orders", orders(format=form, columns=columns), token=form)
-        (table,) = Tables(world.clients, bench.storage, home).make(made)
+        (table,) = Tables(Account(world.clients, bench.storage, home)).make(made)
         assert table.columns == columns
         name = "orders__text" if form == "csv" else "orders"
         stored = bench.glue.get_table(DatabaseName=database_name(made), Name=name)["Table"]["StorageDescriptor"]
