@@ -21,6 +21,7 @@ from rheo_assets.platforms.aws.errors import (
 from rheo_assets.runner.task import TaskFailure
 
 T = TypeVar("T")
+_TOLD_EVERY: Final = 60.0  # seconds between two reasons in the log
 _CHANCE: Final = random.Random()  # that of the module is the user's, who may have seeded it
 
 
@@ -52,14 +53,15 @@ class Patience:
             TaskFailure: It cannot succeed, or was cancelled; `unresolved` where nobody knows whether it arrived.
         """
         pause, said, began = self.first, "", time.monotonic()
+        tell_from = began
         while True:
             try:
                 return work()
             except Exception as error:
                 self._give_up(error, doing, time.monotonic() - began)
                 code = error_code(error) or type(error).__name__
-                if code != said:
-                    said = code
+                if code != said and time.monotonic() >= tell_from:
+                    said, tell_from = code, time.monotonic() + _TOLD_EVERY
                     log(f"{doing} yet, and it is asked again: {told(error)}")
             if self._slept(pause * _CHANCE.uniform(0.5, 1.0), cancelled):
                 raise TaskFailure("cancelled", f"{doing}: it was cancelled before", unresolved=True)

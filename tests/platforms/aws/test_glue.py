@@ -312,7 +312,7 @@ def test_where_glue_has_no_queue_a_run_beyond_the_capacity_is_lost_and_can_be_tr
 
 def test_a_quota_of_jobs_is_told_in_glue_s_words_after_a_while(double, jobs):
     double.refuse("create_job", "ResourceNumberLimitExceededException", times=1000)
-    engine = RemoteEngine(jobs(), Watcher(), Patience(seconds=0.3, first=0.05, longest=0.1))
+    engine = RemoteEngine(jobs(), Watcher(), Patience(seconds=3, first=0.05, longest=0.5))
     lines: list[str] = []
     with pytest.raises(TaskFailure) as told:
         engine.run(task(), lines.append, lambda: False)
@@ -323,7 +323,7 @@ def test_a_quota_of_jobs_is_told_in_glue_s_words_after_a_while(double, jobs):
 
 def test_a_limit_of_runs_at_the_same_time_is_waited_for(double, jobs):
     double.refuse("start_job_run", "ResourceNumberLimitExceededException", times=8)
-    engine = RemoteEngine(jobs(), Watcher(), Patience(seconds=0.1, first=0.05, longest=0.1))
+    engine = RemoteEngine(jobs(), Watcher(), Patience(seconds=9, first=0.05, longest=0.1))
     double.outcome = ("FAILED", "it ran")
     with pytest.raises(TaskFailure, match="it ran"):
         engine.run(task(), lambda _: None, lambda: False)

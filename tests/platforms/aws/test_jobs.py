@@ -362,7 +362,7 @@ def test_what_is_new_is_waited_for_and_told_if_it_does_not_settle(error: ClientE
         return "done"
 
     lines: list[str] = []
-    patience = Patience(seconds=9, first=0.01, longest=0.02, settle_seconds=0.2)
+    patience = Patience(seconds=9, first=0.01, longest=0.02, settle_seconds=1)
     assert patience.call("it starts", call, lines.append, NEVER) == "done"
     assert error.response["Error"]["Message"] in lines[0]
     answers.extend([error] * 1000)
