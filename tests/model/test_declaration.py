@@ -53,7 +53,7 @@ def test_columns_are_declared_in_the_words_of_athena_or_of_glue():
 @pytest.mark.parametrize(
     ("columns", "data_format", "words"),
     [
-        ({"id": "strng"}, "csv", "'id' is declared 'strng': there is no type 'strng'"),
+        ({"id": "strng"}, "csv", "'id' is declared 'strng': 'strng' is not a type"),
         ({"id": "decimal(40,2)"}, "csv", "up to 38 digits"),
         ({"id": "array<int"}, "json", "is missing"),
         ({"id": "int x"}, "csv", "follows a whole type"),
