@@ -33,14 +33,14 @@ def check_pinned_apart(
             if view.needs_event and dimension.name in view.node.spec and dimension.name not in chosen:
                 pins.update({value: alias for value in _pin(view, dimension.name) if value not in pins})
         if len(pins) > 1:
-            said = [(alias, dimension.render(value)) for value, alias in pins.items()]
-            told = " and ".join(f"'{alias}' pins {dimension.name} to {text!r}" for alias, text in said)
+            pinned = [(alias, dimension.render(value)) for value, alias in pins.items()]
+            problem = " and ".join(f"'{alias}' pins {dimension.name} to {text!r}" for alias, text in pinned)
             rest = [d.name for d in output if d is not dimension]
             raise DeclarationError(
                 where,
-                f"{told}, and nothing says which one the output has",
+                f"{problem}, but nothing chooses the value of the output",
                 f"Write output_dimension_spec with {rest or 'no dimension'}, or "
-                f'output_dim_links=[("{dimension.name}", EQUALS, {said[0][1]!r})]',
+                f'output_dim_links=[("{dimension.name}", EQUALS, {pinned[0][1]!r})]',
             )
 
 
