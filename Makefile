@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test fast fuzz lint format bench clean
+.PHONY: help demo dev test fast fuzz lint format bench package clean
 
 help: ## Shows this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,14 +20,14 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed; name it with PYTHON=...")'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip # Python's own takes twice as long
-	@$(BIN)/python -m pip install --quiet --quiet --no-compile --constraint constraints.txt --editable '.[spark,java,pandas,aws,dev]'
+	@$(BIN)/python -m pip install --quiet --quiet --no-compile --constraint constraints.txt --editable '.[spark,java,pandas,polars,aws,dev]'
 	@touch $@
 
 demo: $(STAMP) ## Runs the flights pipeline from landing to chart
 	@$(BIN)/python -m examples.flights.demo
 
 dev: $(STAMP) ## Starts the Dagster UI with the code locations of workspace.yaml
-	@$(BIN)/python -c 'from rheo_assets import LocalPlatform; from rheo_assets.assets.eventlog.instance import home; home(LocalPlatform().root)'
+	@$(BIN)/python -c 'from rheo_assets import LocalPlatform; from rheo_assets.bridge.eventlog.instance import home; home(LocalPlatform().root)'
 	@$(BIN)/python -c 'from rheo_assets import LocalPlatform; from examples.scala_python.landing import register; register(LocalPlatform())'
 	@echo "http://127.0.0.1:3000 in some seconds, or the port named below where that is taken. Ctrl-C ends it."
 	@DAGSTER_HOME="$(RHEO_HOME)/dagster" PYTHONWARNINGS='ignore:Function `dev_command`' \
@@ -56,5 +56,10 @@ bench: $(STAMP) ## Runs the benchmarks
 	@missed=; for file in benchmarks/p*.py; do echo "== $$file"; $(BIN)/python $$file || missed="$$missed $$file"; done; \
 	if [ -n "$$missed" ]; then echo "missed its reach:$$missed"; exit 1; fi
 
+package: $(STAMP) ## Builds the wheel and the sdist, and tries the wheel in a clean environment
+	@rm -rf dist build
+	@$(BIN)/python -m build --outdir dist . > /dev/null
+	@$(BIN)/python tests/packaging/smoke.py dist
+
 clean: ## Removes the virtual environment and caches
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -19,14 +19,14 @@ import time
 import warnings
 from statistics import median
 
-from rheo_assets.compute.targets import NOOPCompute
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import data_node, external_node
-from rheo_assets.routing.journal import Entry, Event, Trigger, Turn
-from rheo_assets.routing.loop import Loop
+from rheo_assets.model.compute.targets import NOOPCompute
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import data_node, external_node
+from rheo_assets.model.signals import Signal
+from rheo_assets.model.topology import Topology
+from rheo_assets.routing.entries import Entry, Event, Trigger, Turn
+from rheo_assets.routing.event_loop import EventLoop
 from rheo_assets.routing.snapshot import Snapshot
-from rheo_assets.signals import Signal
-from rheo_assets.topology import Topology
 
 NODES, WAITING, EVENTS = 1_000, 10_000, 400
 RATIO, GROWTH = 1 / 1_000, 1.3
@@ -85,7 +85,7 @@ class Bench:
     def __init__(self, count: int) -> None:
         self.topology = topology_of(count)
         self.memory = Memory()
-        self.loop = Loop(self.topology, self.memory, Snapshot(self.topology, self.memory, 0), lambda _key: True)
+        self.loop = EventLoop(self.topology, self.memory, Snapshot(self.topology, self.memory, 0), lambda _key: True)
         self.sources = count // 2
         self.position = 0
         for node_id in self.topology.data_nodes:

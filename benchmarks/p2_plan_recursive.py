@@ -22,14 +22,14 @@ import warnings
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from rheo_assets.compute.targets import NOOPCompute
-from rheo_assets.datasets import S3Dataset
-from rheo_assets.declaration import data_node, external_node
-from rheo_assets.nodes import DataNode
+from rheo_assets.model.compute.targets import NOOPCompute
+from rheo_assets.model.datasets import S3Dataset
+from rheo_assets.model.declaration import data_node, external_node
+from rheo_assets.model.nodes import DataNode
+from rheo_assets.model.topology import Topology
 from rheo_assets.planning.partition_sets import PartitionSet
 from rheo_assets.planning.plan import Plan
 from rheo_assets.planning.recursive import plan_recursive
-from rheo_assets.topology import Topology
 
 NODES, REGIONS, DAYS, RANGE = 20, [f"r{number}" for number in range(10)], 365, 7
 MILLION_DAYS = 5_000

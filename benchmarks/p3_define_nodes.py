@@ -139,7 +139,7 @@ def measure(side: str, count: int) -> None:
     import dagster as dg
     from dagster._core.remote_representation.external_data import RepositorySnap
 
-    import rheo_assets.assets.definitions
+    import rheo_assets.bridge.definitions
     import rheo_assets.platforms.local.platform  # noqa: F401
 
     warnings.simplefilter("ignore", dg.BetaWarning)

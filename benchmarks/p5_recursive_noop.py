@@ -26,7 +26,7 @@ from pathlib import Path
 import dagster as dg
 
 from rheo_assets import Application, LocalPlatform, NOOPCompute, S3Dataset
-from rheo_assets.assets.keys import asset_key
+from rheo_assets.bridge.names import asset_key
 
 PARTITIONS, CALLS, RATIO = 500, 20, 1 / 10
 LAST = datetime(2024, 12, 31)

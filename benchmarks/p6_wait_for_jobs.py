@@ -169,19 +169,20 @@ def ask(url: str, what: str) -> dict[str, Any]:
         return dict(json.loads(answer.read()))
 
 
-def clients(url: str) -> Any:
+def account(url: str) -> Any:
+    from rheo_assets.platforms.aws.account import Account
     from rheo_assets.platforms.aws.clients import Clients
+    from rheo_assets.platforms.aws.storage import S3Storage
 
-    return Clients("us-east-1", access_id="none", access_key="none", endpoint_url=url)
+    clients = Clients("us-east-1", access_id="none", access_key="none", endpoint_url=url)
+    return Account(clients, S3Storage(clients), lambda name: f"s3://rheo-{name}")
 
 
 def drive_glue(url: str) -> None:
     """Waits for runs of Glue."""
     from rheo_assets.platforms.aws.spark.glue import GlueJobs, GlueSettings
-    from rheo_assets.platforms.aws.storage import S3Storage
 
-    opened = clients(url)
-    jobs = GlueJobs(opened, S3Storage(opened), lambda name: f"s3://rheo-{name}", GlueSettings("role"))
+    jobs = GlueJobs(account(url), GlueSettings("role"))
     jobs.takeover = 5.0
     drive(url, jobs, "PYTHON", "output = 1")
 
@@ -189,11 +190,8 @@ def drive_glue(url: str) -> None:
 def drive_athena(url: str) -> None:
     """Waits for queries of Athena."""
     from rheo_assets.platforms.aws.athena.queries import AthenaQueries, AthenaSettings
-    from rheo_assets.platforms.aws.storage import S3Storage
 
-    opened = clients(url)
-    queries = AthenaQueries(opened, S3Storage(opened), lambda name: f"s3://rheo-{name}", AthenaSettings())
-    drive(url, queries, "PRESTO_SQL", "select 1 as one")
+    drive(url, AthenaQueries(account(url), AthenaSettings()), "PRESTO_SQL", "select 1 as one")
 
 
 def drive(url: str, service: Any, lang: str, code: str) -> None:
@@ -224,7 +222,7 @@ def drive(url: str, service: Any, lang: str, code: str) -> None:
 
 def each_thread(url: str) -> None:
     """The control: a thread a job."""
-    glue = clients(url).client("glue", repeats=False)
+    glue = account(url).clients.client("glue", repeats=False)
     ended = threading.Event()
 
     def poll(number: int) -> None:

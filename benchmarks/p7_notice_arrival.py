@@ -27,12 +27,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.noticing.arrivals import Watcher
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import external_node
+from rheo_assets.bridge.arrivals.watcher import Watcher
+from rheo_assets.bridge.binding import Binding
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import external_node
+from rheo_assets.model.topology import Topology
 from rheo_assets.platforms.local.platform import LocalPlatform
-from rheo_assets.topology import Topology
 
 REGIONS, DAYS, FILES, ROUNDS = 100, 100, 100, 7
 RATIO = 1.2

@@ -47,9 +47,9 @@ from rheo_assets import (
     Spark,
     SparkSQL,
 )
-from rheo_assets.nodes import DataNode
+from rheo_assets.bridge.execution.execution import Request, Surroundings, run_execution
+from rheo_assets.model.nodes import DataNode
 from rheo_assets.platforms.local.spark import SparkEngine, local_spark_settings, scala_compiler
-from rheo_assets.runner.execution import Request, Surroundings, run_execution
 
 DAYS, READ, ROWS, ROWS_OF_PRESTO, GROUPS, WARM_UP, ROUNDS, RATIO = 60, 5, 20_000, 500_000, 200, 6, 9, 1.5
 LAST = datetime(2024, 3, 31)

@@ -1,6 +1,6 @@
-"""The user's Example 1 as a code location: a daily timer, an external dataset, a Scala node.
+"""Example 1 as a code location: a daily timer, an external dataset, a Scala node.
 
-Only the import lines differ from RheocerOS. On a laptop say `RHEO_PLATFORM=local`; `examples/dxg_proto/` drives it.
+Only the import lines differ from RheocerOS. On a laptop set `RHEO_PLATFORM=local`. `examples/dxg_proto/` runs it.
 """
 
 import logging
@@ -32,25 +32,25 @@ pdex = app.marshal_external_data(
     # in spark code, this will be the default DataFrame name/alias
     id="pdex",
     dimension_spec={
-        # partition 1
+        # dimension 1
         "region": {
             "type": DimensionType.STRING,
-            # partition 2
+            # dimension 2
             "day": {
                 "type": DimensionType.DATETIME,
-                "granularity": DatetimeGranularity.DAY,  # redundant: a day is the default
-                "format": "%Y-%m-%d",  # of the day in the path, e.g. 2021-06-21
+                "granularity": DatetimeGranularity.DAY,  # redundant: DAY is the default
+                "format": "%Y-%m-%d",  # the day in the path, such as 2021-06-21
             },
         }
     },
-    # a partition counts when this file has arrived
+    # a partition is ready when this file exists
     protocol=SignalIntegrityProtocol("FILE_CHECK", {"file": "_SUCCESS"}),
 )
 
 tpdex = app.create_data(
     id="tpdex",  # default DataFrame name in downstream nodes
     inputs=[
-        # range_check: wait until the partition of the timer's day is there; ref: its arrival is no event
+        # ref: an arrival is no event; range_check: wait until the partition of the timer's day is ready
         pdex["NA"]["*"].ref.range_check(True),
         timer_signal_daily,
     ],
@@ -88,7 +88,7 @@ tpdex = app.create_data(
             ),
             lang=Lang.SCALA,
             GlueVersion="2.0",
-            # Glue specific job params (see boto API)
+            # Glue job parameters (see the boto API)
             WorkerType=GlueWorkerType.G_1X.value,
             NumberOfWorkers=50,
         )

@@ -1,7 +1,7 @@
-"""Departures from New York's three airports: from landed files to a month's report.
+"""Departures from New York's three airports: from landed files to a monthly report.
 
-The data is landed by `examples.flights.landing`, in the manner of an upstream team: `_SUCCESS` last. This module only
-declares; `make demo` drives it from a script, `make dev` from Dagster's daemon and UI.
+`examples.flights.landing` lands the data as an upstream team would, `_SUCCESS` last. This module only declares.
+`make demo` runs it from a script, `make dev` from Dagster's daemon and UI.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 import rheo_assets as flow
 from resources import local
 from rheo_assets import (
-    EQUALS,
     DataFormat,
     DatetimeGranularity,
     DimensionType,
@@ -36,7 +35,7 @@ ORIGIN_MONTH = {"origin": {"type": DimensionType.STRING, "month": MONTH}}
 
 app = flow.Application("flights", platform=local.platform)
 
-# What lands ---------------------------------------------------------------------------------------------------
+# External data ------------------------------------------------------------------------------------------------
 
 flights = app.marshal_external_data(
     S3Dataset(ACCOUNT, BUCKET, "flights", "{}", "{}", dataset_format=DataFormat.JSON),
@@ -67,7 +66,7 @@ planes = app.marshal_external_data(
     description="The planes by tail number.",
 )
 
-# What is made from it -----------------------------------------------------------------------------------------
+# Data nodes ---------------------------------------------------------------------------------------------------
 
 departures = app.create_data(
     "departures",
@@ -166,15 +165,14 @@ origin_month_end = app.project("origin_month_end", month_end, ORIGIN_MONTH, ORIG
 
 monthly = app.create_data(
     "monthly",
-    inputs={"month_end": origin_month_end, "daily": delays["*"][:31].ref},
-    input_dim_links=[(delays("day"), EQUALS, origin_month_end("month"))],
+    inputs={"month_end": origin_month_end, "daily": delays.ref.covering()},
     compute_targets=[
         PrestoSQL(
             """
             select carrier, name, sum(flights) as flights,
                    cast(sum(total_dep_delay) as double) / sum(flights) as mean_dep_delay,
                    sum(total_dep_delay) as total_dep_delay
-            from daily where date_format(day, '%Y-%m') = '{month}'
+            from daily
             group by carrier, name
             """
         )
@@ -184,7 +182,7 @@ monthly = app.create_data(
 
 
 def draw_month(inputs: Any, output: Any, params: Any) -> dict[str, Any]:
-    """Draws the month's delays a carrier, and lists them."""
+    """Draws a chart and a table of the month's delays per carrier."""
     import io
     from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""The user's Example 3 as a code location: one Glue table read by Scala and by Python on several Glue versions.
+"""Example 3 as a code location: one Glue table, read by Scala and by Python on several Glue versions.
 
-Only the import lines differ from RheocerOS, and the document's own slips are mended: its third node imports
-`TrendFeaturesJob` and calls `TrendFeatureWorker`, and its jar is a placeholder. `examples/scala_python/` drives it,
+The import lines differ from RheocerOS, and two mistakes of the original are corrected: its third node imports
+`TrendFeaturesJob` but calls `TrendFeatureWorker`, and its jar is a placeholder. `examples/scala_python/` runs it,
 and builds the jar from `TrendFeaturesJob.scala`.
 """
 
@@ -22,7 +22,7 @@ repeat_d_ad_orders_na_scala = app.create_data(
             scala_script("d_ad_orders_na.limit(100)"),
             lang=Lang.SCALA,
             GlueVersion="3.0",
-            # Glue specific params (see boto API)
+            # Glue job parameters (see the boto API)
             WorkerType=GlueWorkerType.G_1X.value,
             NumberOfWorkers=50,
             Timeout=3 * 60,  # 3 hours

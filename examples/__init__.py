@@ -1,1 +1,1 @@
-"""Runnable examples; a test runs each."""
+"""Runnable examples. A test runs each one."""

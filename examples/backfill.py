@@ -1,4 +1,4 @@
-"""Basic backfilling (the user's Example 2, first part): execute a node and everything that it lacks.
+"""Basic backfilling (Example 2, first part): build a node's partition and everything it needs.
 
 RHEO_PLATFORM=local python examples/backfill.py
 """

@@ -1,8 +1,8 @@
-"""Backfilling a larger topology (the user's Example 2, second part): ranges, nearest and refs.
+"""Backfilling a larger topology (Example 2, second part): ranges, nearest and refs.
 
     RHEO_PLATFORM=local python examples/backfill_topology.py
 
-External data cannot be executed, so the script first plays the upstream team and lands the days that are needed.
+External data cannot be executed, so the script first acts as the upstream team and lands the days that are needed.
 """
 
 import logging
@@ -20,7 +20,7 @@ today = datetime.now()
 app = AWSApplication("backfill-2", "us-east-1")
 
 ext = app.marshal_external_data(
-    S3Dataset("111222333444", "bucket-exec-recurse", "data", "{}"),  # "{}" is the partition's place in the path
+    S3Dataset("111222333444", "bucket-exec-recurse", "data", "{}"),  # "{}" stands for the day
     id="ext_data_1",
     dimension_spec={"day": {"type": DimensionType.DATETIME, "format": "%Y-%m-%d"}},
     protocol=SignalIntegrityProtocol("FILE_CHECK", {"file": "_SUCCESS"}),
@@ -31,7 +31,7 @@ a = app.create_data(
     "A",
     inputs=[
         ext[:-2].nearest(),
-        # the name 'day' links the timer with the dataset's dimension of that name
+        # the timer is linked with the dataset because both have a dimension 'day'
         app.add_timer("T", "rate(1 day)", time_dimension_id="day"),
     ],
     compute_targets=[NOOPCompute],
@@ -42,7 +42,7 @@ b = app.create_data("B", inputs=[ext[:-2]], compute_targets=[NOOPCompute])
 
 c = app.create_data("C", inputs=[ext], compute_targets=[NOOPCompute])
 
-# 'nearest' executes its tip if nothing is in range; 'ref' still has its whole range built when recursive
+# recursive: 'nearest' builds its tip if nothing in its range is ready; 'ref' builds its whole range
 d = app.create_data("D", inputs=[a[:-15].nearest(), b[:-2].ref, c], compute_targets=[NOOPCompute])
 
 
@@ -60,7 +60,7 @@ if __name__ == "__main__":
     for days_ago in range(3):
         land(today - timedelta(days_ago))
 
-    # "make sure that D of today is ready": if the process dies, the next one goes on where it was
+    # makes sure that D of today is ready; if the process dies, the next one continues
     app.execute(d[today], wait=True, recursive=True)
 
     for node in (a, b, c):

@@ -1,4 +1,4 @@
-"""Hello World: one node without inputs, executed by hand.
+"""Hello World: one node without inputs, executed from a script.
 
 python examples/hello_world.py
 """
@@ -14,7 +14,7 @@ app = flow.Application("hello-world")
 
 
 def greet(inputs, output, params):
-    """Runs in a process of its own, as it would on Lambda."""
+    """Runs in its own process, as it would on Lambda."""
     print("Hello World!")
     return {"greeting": "Hello World!"}
 

@@ -1,4 +1,4 @@
-"""The scheduled Hello World: a timer starts the node once a day, and once for each day that was missed.
+"""The scheduled Hello World: a timer starts the node once a day, and once for each missed day.
 
 python examples/hello_world_scheduled.py
 """
@@ -17,7 +17,7 @@ daily = app.add_timer("daily", "rate(1 day)", time_dimension_id="day")
 
 
 def greet(inputs, output, params):
-    """Runs in a process of its own, as it would on Lambda."""
+    """Runs in its own process, as it would on Lambda."""
     print(f"Hello World, it is {inputs['daily'].dimensions['day']}!")
 
 
@@ -25,7 +25,7 @@ hello = app.create_data("hello", inputs=[daily], compute_targets=[InlinedCompute
 
 if __name__ == "__main__":
     app.activate()
-    # A daemon would wait for tomorrow. Here the clock is moved: three days later, three ticks are due.
+    # A daemon would wait until tomorrow. Here we move the clock by three days, so three ticks are due.
     app.tick(now=datetime.now(UTC) + timedelta(days=3, minutes=1))
     app.settle()
     for execution in app.history(hello):

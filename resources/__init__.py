@@ -1,1 +1,1 @@
-"""What each deployment binds its code locations to: one module a deployment."""
+"""The platform and Dagster resources of each deployment: one module per deployment."""

@@ -10,6 +10,6 @@ from rheo_assets.platforms.local.spark import local_spark_settings
 platform = LocalPlatform()
 
 resources = {
-    # A team's own assets get the settings of the session that runs the nodes, s3:// paths included.
+    # For a team's own assets: the Spark settings of the nodes, including s3:// paths.
     "pyspark": LazyPySparkResource(spark_config=local_spark_settings(platform.root)),
 }

@@ -7,21 +7,21 @@ from collections.abc import Iterable, Sequence
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:
-    """Returns ` Did you mean 'x'?` for the nearest known word, or an empty text."""
+    """Returns ` Did you mean 'x'?` for the nearest known word, or an empty string."""
     by_fold = {word.casefold(): word for word in known}
     near = difflib.get_close_matches(found.casefold(), list(by_fold), n=1)
     return f" Did you mean {by_fold[near[0]]!r}?" if near else ""
 
 
 def listed(words: Iterable[object], limit: int = 8) -> str:
-    """Returns words as a readable list that stays short."""
+    """Returns words as a short, readable list."""
     texts = [str(word) for word in words]
     shown = ", ".join(texts[:limit])
     return f"{shown} and {len(texts) - limit} more" if len(texts) > limit else shown
 
 
 def brief(text: str, limit: int = 200) -> str:
-    """Returns a text without its middle where it is longer than people read.
+    """Returns a text, with its middle left out if it is too long to read.
 
     >>> brief("x" * 5000, 10)
     'xxxxx … xxxxx'
@@ -30,16 +30,16 @@ def brief(text: str, limit: int = 200) -> str:
 
 
 def subscripted(node: str, values: Iterable[str]) -> str:
-    """Returns a partition as everything spells it: `orders[NA][2024-03-01]`."""
+    """Returns a partition as messages and the UI write it: `orders[NA][2024-03-01]`."""
     return node + "".join(f"[{value}]" for value in values)
 
 
 class RheoError(Exception):
-    """The root of everything this library raises on purpose."""
+    """The base class of all errors that this library raises on purpose."""
 
 
 class DeclarationError(RheoError, ValueError):
-    """A declaration that cannot work, found while it is made."""
+    """A declaration that cannot work; raised when it is declared."""
 
     def __init__(self, subject: str, problem: str, remedy: str = "") -> None:
         super().__init__(f"{brief(subject)}: {brief(problem, 600)}{'. ' + remedy if remedy else ''}")
@@ -59,7 +59,7 @@ class InvalidValue(RheoError, ValueError):  # noqa: N818  # reads as the user wo
         self.accepted = accepted
 
     def at(self, where: str) -> InvalidValue:
-        """Returns the same error, which also says where the value stands."""
+        """Returns the same error, which also names where the value was given."""
         return InvalidValue(self.dimension, self.value, self.accepted, where)
 
 
@@ -86,7 +86,7 @@ class UnknownPartition(RheoError, ValueError):  # noqa: N818
 
 
 class NotConcrete(RheoError, ValueError):  # noqa: N818
-    """A view that names no single partition where one is needed."""
+    """A view that does not name a single partition, although one is needed."""
 
     def __init__(self, view: str, verb: str, missing: str) -> None:
         super().__init__(f"{verb} needs one concrete partition, but {view} leaves {missing} open")
@@ -94,7 +94,7 @@ class NotConcrete(RheoError, ValueError):  # noqa: N818
 
 
 class InvalidUri(RheoError, ValueError):  # noqa: N818
-    """A URI that no object has, or that would lead elsewhere."""
+    """A URI that no object can have, or that leads outside the storage."""
 
 
 class UnknownNode(RheoError, ValueError):  # noqa: N818
@@ -130,15 +130,15 @@ class Contradiction(RheoError, ValueError):  # noqa: N818
 
 
 class LinkFailed(Contradiction):
-    """A link whose function raised, or gave what its dimension cannot hold: that is its fault, not the values'."""
+    """A link whose function raised or returned an invalid value: the fault is in the link, not in the values."""
 
 
 class NoData(RheoError, FileNotFoundError):  # noqa: N818
-    """A view of which nothing can be read."""
+    """A view that has nothing to read."""
 
 
 class UnreadableData(RheoError, ValueError):  # noqa: N818
-    """Data that is there, but not what its format says."""
+    """Data that exists but does not match its format."""
 
     def __init__(self, partition: str, what: str, cause: str, remedy: str) -> None:
         super().__init__(f"{partition}: {what} cannot be read: {brief(cause)}. {remedy}")
@@ -147,7 +147,7 @@ class UnreadableData(RheoError, ValueError):  # noqa: N818
 
 
 class MissingInput(RheoError, ValueError):  # noqa: N818
-    """External data that a recursive execution needs and cannot make."""
+    """External data that a recursive execution needs and cannot build."""
 
     def __init__(self, node: str, partition: str, missing: Sequence[str]) -> None:
         super().__init__(
@@ -166,7 +166,7 @@ class NotActivated(RheoError, RuntimeError):  # noqa: N818
 
 
 class NotReady(RheoError, RuntimeError):  # noqa: N818
-    """An execution that could not be started because inputs are not ready, or, as `never` says, never can be."""
+    """An execution that could not start because its inputs are not ready; `never` is why they never can be."""
 
     def __init__(
         self,
@@ -178,7 +178,7 @@ class NotReady(RheoError, RuntimeError):  # noqa: N818
     ) -> None:
         why = never or f"not ready: {listed(waiting_for)}"
         if never:
-            remedy = "Execute a later partition, or leave range_check out"
+            remedy = "Execute a later partition, or remove range_check"
         elif is_recursive:
             remedy = "Land or build them"
         else:
@@ -190,7 +190,7 @@ class NotReady(RheoError, RuntimeError):  # noqa: N818
 
 
 class ExecutionFailed(RheoError, RuntimeError):  # noqa: N818
-    """An execution that ended without success."""
+    """An execution that failed."""
 
     def __init__(self, node: str, partition: Sequence[str], target: str, cause: str) -> None:
         super().__init__(f"{subscripted(node, partition)} failed in {target}: {cause}")
@@ -210,3 +210,13 @@ class CapabilityMissing(RheoError, RuntimeError):  # noqa: N818
 
 class StateError(RheoError, RuntimeError):
     """Recorded state that cannot be read."""
+
+
+class UnusableCallable(RheoError, ValueError):  # noqa: N818
+    """A callable that cannot be recorded, or a recorded one that cannot be run here."""
+
+    def __init__(self, name: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{name}: {problem}: {remedy}")
+        self.name = name
+        self.problem = problem
+        self.remedy = remedy

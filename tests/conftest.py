@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def empty_dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Dagster instance that nobody has used; making its tables takes longer than most tests."""
-    from rheo_assets.assets.eventlog.instance import open_instance
+    from rheo_assets.bridge.eventlog.instance import open_instance
 
     root = tmp_path_factory.mktemp("empty")
     os.environ.pop("DAGSTER_HOME", None)

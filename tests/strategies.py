@@ -7,8 +7,8 @@ from datetime import datetime
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from rheo_assets.dimensions import DatetimeGranularity, Dimension, DimensionSpec, DimensionType
-from rheo_assets.filters import ANY, Exactly, Window
+from rheo_assets.model.dimensions import DatetimeGranularity, Dimension, DimensionSpec, DimensionType
+from rheo_assets.model.filters import ANY, Exactly, Window
 
 
 def examples(percent: int) -> settings:

@@ -113,7 +113,7 @@ def test_text_that_is_not_utf8_is_told_by_file(app: Application) -> None:
     source = orders(app, "csv")
     made = node(app, "made", [source], compute_targets=[PrestoSQL(COUNT)])
     land(app, source["NA"][FIRST], "a.csv", b"\xff\xfe\x00\x01")
-    with pytest.raises(RuntimeError, match=rf"'made'.*a\.csv in s3://outside/orders/NA/{FIRST}.*UTF-8.*Write it again"):
+    with pytest.raises(RuntimeError, match=rf"'made'.*s3://outside/orders/NA/{FIRST}/a\.csv .*UTF-8.*Write it again"):
         app.execute(made["NA"][FIRST])
 
 

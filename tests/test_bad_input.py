@@ -23,9 +23,9 @@ from rheo_assets import (
     Spark,
     scala_script,
 )
-from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.bridge.eventlog.instance import open_instance
 from rheo_assets.errors import CapabilityMissing, ExecutionFailed, RheoError
-from rheo_assets.glue_tables import GlueTable
+from rheo_assets.model.glue.tables import GlueTable
 from rheo_assets.platforms.local.catalog import LocalCatalog
 from rheo_assets.platforms.local.storage import LocalStorage
 from tests.cases.topologies import DAY, S3, STRING, SUCCESS, cycle, file, node, ran, spec
@@ -98,7 +98,7 @@ LINE = b'{"x": 1}\n'
         (lambda a: counted(a, protocol="_SUCCESS"), ["'n'", "'_SUCCESS'"]),
         (lambda a: counted(a, dataset_format="avro"), ["'n'", "'avro'"]),
         (lambda a: counted(a, output_dimension_spec="day"), ["'n'", "'day'"]),
-        (lambda a: landed(a, {None: STRING}), ["'o'", "None", "no name"]),
+        (lambda a: landed(a, {None: STRING}), ["'o'", "None", "not a name"]),
         (lambda a: landed(a, {"d": {**STRING, "format": 7}}), ["'o'", "'d'", "7", "str.upper"]),
         (lambda a: landed(a, {"d": {**STRING, "insensitive": "yes"}}), ["'o'", "'d'", "'yes'", "True or False"]),
         (lambda a: landed(a, {"d": {"type": "LONG"}})["9" * 40], ["o: ", "'d'", "9999", "64 bits"]),
@@ -144,7 +144,7 @@ def test_a_wrong_link_shows_its_ends_in_few_words(app: Application) -> None:
 def test_a_link_whose_function_does_not_take_its_values_is_refused_where_it_is_written(app: Application) -> None:
     one, other = S3(app, "one", "region", "day"), S3(app, "other", "region", "day")
     with pytest.raises(
-        ValueError, match=r"'n'.*gets 1 value, and does not take them \(missing a required argument: 'b'"
+        ValueError, match=r"'n'.*gets 1 value, but does not accept them \(missing a required argument: 'b'"
     ):
         node(app, "n", [one, other], input_dim_links=[(one("day"), lambda a, b: a, other("day"))])
     with pytest.raises(ValueError, match=r"'n'.*gets 2 values"):
@@ -166,7 +166,7 @@ def test_what_was_refused_is_not_declared(app: Application) -> None:
 def test_a_library_of_this_machine_that_is_not_there_is_refused_at_activation(app, tmp_path):
     jar = tmp_path / "features.jar"
     totals(app, BatchCompute(scala_script("orders", external_library_paths=[str(jar)])))
-    with pytest.raises(CapabilityMissing, match=r"library '.*/features\.jar' of 'totals' is not there\. Build it"):
+    with pytest.raises(CapabilityMissing, match=r"library '.*/features\.jar' of 'totals' does not exist\. Build it"):
         app.activate()
     jar.touch()
     app.activate()
@@ -295,7 +295,7 @@ def test_a_flood_of_output_is_cut_off_in_the_run_s_log(root: Path, app: Applicat
         said = [entry.user_message for entry in instance.all_logs(str(execution.run_id))]
     assert "1999" in said
     assert "2000" not in said
-    assert "made said 500 more lines, which are left out here" in said
+    assert "made logged 500 more lines, which are not shown" in said
 
 
 # a full disk --------------------------------------------------------------------------------------------------

@@ -55,8 +55,8 @@ def activation(root: Path, blocked: str = "", target: str = "NOOPCompute", **env
     ("blocked", "target", "said"),
     [
         ("pyspark", "Spark('output = 1')", "pip install 'rheo-assets[spark,java]'"),
-        ("duckdb", "PrestoSQL('select 1 as x')", "Presto SQL needs duckdb here: pip install duckdb"),
-        ("sqlglot", "PrestoSQL('select 1 as x')", "Presto SQL needs sqlglot here: pip install sqlglot"),
+        ("duckdb", "PrestoSQL('select 1 as x')", "Presto SQL needs duckdb here: run pip install duckdb"),
+        ("sqlglot", "PrestoSQL('select 1 as x')", "Presto SQL needs sqlglot here: run pip install sqlglot"),
     ],
 )
 def test_a_package_that_is_missing_is_named_with_the_pip_line(
@@ -77,7 +77,7 @@ def test_aws_without_its_package_says_the_pip_line(tmp_path: Path) -> None:
 
 
 def test_another_platform_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
-    assert "RHEO_PLATFORM is 'azure': it can be 'local' or 'aws'" in activation(tmp_path, RHEO_PLATFORM="azure")
+    assert "RHEO_PLATFORM is 'azure': set it to 'local' or 'aws'" in activation(tmp_path, RHEO_PLATFORM="azure")
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere", "taken/below"])
@@ -85,7 +85,7 @@ def test_a_home_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path, 
     (tmp_path / "taken").touch()
     home = str(tmp_path / place)
     found = activation(tmp_path, RHEO_HOME=home)
-    assert found.startswith(f"refused: application 'shop' cannot keep anything at {home!r}: ")
+    assert found.startswith(f"refused: application 'shop' cannot write to {home!r}: ")
     assert "Set RHEO_HOME" in found
 
 

@@ -56,7 +56,9 @@ def a_week(names: Names) -> None:
 def a_week_that_waits(names: Names) -> None:
     app, totals = names["app"], names["totals"]
     inputs = {"days": totals["*"][:-7].range_check(True)}
-    names["week"] = app.create_data("week", inputs, compute_targets="select sum(amount) as amount from days")
+    names["week"] = app.create_data(
+        "week", inputs, compute_targets=names["SparkSQL"]("select sum(amount) as amount from days")
+    )
     land(names, *range(1, 8))
     app.patch_data("totals", compute_targets=[names["NOOPCompute"]])
     app.activate()

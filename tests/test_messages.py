@@ -7,9 +7,9 @@ import re
 import pytest
 
 from rheo_assets import Application, PrestoSQL
-from rheo_assets.assets.eventlog.instance import home
+from rheo_assets.bridge.eventlog.instance import home
 from rheo_assets.errors import ExecutionFailed, NotReady, StateError
-from tests.test_signals import X
+from tests.model.test_signals import X
 
 pytestmark = pytest.mark.fast
 
@@ -43,7 +43,7 @@ def test_a_name_that_nobody_recorded_says_where_it_was_looked_for(tmp_path, monk
 def test_a_verb_names_what_nothing_makes_and_nodes_of_others():
     app, other = Application("shop"), Application("other")
     daily = app.add_timer("daily", "rate(1 day)")
-    with pytest.raises(ValueError, match="'daily' is a timer: nothing of 'shop' makes it"):
+    with pytest.raises(ValueError, match="'daily' is a timer: 'shop' does not build it"):
         app.why(daily["2024-03-01"])
     with pytest.raises(ValueError, match="is a node of 'shop', not of 'other'"):
         other.execute(daily["2024-03-01"])
@@ -52,15 +52,15 @@ def test_a_verb_names_what_nothing_makes_and_nodes_of_others():
 @pytest.mark.parametrize(
     ("noun", "declare"),
     [
-        ("node", lambda app, daily: app.create_data("n", [daily], compute_targets="select 1 as one")),
+        ("node", lambda app, daily: app.create_data("n", [daily], compute_targets=PrestoSQL("select 1 as one"))),
         ("projection", lambda app, daily: app.project("n", daily, {"time": {"type": "DATETIME"}}, {"*": {}})),
     ],
 )
 def test_an_input_that_another_application_declares_is_refused_with_what_to_do(noun, declare):
     daily = Application("shop").add_timer("daily", "rate(1 day)")
     told = (
-        f"{noun} 'n': input 'daily': is a node of 'shop', not of 'other'. Declare it in 'other', too: what the other "
-        "one makes as external data, completed by '_SUCCESS'"
+        f"{noun} 'n': input 'daily': is a node of 'shop', not of 'other'. Declare it in 'other', too; the output of "
+        "another application is external data, completed by '_SUCCESS'"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
         declare(Application("other"), daily["*"])
@@ -68,7 +68,7 @@ def test_an_input_that_another_application_declares_is_refused_with_what_to_do(n
 
 @pytest.mark.parametrize("verb", ["create_alarm", "get_route_metrics", "terminate", "delete"])
 def test_a_verb_of_rheoceros_that_is_not_there_says_so(verb):
-    with pytest.raises(AttributeError, match=f"app.{verb} is not there yet: .*later|app.pause"):
+    with pytest.raises(AttributeError, match=f"app.{verb} is not available yet: .*later|app.pause"):
         getattr(Application("shop"), verb)
     assert not hasattr(Application("shop"), "no_such_verb")
 

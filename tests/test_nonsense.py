@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheo_assets.compute.targets import NOOPCompute
-from rheo_assets.datasets import SUCCESS, S3Dataset, SignalIntegrityProtocol
-from rheo_assets.declaration import data_node, external_node, projection_node, timer_node
 from rheo_assets.errors import RheoError
-from rheo_assets.links import EQUALS
-from rheo_assets.materialize import paths_of
+from rheo_assets.model.compute.targets import NOOPCompute
+from rheo_assets.model.datasets import SUCCESS, S3Dataset, SignalIntegrityProtocol
+from rheo_assets.model.declaration import data_node, external_node, projection_node, timer_node
+from rheo_assets.model.links import EQUALS
+from rheo_assets.model.signals import as_view
+from rheo_assets.platforms.data.paths import paths_of
 from rheo_assets.platforms.local.storage import LocalStorage
-from rheo_assets.signals import as_view
 
 pytestmark = pytest.mark.fast
 

@@ -1,1 +1,1 @@
-"""The user's Example 1: a generated dataset, a first session, and a team-mate's second one."""
+"""Example 1: a generated dataset, a first session, and a second session of a team-mate."""

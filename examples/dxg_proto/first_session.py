@@ -1,8 +1,8 @@
-"""The user's Example 1, first session: an event of the timer waits until the file arrives, then Scala runs.
+"""Example 1, first session: an event of the timer waits until the file arrives, then Scala runs.
 
     RHEO_PLATFORM=local python -m examples.dxg_proto.first_session
 
-The declaration is `definitions/dxg_proto.py`. This script also plays the upstream team: it lands generated JSON, and
+The declaration is `definitions/dxg_proto.py`. This script also acts as the upstream team: it lands generated JSON,
 `_SUCCESS` last.
 """
 
@@ -16,7 +16,7 @@ if __name__ == "__main__":
 
     # emulate the injection of 'timer_signal_daily' as an event with a specific partition value
     app.process(timer_signal_daily[DAY], target_route_id=tpdex)
-    assert app.poll(tpdex["NA"][DAY]) == (None, None), "nothing runs before the day is there"
+    assert app.poll(tpdex["NA"][DAY]) == (None, None), "nothing runs before the day has arrived"
     (group,) = app.pending(tpdex)
     print(f"blocked, waiting for {group.waiting_for}")
 

@@ -1,4 +1,4 @@
-"""Plays the upstream team of Example 1: lands a day of generated JSON, `_SUCCESS` last."""
+"""Acts as the upstream team of Example 1: lands a day of generated JSON, `_SUCCESS` last."""
 
 import json
 import os
@@ -10,8 +10,8 @@ ROWS = 40
 
 
 def rows(region: str, day: str) -> list[dict[str, Any]]:
-    """Returns the rows of a day: always the same ones, some with gaps, some twice."""
-    chance = random.Random(f"{region} {day}")  # for a repeatable example
+    """Returns the rows of a day: always the same, some with nulls, some duplicated."""
+    chance = random.Random(f"{region} {day}")  # the same rows every time
     made = [_row(region, day, number, chance) for number in range(ROWS)]
     return made + [dict(row) for row in chance.sample(made, 5)]
 

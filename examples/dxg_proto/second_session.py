@@ -1,9 +1,9 @@
-"""The user's Example 1, second session: a team-mate finds the node by its name and backfills sixty days.
+"""Example 1, second session: a team-mate finds the node by its name and backfills sixty days.
 
     RHEO_PLATFORM=local python -m examples.dxg_proto.second_session
 
-It does not import the declaration: `app['tpdex']` is the node that the first session activated. The document's own
-slips are mended: it asks for 'tpdef', writes the month as `09`, and adds one and the same day sixty times.
+It does not import the declaration: `app['tpdex']` is the node that the first session activated. Three mistakes of the
+original are corrected: it looks up 'tpdef', writes the month as `09`, and adds the same day sixty times.
 """
 
 import logging
@@ -35,7 +35,7 @@ if __name__ == "__main__":
         # don't wait for executions
         app.execute(tpdex_node["NA"][first + timedelta(i + 1)], wait=False)
 
-    # JOIN logic (as in multi-threading): wait for all executions
+    # join: wait for all executions
     for i in range(DAYS):
         path, records = app.poll(tpdex_node["NA"][first + timedelta(i + 1)])
         assert path, f"Execution failed! Failed records {records!r}"

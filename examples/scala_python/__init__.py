@@ -1,1 +1,1 @@
-"""The user's Example 3: a Glue table, its twins in Scala and Python, and a team's jar."""
+"""Example 3: a Glue table, its twins in Scala and Python, and a team's jar."""

@@ -1,15 +1,15 @@
-"""Plays the owners of Example 3's inputs: a Glue table with a day of orders, and a team's jar.
+"""Acts as the owners of Example 3's inputs: a Glue table with a day of orders, and a team's jar.
 
     python -m examples.scala_python.landing
 
-The table is registered in the local catalog, from which `definitions/scala_python.py` takes its dimensions and format.
+The table is registered in the local catalog, from which `definitions/scala_python.py` reads its dimensions and format.
 """
 
 import subprocess
 from pathlib import Path
 
 from rheo_assets import LocalPlatform
-from rheo_assets.glue_tables import GlueTable
+from rheo_assets.model.glue.tables import GlueTable
 from rheo_assets.platforms.local.spark import scala_compiler
 
 DAY = "2021-01-14"
@@ -18,7 +18,7 @@ TABLE = "s3://dex-ml/d_ad_orders_na"
 
 
 def register(platform: LocalPlatform) -> None:
-    """Puts the table into the local catalog."""
+    """Registers the table in the local catalog."""
     columns = [("order_id", "bigint"), ("asin", "string"), ("quantity", "int")]
     described = GlueTable(TABLE, columns, [("order_day", "date")], description="Advertised orders")
     platform.catalog.register("dex_ml_catalog", "d_ad_orders_na", described)
@@ -35,7 +35,7 @@ def land(platform: LocalPlatform, day: str = DAY) -> None:
 
 
 def build_jar(platform: LocalPlatform) -> Path:
-    """Compiles the team's library with Spark's own Scala compiler; needs no build tool."""
+    """Compiles the team's library with Spark's own Scala compiler. Needs no build tool."""
     jar = Path(platform.storage.location("s3://dex-ml-jars/trend-features.jar"))
     if not jar.exists():
         jar.parent.mkdir(parents=True, exist_ok=True)
@@ -49,4 +49,4 @@ if __name__ == "__main__":
     register(platform)
     land(platform)
     build_jar(platform)
-    print(f"d_ad_orders_na of {DAY} and the jar lie below {platform.root}")
+    print(f"d_ad_orders_na of {DAY} and the jar are in {platform.root}")

@@ -1,8 +1,8 @@
-"""The user's Example 3: one Glue table, its first hundred rows in Scala and in Python, and a jar of a team's own.
+"""Example 3: one Glue table, its first hundred rows in Scala and in Python, and a team's own jar.
 
     RHEO_PLATFORM=local python -m examples.scala_python.twins
 
-The declaration is `definitions/scala_python.py`; it asks the catalog for the table, so the table is registered first.
+The declaration is `definitions/scala_python.py`. It looks the table up in the catalog, so this script registers it.
 """
 
 from examples.scala_python.landing import DAY, build_jar, land, register
@@ -12,7 +12,7 @@ if __name__ == "__main__":
     platform = LocalPlatform()
     register(platform)
     build_jar(platform)
-    land(platform)  # before the application lives: the event below is the only one
+    land(platform)  # before the first activation, so that the event below is the only one
 
     from definitions.scala_python import (
         app,

@@ -1,23 +1,23 @@
-"""Which input dimensions follow an output dimension whatever its value is, so that one solution serves a whole row."""
+"""Finds the input dimensions that always equal an output dimension, so that one solution serves a whole row."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rheo_assets.links import OUTPUT, Linkage, Rule
+from rheo_assets.model.links import OUTPUT, Linkage, Rule
 
 
 def followers(linkage: Linkage, name: str) -> frozenset[tuple[str, str]] | None:
     """Returns the (alias, dimension) pairs that always equal an ordered output dimension.
 
-    Every other input dimension is then the same for all outputs that differ in this dimension only, and no link
-    compares the two kinds. None: that cannot be said without solving each output.
+    Every other input dimension is then the same for all outputs that differ only in this dimension, and no link
+    compares the two kinds. None if each output must be solved on its own.
     """
     return _Tracing(linkage, name).result()
 
 
 class _Tracing:
-    """Inference as `Linkage` does it, on what is known about values instead of on values."""
+    """Infers like `Linkage`, but tracks which values are known instead of the values."""
 
     def __init__(self, linkage: Linkage, name: str) -> None:
         self._variables = linkage.variables

@@ -1,4 +1,4 @@
-"""Sets of partitions, kept as bits, so that ranges over millions of them are a few shifts and ORs."""
+"""Sets of partitions stored as bits, so that ranges over millions of them take a few shifts and ORs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime
 from itertools import product
 from typing import Final, NamedTuple
 
-from rheo_assets.dimensions import DimensionSpec, DimensionType, Partition, Value
 from rheo_assets.errors import InvalidValue
-from rheo_assets.filters import Window
-from rheo_assets.planning.bits import WIDTH, Blocks, Row, between, positions, put, runs, smear
+from rheo_assets.model.dimensions import DimensionSpec, DimensionType, Partition, Value
+from rheo_assets.model.filters import Window
+from rheo_assets.planning.bitset import WIDTH, Blocks, Row, between, positions, put, runs, smear
 
 _FIRST: Final = datetime(1, 1, 1)  # naive means UTC
 _LAST: Final = datetime(9999, 12, 31, 23, 59, 59)  # naive means UTC
@@ -46,7 +46,7 @@ class PartitionSet:
     Attributes:
         spec: The dimensions.
         blocks: The bits; no block is 0.
-        axis: The position of the dimension whose neighbours are bits; None: no dimension has an order.
+        axis: The position of the dimension whose neighbours are bits; None if no dimension has an order.
     """
 
     spec: DimensionSpec
@@ -120,7 +120,7 @@ class PartitionSet:
 
     def _check(self, other: PartitionSet) -> None:
         if self.spec is not other.spec and self.spec != other.spec:
-            raise TypeError(f"partitions of {self.spec.names} and of {other.spec.names} have no set in common")
+            raise TypeError(f"partitions of {self.spec.names} and of {other.spec.names} cannot be in one set")
 
     def _kept(self, blocks: Iterable[tuple[tuple[Row, int], int]]) -> PartitionSet:
         return PartitionSet(self.spec, {key: bits for key, bits in blocks if bits})
@@ -136,11 +136,11 @@ class PartitionSet:
         return {row: next(self._column(ordinal, [row])) for row, ordinal in lowest.items()}
 
     def where(self, admits: Callable[[Partition], bool], *, by_row: bool) -> PartitionSet:
-        """Returns those that are admitted.
+        """Returns the partitions that are admitted.
 
         Args:
-            admits: Whether a partition is.
-            by_row: Whether one partition of a row answers for all of them.
+            admits: Returns whether a partition is admitted.
+            by_row: Whether the answer for one partition of a row holds for the whole row.
         """
         if not by_row:
             return PartitionSet.of(self.spec, filter(admits, self))
@@ -148,12 +148,13 @@ class PartitionSet:
         return PartitionSet(self.spec, {key: bits for key, bits in self.blocks.items() if key[0] in rows})
 
     def carried(self, spec: DimensionSpec, images: Mapping[Row, Partition], *, moves: bool) -> PartitionSet:
-        """Returns what the partitions become in another spec.
+        """Returns the corresponding partitions of another spec.
 
         Args:
             spec: The other spec.
-            images: What the oldest partition of each row becomes.
-            moves: Whether the other axis always has the same ordinal as this one; else a row becomes one partition.
+            images: The partition that corresponds to the oldest partition of each row.
+            moves: Whether the other axis always has the same ordinal as this one. If False, a row becomes one
+                partition.
         """
         if not moves:
             return PartitionSet.of(spec, images.values())
@@ -193,7 +194,7 @@ class PartitionSet:
     # ranges ---------------------------------------------------------------------------------------------------
 
     def spread(self, windows: Sequence[Window | None]) -> PartitionSet:
-        """Returns every partition that is read when these are the tips; those before a dimension's min are left out."""
+        """Returns every partition that is read for these tips, except those before a dimension's `min`."""
         blocks: Blocks = {}
         own = windows[self.axis] if self.axis is not None else None
         low, length = (min(own.offsets()), own.length) if own is not None else (0, 1)
@@ -205,7 +206,7 @@ class PartitionSet:
         return self._within_bounds(blocks) if own is not None else PartitionSet(self.spec, blocks)
 
     def reaching(self, windows: Sequence[Window | None], found: PartitionSet) -> PartitionSet:
-        """Returns the tips whose range holds at least one of the found partitions."""
+        """Returns the tips whose range contains at least one of the found partitions."""
         back = [window and Window(-max(window.offsets()), window.length, 1) for window in windows]
         return self & found.spread(back)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from rheo_assets.dimensions import Partition
+from rheo_assets.model.dimensions import Partition
 from rheo_assets.planning.partition_sets import PartitionSet
 
 Execution = tuple[str, Partition]
@@ -21,7 +21,7 @@ _LINES = 12
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Executions of one node that need nothing of each other, so that they can run together.
+    """Executions of one node that do not depend on each other, so that they can run together.
 
     Attributes:
         node: The data node's id.
@@ -37,12 +37,12 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Executions in an order in which each comes after those it reads.
+    """Executions in an order in which each comes after its inputs.
 
     Attributes:
-        target: What was asked for.
-        stages: One a node, parents first.
-        inputs: Input tips that are fixed for some executions, because their output partition alone does not tell them.
+        target: The requested stage.
+        stages: One per node, parents first.
+        inputs: The input tips of executions whose output partition alone does not determine them.
     """
 
     target: Stage
@@ -65,11 +65,11 @@ class Plan:
                 return False
 
     def explain(self) -> str:
-        """Returns the plan as text for people: what runs, in which order."""
+        """Returns the plan as readable text: what runs, in which order."""
         stages, count = len(self.stages), len(self)
         lines = [f"{_counted(count, 'execution')} in {_counted(stages, 'stage')}, one after the other:"]
         for number, stage in enumerate(self.stages, 1):
-            mark = "  <- asked for" if stage.node == self.target.node else ""
+            mark = "  <- requested" if stage.node == self.target.node else ""
             lines.append(f"  {number}. {stage.node}: {_counted(len(stage), 'partition')}{mark}")
             lines.extend(f"       {line}" for line in _lines(stage.partitions))
         return "\n".join(lines)

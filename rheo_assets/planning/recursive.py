@@ -1,21 +1,21 @@
-"""`recursive=True`: what has to be executed before a partition, because it is missing."""
+"""`recursive=True`: what must be executed before a partition, because it is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction, MissingInput
-from rheo_assets.nodes import DataNode
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.nodes import DataNode
+from rheo_assets.model.signals import Signal, View
+from rheo_assets.model.topology import Topology
+from rheo_assets.planning.input_sets import check_declared, closest, read_by, starved, tips_of
 from rheo_assets.planning.partition_sets import PartitionSet
 from rheo_assets.planning.plan import Plan, Stage, Tips, stages_of
-from rheo_assets.planning.reading import check_declared, closest, read_by, starved, tips_of
-from rheo_assets.signals import Signal, View
-from rheo_assets.topology import Topology
 
 Exists = Callable[[str, PartitionSet], PartitionSet]
-"""Which of a node's partitions are complete."""
+"""Returns which of a node's partitions are complete."""
 
 TipSets = Mapping[str, PartitionSet]
 TipsOf = Callable[[DataNode, PartitionSet], TipSets]
@@ -30,30 +30,30 @@ def plan_recursive(
     exists: Exists,
     tips: Tips | None = None,
 ) -> Plan:
-    """Plans output partitions of a node after every missing partition of every own input range.
+    """Plans output partitions of a node, after every missing partition that the application can build for them.
 
-    The target itself is always executed, everything else only if it is missing, and once.
+    The target is always executed. Everything else is executed once, and only if it is missing.
 
     Args:
         topology: The application's nodes.
-        node: The node that is asked for.
-        partitions: Its output partitions.
-        exists: Tells which partitions are complete in storage.
-        tips: The input tips of the one target partition, where the output alone does not tell them.
+        node: The target node.
+        partitions: The output partitions of the target.
+        exists: Returns which partitions are complete in storage.
+        tips: The input tips of the single target partition, if the output alone does not determine them.
 
     Raises:
-        MissingInput: External data that the plan needs is missing; it names all of it.
-        Contradiction: A partition that its node cannot have.
-        Undetermined: An output partition that does not tell its inputs.
+        MissingInput: External data that the plan needs is missing; the message lists it.
+        Contradiction: The node cannot have the partition.
+        Undetermined: An output partition does not determine its inputs.
     """
     targets = partitions if isinstance(partitions, PartitionSet) else PartitionSet.of(node.spec, partitions)
     check_declared(node, targets)
     needs = Needs(topology, exists)
 
-    def resolve(asked: DataNode, outputs: PartitionSet) -> TipSets:
-        if asked is node and tips is not None:
+    def resolve(current: DataNode, outputs: PartitionSet) -> TipSets:
+        if current is node and tips is not None:
             return {alias: PartitionSet.of(view.node.spec, [tips[alias]]) for alias, view in node.inputs.items()}
-        return tips_of(asked, outputs)
+        return tips_of(current, outputs)
 
     planned = needs.collect({node.id: targets}, resolve)
     target = Stage(node.id, targets)
@@ -63,12 +63,12 @@ def plan_recursive(
 
 
 class Needs:
-    """Collects, node by node from the targets upwards, what is missing.
+    """Collects what is missing, node by node from the targets upstream.
 
     Args:
         topology: The application's nodes.
-        exists: Tells which partitions are complete in storage.
-        frozen: Ids of nodes of which nothing is added to the plan.
+        exists: Returns which partitions are complete in storage.
+        frozen: Ids of nodes that get no more executions in the plan.
     """
 
     def __init__(self, topology: Topology, exists: Exists, frozen: Iterable[str] = ()) -> None:
@@ -79,7 +79,7 @@ class Needs:
         self._starved: dict[str, None] = {}
 
     def collect(self, targets: Mapping[str, PartitionSet], resolve: TipsOf = tips_of) -> dict[str, PartitionSet]:
-        """Returns the targets and everything own that is missing below them, by node id."""
+        """Returns, by node id, the targets and the missing partitions that the application must build for them."""
         planned: dict[str, PartitionSet] = {}
         needed: dict[str, PartitionSet] = {}
         for node in reversed(self._topology.upwards):
@@ -117,13 +117,11 @@ class Needs:
         chosen = closest(view, lacking)
         empty = next((tip for tip, partition in chosen.items() if partition is None), None)
         if empty is not None:
-            raise Contradiction(
-                f"'{view.node.id}' has no partition at all in the range {view} of {view.node.describe(empty)}"
-            )
+            raise Contradiction(f"'{view.node.id}' has no partition in the range {view} of {view.node.describe(empty)}")
         _add(needed, view.node.id, PartitionSet.of(view.node.spec, [p for p in chosen.values() if p is not None]))
 
     def _require(self, view: View, tips: PartitionSet) -> None:
-        if view.needs_event:
+        if view.needs_event and not view.is_covering:
             _add(self._required, view.node.id, tips)
         if view.checks_range:
             _add(self._required, view.node.id, read_by(view, tips))
@@ -132,10 +130,10 @@ class Needs:
         return self._exists(signal.id, partitions)
 
     def raise_missing(self, node: DataNode, targets: PartitionSet) -> None:
-        """Checks that all external data that the plan needs is there.
+        """Checks that all external data that the plan needs exists.
 
         Raises:
-            MissingInput: Some is not; it names all of it.
+            MissingInput: Some data is missing; the message lists it.
         """
         missing = []
         for source, required in self._required.items():

@@ -1,1 +1,1 @@
-"""Where data lies and code runs: one small interface a capability (`capabilities`), one package a platform."""
+"""Platforms store data and run code: one small interface per capability (`capabilities`), one package per platform."""

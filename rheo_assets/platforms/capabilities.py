@@ -1,12 +1,12 @@
-"""The interfaces that a platform implements. A node says what it needs; the platform says who serves it."""
+"""The interfaces that a platform implements. A node declares what it needs; the platform provides it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from rheo_assets.compute.targets import Target
+from rheo_assets.model.compute.targets import Target
 from rheo_assets.runner.task import Task, TaskResult
 
 
@@ -14,21 +14,21 @@ class Replacement(AbstractContextManager["Replacement"], Protocol):
     """The next content of a prefix while it is being written: a context that changes nothing unless it publishes.
 
     Attributes:
-        uri: The prefix to write below, empty at first; what lies there is nobody's data until it is published.
+        uri: The prefix to write below, empty at first. Its content is not visible as data until it is published.
     """
 
     uri: str
 
     def publish(self, name: str, content: bytes) -> None:
-        """Puts what was written in the place of the old content; once.
+        """Replaces the old content with the written content. Called once.
 
-        A crash leaves the old content, the new, or none that counts as complete; the next replacement of the prefix
-        puts the old content back if it must and removes the rest. That is no promise that the change is seen at once:
-        a store without a swap copies, and writes this object last.
+        A crash leaves the old content, the new content, or content that does not count as complete. The next
+        replacement of the prefix restores the old content if necessary, and removes the rest. Readers may see the
+        change in steps: a store without a swap copies the objects, and writes this one last.
 
         Args:
-            name: The object that says that the content is whole.
-            content: What is in it.
+            name: The object that marks the content as complete.
+            content: The content of that object.
         """
 
 
@@ -39,23 +39,32 @@ class Storage(Protocol):
     """
 
     def version(self, uri: str) -> str | None:
-        """Returns the identity of the object's present content, or None when there is no such object."""
+        """Returns the version of the object's current content; None if the object does not exist."""
 
     def modified(self, uri: str) -> float | None:
-        """Returns when the object was written by the store's own clock, epoch seconds; None when there is none."""
+        """Returns when the object was written, by the store's clock, epoch seconds; None if it does not exist."""
 
     def has_objects(self, uri: str) -> bool:
-        """Returns whether any object lies below the prefix (hidden files such as `.crc` do not count)."""
+        """Returns whether any data object lies below the prefix: bookkeeping (`_SUCCESS`, `x.tmp`) does not count."""
 
     def children(self, uri: str) -> Iterator[str]:
         """Yields the names one level below the prefix, sorted: folders and objects."""
 
-    def find(self, prefix: str, depth: int, names: Sequence[str] | None) -> Iterator[tuple[tuple[str, ...], str]]:
+    def find(
+        self,
+        prefix: str,
+        depth: int,
+        names: Sequence[str] | None,
+        passes: Callable[[tuple[str, ...]], bool] | None = None,
+    ) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yields (path segments below the prefix, version) of the objects exactly `depth` folders below it.
 
-        Only objects of the given names are looked at, so that the cost grows with the folders, not with what lies in
-        them; None looks at every object. Names that start with `.` are passed over. An object that has not changed
-        may be the very same tuple as the last time, so that who looks again compares identities first.
+        Only objects with the given names are checked, so that the cost grows with the number of folders, not with their
+        content; None checks every object. Names that start with `.` are skipped. An unchanged object may be the same
+        tuple as the last time, so that the caller can compare identities first.
+
+        `passes` is called for each folder, from the top. A store whose requests cost money skips the folders for which
+        it is true, and yields nothing from them. Another store need not call it.
         """
 
     def read(self, uri: str) -> bytes:
@@ -65,59 +74,65 @@ class Storage(Protocol):
         """Writes the object whole: a reader sees the old content or the new, never a part."""
 
     def create(self, uri: str, content: bytes) -> bool:
-        """Writes the object only if there is none; of several writers at once exactly one gets True."""
+        """Writes the object only if it does not exist; of several concurrent writers, exactly one gets True."""
 
     def delete(self, uri: str) -> None:
-        """Deletes the object, or everything below the prefix; nothing there is no error."""
+        """Deletes the object, or everything below the prefix, if it exists."""
 
     def expire(self, uri: str, before: float) -> None:
-        """Deletes the objects right below the prefix that were written before a time of the store's own clock."""
+        """Deletes the objects directly below the prefix that were written before a time of the store's clock."""
 
     def replacement(self, uri: str, writer: str) -> Replacement:
-        """Returns a context in which the next content of everything below the prefix is written.
+        """Returns a context in which the next content of the whole prefix is written.
 
-        `writer` is the identity of the execution. Where its job may outlive the process that started it, one that is
-        taken over writes below the same `Replacement.uri` again.
+        `writer` is the id of the execution. If its job may outlive the process that started it, a process that takes
+        the job over gets the same `Replacement.uri` again.
         """
 
     def location(self, uri: str) -> str:
-        """Returns what a person opens: the folder itself on the local platform, the URI on AWS."""
+        """Returns the location that a person opens: the folder on the local platform, the URI on AWS."""
 
 
 class Engine(Protocol):
-    """Runs tasks of some languages."""
+    """Runs the tasks of some languages."""
 
     def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
-        """Runs the task to its end and returns what it left behind.
+        """Runs the task to its end and returns its result.
 
-        The engine writes `task.output.path` as a whole (what lay there is gone) but never the completion file. A
-        callable adds to what earlier targets wrote; when it fails, what it added is gone.
+        The engine replaces all of `task.output.path`, but never writes the completion file. A callable adds to the
+        output of earlier targets; if it fails, the files that it added are removed.
 
         Args:
-            task: What to run.
-            log: Takes one line of progress or of user output at a time.
-            cancelled: Asked at least once a second; true ends the task.
+            task: The task.
+            log: Logs one line of progress or user output.
+            cancelled: Called at least once a second. If it returns true, the engine stops the task.
 
         Raises:
-            TaskFailure: The task did not succeed; its `kind` says whose fault it was.
+            TaskFailure: The task did not succeed; its `kind` is the kind of the cause.
         """
 
 
 class Catalog(Protocol):
-    """Answers for tables by database and name, as the Glue Data Catalog does."""
+    """Returns tables by database and name, like the Glue Data Catalog."""
 
     def table(self, database: str, name: str) -> Mapping[str, Any]:
-        """Returns the table as Glue's `GetTable` describes it; raises `LookupError` naming near misses."""
+        """Returns the table as Glue's `GetTable` describes it; raises a `LookupError` that suggests similar names."""
+
+
+RETRY_FOR: Final = 86_400.0
+"""How long a platform that fails is retried by default, seconds: a day."""
 
 
 class Platform(Protocol):
-    """Where an application's data lies and its code runs.
+    """Stores an application's data and runs its code.
 
     Attributes:
-        name: What user code sees as `runtime_platform`.
+        name: The value of `runtime_platform` in user code.
+        retry_for: How long an execution waits for a platform that fails (no capacity, throttling), seconds.
     """
 
     name: str
+    retry_for: float
 
     @property
     def storage(self) -> Storage:
@@ -125,31 +140,31 @@ class Platform(Protocol):
 
     @property
     def catalog(self) -> Catalog:
-        """The tables by database and name."""
+        """The catalog of tables."""
 
     def bucket(self, application: str) -> str:
         """Returns the bucket that holds an application's own data and state."""
 
     def prepare(self, application: str) -> None:
-        """Makes what an application needs before anything of it is written; asked at every activation.
+        """Creates what an application needs before it writes anything, such as its bucket. Called by each `activate()`.
 
         Raises:
-            CapabilityMissing: It cannot be made; says what to do.
+            CapabilityMissing: It cannot be created; the message says what to do.
         """
 
     def engine(self, target: Target) -> Engine:
-        """Returns the engine that serves a target.
+        """Returns the engine that runs a target.
 
         Raises:
-            CapabilityMissing: Nothing here does; the message has the pip line.
+            CapabilityMissing: The platform has no such engine; the message has the pip command.
         """
 
     def params(self) -> Mapping[str, Any]:
-        """Returns what callables get in `params` besides `dimensions`."""
+        """Returns the entries of a callable's `params` besides `dimensions`."""
 
     def save_private(self, uri: str, content: bytes) -> None:
         """Writes an object that only its owner can read."""
 
     @property
     def concurrency(self) -> int:
-        """How many executions of one run go at once."""
+        """The number of concurrent executions in one run."""

@@ -1,4 +1,4 @@
-"""The engines of one platform by name: its own and those of other packages, opened when first asked for."""
+"""The engines of one platform by name: its own, and those of other packages. Opened at first use."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any
 
-from rheo_assets.compute.engines import known_kinds, plugins, served
-from rheo_assets.compute.targets import Batch, Inlined, Target
 from rheo_assets.errors import CapabilityMissing
+from rheo_assets.model.compute.engines import known_kinds, plugins, served
+from rheo_assets.model.compute.targets import Batch, Inlined, Target
 from rheo_assets.platforms.capabilities import Engine
 
 
@@ -16,8 +16,8 @@ class Engines:
     """Finds and opens engines.
 
     Args:
-        platform: Whose engines they are.
-        makers: Makes each of the platform's own engines, by the name of its kind.
+        platform: The platform of the engines.
+        makers: The factories of the platform's own engines, by engine name.
     """
 
     def __init__(self, platform: Any, makers: Mapping[str, Callable[[], Engine]]) -> None:
@@ -27,10 +27,10 @@ class Engines:
         self._lock = Lock()
 
     def of(self, target: Target) -> Engine:
-        """Returns the engine that the target names.
+        """Returns the engine that a target names.
 
         Raises:
-            CapabilityMissing: The platform does not have it, or its package is not installed.
+            CapabilityMissing: The platform has no such engine, or its package is not installed.
         """
         if not isinstance(target, Batch | Inlined):
             raise CapabilityMissing(f"{target.title} needs no engine")

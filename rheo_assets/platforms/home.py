@@ -1,4 +1,4 @@
-"""The folder of this machine that holds what a platform keeps here: the Dagster instance and scratch files."""
+"""The folder that holds the local files of a platform: the Dagster instance and scratch files."""
 
 from __future__ import annotations
 

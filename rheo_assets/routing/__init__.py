@@ -1,1 +1,1 @@
-"""From events to executions: a pure fold of the journal, with no clock, no disk and no Dagster in it."""
+"""From events to executions: a pure replay of the journal, without a clock, a disk or Dagster."""

@@ -1,7 +1,7 @@
 """Turns a callable into a blob that another process can run, and back.
 
-A blob is one line of JSON that says who wrote it, then a cloudpickle. The line is checked before anything is unpickled:
-bytecode of another Python minor version, or a blob that was cut short, would otherwise crash or run something else.
+A blob is a header, one line of JSON, and then a cloudpickle. The header is checked before anything is unpickled:
+bytecode of another Python minor version, or a truncated blob, would otherwise crash or run something else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rheo_assets.errors import RheoError
+from rheo_assets.errors import UnusableCallable
 
 BLOB_VERSION = 1
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -28,22 +28,12 @@ _OWN_PACKAGE = __name__.partition(".")[0]
 _registry = threading.Lock()  # cloudpickle's registry is global: one dump at a time
 
 
-class UnusableCallable(RheoError, ValueError):  # noqa: N818  # reads as the user would say it
-    """A callable that cannot be recorded, or a recorded one that cannot be run here."""
-
-    def __init__(self, name: str, problem: str, remedy: str) -> None:
-        super().__init__(f"{name}: {problem}: {remedy}")
-        self.name = name
-        self.problem = problem
-        self.remedy = remedy
-
-
 def dump_callable(fn: Callable[..., Any], node: str = "") -> bytes:
-    """Returns the callable as a blob that does not need the file it was written in.
+    """Returns the callable as a blob that does not need its source file.
 
-    Code of modules that are not installed (scripts, notebooks, `definitions/`) travels inside the blob; installed
-    packages are imported again where the blob runs. The same object dumped twice gives the same bytes, in another
-    process too unless it holds classes of such modules, which get a new identity in each process.
+    The blob contains the code of modules that are not installed (scripts, notebooks, `definitions/`). Installed
+    packages are imported again where the blob runs. The same object always gives the same bytes, also in another
+    process, unless it holds classes of such modules: these get a new identity in each process.
 
     Args:
         fn: A function, lambda, bound method, `functools.partial` or object with `__call__`.
@@ -87,7 +77,7 @@ def load_callable(blob: bytes) -> Callable[..., Any]:
     Opening a blob runs code: open only blobs of the application's own storage.
 
     Raises:
-        UnusableCallable: The blob is damaged, is of another Python minor version, or needs a missing package.
+        UnusableCallable: The blob is damaged, was written by another Python minor version, or needs a missing package.
     """
     header, content = _split(blob)
     name = f"callable '{header.get('name', '?')}'"
@@ -128,7 +118,7 @@ def blob_key(blob: bytes) -> str:
 
 
 def callable_name(fn: object) -> str:
-    """Returns how a person would name the callable: `module.qualname`, without `functools.partial` around it."""
+    """Returns a readable name of the callable: `module.qualname`, without a surrounding `functools.partial`."""
     inner = getattr(fn, "func", fn)
     named = inner if hasattr(inner, "__qualname__") else type(inner)
     return f"{named.__module__}.{named.__qualname__}"
@@ -153,7 +143,7 @@ def _split(blob: bytes) -> tuple[dict[str, Any], bytes]:
 
 @contextmanager
 def _user_modules_by_value() -> Iterator[None]:
-    """Makes cloudpickle carry the code of every imported module that other machines do not have."""
+    """Makes cloudpickle include the code of every imported module that other machines do not have."""
     from cloudpickle import cloudpickle
 
     with _registry:
@@ -173,7 +163,7 @@ def _is_user_module(module: object, already: set[str]) -> bool:
         return False  # some packages put lazy objects in sys.modules
     name, file = module.__name__, module.__dict__.get("__file__")
     if name in already or name == "__main__" or sys.modules.get(name) is not module or not isinstance(file, str):
-        return False  # cloudpickle carries __main__ by value anyway
+        return False  # cloudpickle includes __main__ by value anyway
     if name.partition(".")[0] == _OWN_PACKAGE or not file.endswith(".py"):
         return False
     return not file.startswith(_installed_prefixes()) and not {"site-packages", "dist-packages"} & set(Path(file).parts)
@@ -188,7 +178,7 @@ def _installed_prefixes() -> tuple[str, ...]:
 
 
 def _culprit(fn: object, error: Exception) -> str:
-    """Names the variable of the function that cannot be pickled, where it is the function's own."""
+    """Returns a phrase that names the function's variable that cannot be pickled; empty if it is not its own."""
     import cloudpickle
 
     reason = f" ({type(error).__name__}: {error})"
@@ -202,7 +192,7 @@ def _culprit(fn: object, error: Exception) -> str:
 
 
 def _held(function: Any) -> Iterator[tuple[str, object]]:
-    """Yields the variables outside the function that its own body reads."""
+    """Yields the outer variables that the function's body reads."""
     code = getattr(function, "__code__", None)
     if code is None:
         return

@@ -1,7 +1,7 @@
-"""Writes a pickle in one form, so that the same code recorded by two processes has the same content address.
+"""Writes a pickle in canonical form, so that the same code recorded by two processes has the same content address.
 
-A pickle says which of its equal strings were one object, and lists sets in hash order. Both change from process to
-process: a module compiled just now shares strings that the same module read from its `.pyc` does not.
+A pickle records which equal strings were one object, and lists sets in hash order. Both differ between processes:
+a freshly compiled module shares strings that the same module does not share when it is read from its `.pyc`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CLOSES_MARK = {operation.name for operation in pickletools.opcodes if pickletoo
 
 
 def canonical(pickled: bytes) -> bytes:
-    """Returns an equal pickle in which each short string is written out where it is used, and sets are sorted.
+    """Returns an equal pickle in which each short string is written out at each use, and sets are sorted.
 
     >>> words = ["day", "day"]
     >>> one, two = pickle.dumps(words, protocol=5), pickle.dumps(["day", "".join("day")], protocol=5)
@@ -35,17 +35,17 @@ def canonical(pickled: bytes) -> bytes:
 
 
 class _Writer:
-    """Copies one operation at a time; memo numbers shift, because strings no longer have any."""
+    """Copies one operation at a time; memo numbers shift, because strings no longer have one."""
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
         self._is_atom: list[bool] = []
         self._marks: list[int] = []
-        self._memo: list[bytes | int] = []  # what each old number stands for: an atom, or a new number
+        self._memo: list[bytes | int] = []  # per old number: an atom, or the new number
         self._numbers = 0
 
     def write(self, name: str, argument: object, raw: bytes) -> None:
-        """Takes the next operation of the source."""
+        """Writes the next operation of the source."""
         if name == "FRAME":
             return
         if name == "MEMOIZE":

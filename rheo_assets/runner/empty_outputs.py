@@ -1,8 +1,8 @@
-"""How the columns of an output without rows are kept, where the format of its files does not tell them.
+"""Keeps the columns of an output without rows, if the format of its files does not contain them.
 
 A json file without rows is empty, and so is a csv file without rows and header. The engine that writes such an output
-leaves a hidden file beside it with the columns as Spark writes a schema in JSON. Every engine reads it where a
-partition has no rows.
+also writes a hidden file with the columns, in the JSON form of a Spark schema. Every engine reads it if a partition
+has no rows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Runs an inlined callable, `callable(inputs, output, params)`, in this process.
 
-Whoever calls this decides which process it is: the local platform a child, AWS a Lambda.
+The caller chooses the process: a child process on the local platform, a Lambda on AWS.
 """
 
 from __future__ import annotations
@@ -10,87 +10,43 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, NoReturn
 
-from rheo_assets.runner.blobs import UnusableCallable, load_callable
-from rheo_assets.runner.disks import full_disk, says_full_disk
+from rheo_assets.errors import UnusableCallable
+from rheo_assets.runner.blobs import load_callable
+from rheo_assets.runner.full_disk import full_disk, says_full_disk
 from rheo_assets.runner.metadata import metadata_entries
 from rheo_assets.runner.mirror import Mirror
-from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskResult
+from rheo_assets.runner.signals import InlinedSignal, input_signal
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult, lasting_failure
 
 _RUNNER = f"{Path(__file__).parent}/"
 _NEVER_RAN = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
-@dataclass(frozen=True, slots=True)
-class InlinedSignal:
-    """An input or the output as a callable sees it.
-
-    Attributes:
-        alias: Its alias; of the output, the node id.
-        paths: The URIs of its partitions, tip first, whether or not they exist; empty for a value.
-        missing: Those of `paths` that hold no data.
-        partition: The dimension values of the first partition that is read, rendered as in the path.
-        partitions: The dimension values of each partition that is read, also of a timer, which has no paths.
-        dimensions: The dimension values of the tip by name.
-        value: The text of a timer, alarm or metric, of the first that is read; None for data.
-        format: `parquet`, `json`, `csv` or `orc`.
-        local_paths: The folders behind `paths`. On AWS an input is fetched when this is first asked for, and what lies
-            in the output's folder at the end is put into S3.
-    """
-
-    alias: str
-    paths: list[str]
-    missing: list[str]
-    partition: tuple[str, ...]
-    partitions: list[tuple[str, ...]]
-    dimensions: dict[str, str]
-    value: str | None = None
-    format: str = "parquet"
-    _locate: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def local_paths(self) -> list[str] | None:
-        """The folders behind `paths`; None where there are none."""
-        return None if self._locate is None else [self._locate(uri) for uri in self.paths]
-
-    def get_materialized_resource_paths(self) -> list[str]:
-        """Returns `paths`, under the name that RheocerOS gives it."""
-        return list(self.paths)
-
-    def dimension_values_map(self) -> dict[str, list[str]]:
-        """Returns the values of each dimension over all partitions, tip first, each once."""
-        partitions = self.partitions or [self.partition]
-        return {
-            name: list(dict.fromkeys(values[place] for values in partitions if place < len(values)))
-            for place, name in enumerate(self.dimensions)
-        }
-
-
 class Inputs(dict[str, InlinedSignal]):
-    """The inputs of a callable by alias; an unknown alias names those that exist."""
+    """The inputs of a callable by alias; the error for an unknown alias lists the known ones."""
 
     def __missing__(self, alias: str) -> NoReturn:
         raise KeyError(f"no input {alias!r}: this node has {', '.join(self) or 'no inputs'}")
 
 
 def run_inlined(task: Task, root: Path | None = None, mirror: Mirror | None = None) -> TaskResult:
-    """Runs the task's callable to its end, in this process.
+    """Runs the task's callable in this process.
 
     Args:
         task: An `INLINED` task; `task.code` is the local path of the blob.
-        root: The folder of the objects, which fills `local_paths`: the local platform's root, or the mirror's.
-        mirror: Fetches the objects that lie elsewhere.
+        root: The folder for `local_paths`: the local platform's root, or the mirror's.
+        mirror: Fetches remote objects.
 
     Raises:
         TaskFailure: The callable cannot be opened, raises, or calls `sys.exit`.
     """
     fn = _open(task)
     locate = _locator(root, mirror)
-    inputs = Inputs({item.alias: _input(item, locate) for item in task.inputs})
+    inputs = Inputs({item.alias: input_signal(item, locate) for item in task.inputs})
     started = time.monotonic()
     try:
         returned = fn(inputs, _output(task, locate), _params(task, mirror))
@@ -108,7 +64,7 @@ def run_inlined(task: Task, root: Path | None = None, mirror: Mirror | None = No
     if isinstance(returned, _NEVER_RAN):
         kind = type(returned).__name__
         if isinstance(returned, CoroutineType):
-            returned.close()  # else Python warns that it was never awaited
+            returned.close()  # otherwise Python warns that it was never awaited
         raise TaskFailure(
             "user",
             f"node '{task.node}': its callable returned a {kind}, so its body never ran; "
@@ -124,15 +80,15 @@ def engine_name() -> str:
 
 
 def local_path(uri: str, root: Path) -> str:
-    """Returns the folder behind an `s3://` URI of the local platform, without a look at the disk.
+    """Returns the folder of an `s3://` URI of the local platform, without checking the disk.
 
     Raises:
-        ValueError: The URI is not of that form, or leaves the root.
+        ValueError: The URI does not have that form, or leads outside the root.
     """
     scheme, _, rest = uri.partition("://")
     parts = rest.rstrip("/").split("/")
     if scheme not in {"s3", "s3a", "s3n"} or any(part in {"", ".", ".."} for part in parts):
-        raise ValueError(f"{uri!r} names no place under the local root: expected s3://bucket/key without '..'")
+        raise ValueError(f"{uri!r} is not a path under the local root: expected s3://bucket/key without '..'")
     return str(root.joinpath("s3", *parts))
 
 
@@ -148,22 +104,7 @@ def _open(task: Task) -> Callable[..., Any]:
     except UnusableCallable as error:
         raise TaskFailure("user", f"node '{task.node}': {error}", _own_frames(error.__cause__)) from None
     except OSError as error:
-        raise TaskFailure("platform", f"node '{task.node}': its recorded callable cannot be read: {error}") from None
-
-
-def _input(item: TaskInput, locate: Callable[[str], str] | None) -> InlinedSignal:
-    partition = item.partitions[0] if item.partitions else tuple(item.dimensions.values())
-    return InlinedSignal(
-        alias=item.alias,
-        paths=list(item.paths),
-        missing=list(item.missing),
-        partition=partition,
-        partitions=list(item.partitions) or [partition],
-        dimensions=dict(item.dimensions),
-        value=item.value,
-        format=item.format,
-        _locate=locate,
-    )
+        raise lasting_failure(f"node '{task.node}': its recorded callable cannot be read: {error}") from None
 
 
 def _output(task: Task, locate: Callable[[str], str] | None) -> InlinedSignal:
@@ -181,14 +122,16 @@ def _output(task: Task, locate: Callable[[str], str] | None) -> InlinedSignal:
 
 
 def _params(task: Task, mirror: Mirror | None) -> dict[str, Any]:
-    """Returns what the callable gets as `params`; the AWS names exist everywhere, so that one callable runs on both."""
+    """Returns the `params` of the callable; the AWS names always exist, so that it runs on both platforms."""
     return {
         "AWS_REGION": os.environ.get("AWS_REGION", "us-east-1"),
         "AWS_ACCOUNT_ID": "000000000000",
         "args": dict(task.args),
         **task.params,
         "dimensions": dict(task.dimensions),
+        "dimensions_map": dict(task.dimensions),  # RheocerOS's name
         "platform": task.params.get("platform", task.runtime_platform),
+        "runtime_platform": task.runtime_platform,
         **({} if mirror is None else {"AWS_BOTO_SESSION": mirror.session}),
     }
 
@@ -210,7 +153,7 @@ def _failure(task: Task, error: BaseException) -> TaskFailure:
 
 
 def _own_frames(error: BaseException | None) -> str:
-    """Formats the traceback from the first frame that is not the runner's."""
+    """Formats the traceback, starting at the first frame that is not the runner's."""
     if error is None:
         return ""
     frames = error.__traceback__

@@ -1,4 +1,4 @@
-"""Brings a task's libraries to this machine: jars for Scala, zips and wheels for Python."""
+"""Copies a task's libraries to this machine: jars for Scala, zips and wheels for Python."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from pathlib import Path
 from typing import Any
 
 from rheo_assets.runner.spark_failures import reason
-from rheo_assets.runner.spark_schemas import hadoop_conf
+from rheo_assets.runner.spark_files import hadoop_conf
 from rheo_assets.runner.task import TaskFailure
 
 PYTHON = (".zip", ".whl", ".egg")
 
 
 def fetch_libraries(node: str, spark: Any, uris: Sequence[str], kinds: Sequence[str], cache: Path) -> tuple[Path, ...]:
-    """Returns a copy of each library, which stays as it is when the original is replaced.
+    """Returns a copy of each library, which does not change if the original is replaced.
 
     Args:
         node: The node's id, for messages.
-        spark: The task's session; its file systems read the URIs.
-        uris: Where the libraries are.
-        kinds: The endings that they may have.
-        cache: Where copies are kept.
+        spark: The task's session, whose file systems read the URIs.
+        uris: The URIs of the libraries.
+        kinds: The allowed file extensions.
+        cache: The folder of the copies.
 
     Raises:
-        TaskFailure: One is not there, or is no library for this language.
+        TaskFailure: A library does not exist, or is not for this language.
     """
     return tuple(_fetched(node, spark, uri, kinds, cache) for uri in uris)
 
 
 def use_python_libraries(node: str, spark: Any, uris: Sequence[str], cache: Path) -> None:
-    """Puts zips and wheels on the path of this process and of Spark's Python workers.
+    """Adds zips and wheels to the path of this process and of Spark's Python workers.
 
     Raises:
-        TaskFailure: One is not there, or is neither zip nor wheel.
+        TaskFailure: A library does not exist, or is neither a zip nor a wheel.
     """
     paths = fetch_libraries(node, spark, uris, PYTHON, cache)
     if not paths:
         return
-    # Workers are kept between tasks, with the modules that they imported; their environment tells which ones to use.
+    # Workers are reused, with the modules that they have imported. Spark picks a worker by its environment.
     spark.sparkContext.environment["RHEO_LIBRARIES"] = " ".join(path.name for path in paths)
     for path in reversed(paths):
         sys.path.insert(0, str(path))
@@ -51,15 +51,15 @@ def use_python_libraries(node: str, spark: Any, uris: Sequence[str], cache: Path
 def _fetched(node: str, spark: Any, uri: str, kinds: Sequence[str], cache: Path) -> Path:
     ending = Path(uri).suffix.lower()
     if ending not in kinds:
-        raise TaskFailure("user", f"{node!r}: its library {uri!r} is none of {', '.join(kinds)}")
+        raise TaskFailure("user", f"{node!r}: its library {uri!r} is not one of {', '.join(kinds)}")
     jvm = spark.sparkContext._jvm
     source = jvm.org.apache.hadoop.fs.Path(uri)
     try:
         found = source.getFileSystem(hadoop_conf(spark))
         status = found.getFileStatus(source)
-        told = f"{status.getPath().toString()} {status.getLen()} {status.getModificationTime()}"
-        digest = hashlib.sha256(told.encode()).hexdigest()[:16]
-        # Python takes no `.whl` from Spark. The hash in the name keeps versions of one library apart.
+        version = f"{status.getPath().toString()} {status.getLen()} {status.getModificationTime()}"
+        digest = hashlib.sha256(version.encode()).hexdigest()[:16]
+        # Python cannot import a `.whl` through Spark. The hash in the name separates versions of one library.
         name = f"{Path(uri).stem}-{digest}{'.jar' if ending == '.jar' else '.zip'}"
         copy = cache / "libraries" / name
         if not copy.exists():

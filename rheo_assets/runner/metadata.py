@@ -1,4 +1,4 @@
-"""Turns what user code returns into metadata entries that travel as JSON."""
+"""Turns the return value of user code into metadata entries in JSON."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def metadata_entries(node: str, returned: Mapping[Any, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Returns the entries that can be recorded, and one warning for each that cannot.
+    """Returns the entries that can be recorded, and one warning for each entry that cannot.
 
-    A scalar stays a scalar. `{"type": "markdown" | "url" | "path" | "png" | "json", "value": ...}` stays typed; the
-    bytes of a `png` become base64 text. Another dict or list becomes a `json` entry.
+    A scalar stays a scalar. `{"type": "markdown" | "url" | "path" | "png" | "json", "value": ...}` keeps its type; the
+    bytes of a `png` become base64 text. Any other dict or list becomes a `json` entry.
 
     Args:
         node: The user's node id, for the warnings.
@@ -34,7 +34,7 @@ def metadata_entries(node: str, returned: Mapping[Any, Any]) -> tuple[dict[str, 
         try:
             entries[str(key)] = _entry(value)
         except (TypeError, ValueError, RecursionError) as error:
-            warnings.append(f"node '{node}': the metadata entry '{key}' is left out: {error}")
+            warnings.append(f"node '{node}': skips the metadata entry '{key}': {error}")
     return entries, tuple(warnings)
 
 
@@ -42,7 +42,7 @@ def _entry(value: object) -> Any:
     entry = _read(value)
     size = len(json.dumps(entry))
     if size > MAX_ENTRY:
-        raise ValueError(f"it takes {size:,} bytes of at most {MAX_ENTRY:,}; write it into the output instead")
+        raise ValueError(f"it has {size:,} bytes, and the limit is {MAX_ENTRY:,}; write it into the output instead")
     return entry
 
 
@@ -77,7 +77,7 @@ def _png(value: object) -> str:
 
 
 def _plain(value: object) -> Any:
-    """Returns the value as JSON has it; what JSON does not know becomes text."""
+    """Returns the value as JSON; a value that JSON cannot hold becomes text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

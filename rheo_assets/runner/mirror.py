@@ -1,4 +1,4 @@
-"""Objects of S3 as files of this machine: fetched when user code first asks for them, put back at the end."""
+"""Objects of S3 as local files: downloaded when user code first needs them, uploaded at the end."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 class Mirror:
-    """A part of S3 below a folder: `s3://bucket/key` is `<root>/s3/bucket/key`.
+    """A local copy of a part of S3: `s3://bucket/key` is `<root>/s3/bucket/key`.
 
     Args:
         session: A boto3 session, which user code gets as `params["AWS_BOTO_SESSION"]`.
-        root: The folder.
-        client: A client of S3; the session's otherwise.
+        root: The folder of the copy.
+        client: An S3 client. The default is the session's.
     """
 
     def __init__(self, session: Any, root: Path, client: Any = None) -> None:
@@ -24,24 +24,24 @@ class Mirror:
         self._lock = Lock()
 
     def client(self) -> Any:
-        """Returns the client of S3."""
+        """Returns the S3 client."""
         if self._client is None:
             self._client = self.session.client("s3")
         return self._client
 
     def path(self, uri: str) -> Path:
-        """Returns where the object or the folder of a prefix lies, whether or not it has been fetched.
+        """Returns the local path of an object or a prefix, whether or not it has been fetched.
 
         Raises:
-            ValueError: The URI is not of the form `s3://bucket/key`, or leaves the root.
+            ValueError: The URI does not have the form `s3://bucket/key`, or leads outside the root.
         """
         parts = uri.removeprefix("s3://").rstrip("/").split("/")
         if not uri.startswith("s3://") or any(part in {"", ".", ".."} for part in parts):
-            raise ValueError(f"{uri!r} names no place below the mirror: expected s3://bucket/key without '..'")
+            raise ValueError(f"{uri!r} is not a path in the mirror: expected s3://bucket/key without '..'")
         return self.root.joinpath("s3", *parts)
 
     def fetch(self, uri: str) -> Path:
-        """Fetches everything below a prefix, once, and returns its folder, which is there even if it is empty."""
+        """Fetches everything below a prefix, once, and returns its folder, which exists even if it is empty."""
         folder = self.path(uri)
         with self._lock:
             if uri not in self._fetched:
@@ -62,7 +62,7 @@ class Mirror:
         return file
 
     def push(self, uri: str) -> int:
-        """Puts every file of the prefix's folder into S3 and returns how many there were; hidden ones stay here."""
+        """Uploads every file of the prefix's folder, except hidden ones, and returns their number."""
         folder = self.path(uri)
         bucket, prefix = _split(uri)
         files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]

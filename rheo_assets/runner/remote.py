@@ -1,7 +1,7 @@
-"""What runs inside a Glue or EMR job: reads the task, runs it with the very runner of the laptop, leaves the result.
+"""The main program of a Glue or EMR job: reads the task, runs it with the laptop's runner, writes the result.
 
-Needs Spark and nothing else: objects are read and written by Spark's own file system, so that neither boto3 nor further
-permissions are asked of the cluster.
+It needs only Spark: objects are read and written with Spark's own file system, so the cluster needs neither boto3 nor
+more permissions.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from rheo_assets.runner.spark import run_spark_task
 from rheo_assets.runner.task import Task, TaskFailure
 
 JOB = "--rheo_job"  # the argument that names the job's folder
-TOKEN = "--rheo_token"  # the argument by which a driver finds the job again
+TOKEN = "--rheo_token"  # the argument by which a driver recognises the job
 TASK_FILE = "task.json"
 RESULT_FILE = "result.json"
 MESSAGES_FOLDER = "messages"
 
 
 class JobFolder:
-    """The folder in which a driver and its job leave things for each other.
+    """The folder in which a driver and its job exchange files.
 
     Args:
         spark: The job's session.
@@ -46,7 +46,7 @@ class JobFolder:
             stream.close()
 
     def write(self, name: str, text: str) -> None:
-        """Writes a file whole."""
+        """Writes a file as a whole."""
         path = self._path(name)
         stream = path.getFileSystem(self._conf).create(path, True)
         try:
@@ -62,11 +62,11 @@ def main(code: str, arguments: Sequence[str] | None = None) -> None:
     """Runs the job's task.
 
     Args:
-        code: The user's source, as the script shows it.
-        arguments: The script's own, `sys.argv` by default.
+        code: The user's source, as in the script.
+        arguments: The script's arguments. The default is `sys.argv`.
 
     Raises:
-        TaskFailure: The task did not succeed: it ends the job as failed, with its message.
+        TaskFailure: The task failed; the job fails with its message.
     """
     from pyspark.sql import SparkSession
 
@@ -78,7 +78,7 @@ def main(code: str, arguments: Sequence[str] | None = None) -> None:
             result = run_spark_task(task, spark)
     except TaskFailure as failure:
         folder.write(RESULT_FILE, json.dumps({"failure": json.loads(failure.to_json())}))
-        print(failure.detail, file=sys.stderr, flush=True)  # for who reads the service's own log
+        print(failure.detail, file=sys.stderr, flush=True)  # for readers of the service's log
         raise
     folder.write(RESULT_FILE, json.dumps({"result": json.loads(result.to_json())}))
 
@@ -87,9 +87,9 @@ def argument(arguments: Sequence[str], name: str) -> str:
     """Returns the value that follows a name among the arguments.
 
     Raises:
-        ValueError: It is not there.
+        ValueError: The argument is missing.
     """
     for place, word in enumerate(arguments[:-1]):
         if word == name:
             return arguments[place + 1]
-    raise ValueError(f"the job got no argument {name}; start it through rheo_assets, which gives it one")
+    raise ValueError(f"the job has no argument {name}; start it through rheo_assets, which adds it")

@@ -1,6 +1,6 @@
-"""What a job says while it runs, as Dagster Pipes messages in numbered files: the layout of `PipesS3MessageWriter`.
+"""The messages of a running job, as Dagster Pipes messages in numbered files, in the layout of `PipesS3MessageWriter`.
 
-What user code prints is among it. User code may also send messages of its own: `PipesContext.get().log.info(…)`.
+They include what user code prints. User code can also send its own messages: `PipesContext.get().log.info(…)`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dagster_pipes import (
 
 from rheo_assets.runner.task import Task, TaskFailure
 
-SECONDS = 5.0  # between two files; the first ones come sooner
+SECONDS = 5.0  # between two files; the first ones are written sooner
 _VERSION = "0.1"  # of the Pipes protocol
 
 
@@ -43,12 +43,12 @@ class FilesChannel(PipesMessageWriterChannel):
         self._thread.start()
 
     def write_message(self, message: PipesMessage) -> None:
-        """Takes a message."""
+        """Collects a message."""
         with self._lock:
             self._waiting.append(message)
 
     def close(self) -> None:
-        """Writes what is left."""
+        """Writes the remaining messages."""
         self._ended.set()
         self._thread.join()
         self._flush()
@@ -57,7 +57,7 @@ class FilesChannel(PipesMessageWriterChannel):
         pause = SECONDS / 8
         while not self._ended.wait(pause):
             pause = min(pause * 2, SECONDS)
-            # What a job says is not worth failing it: what could not be written goes into the next file.
+            # A job must not fail because of its messages: those that could not be written go into the next file.
             with contextlib.suppress(Exception):
                 self._flush()
 
@@ -80,7 +80,7 @@ class FilesWriter(PipesMessageWriter[FilesChannel]):
 
     @contextlib.contextmanager
     def open(self, params: Any) -> Iterator[FilesChannel]:  # noqa: ARG002  # the shape of a writer
-        """Opens the channel; what is printed meanwhile is among its messages."""
+        """Opens the channel; everything printed while it is open becomes a message."""
         channel = FilesChannel(self._write)
         try:
             with _heard("stdout", channel), _heard("stderr", channel):
@@ -91,7 +91,7 @@ class FilesWriter(PipesMessageWriter[FilesChannel]):
 
 
 class _Given(PipesParamsLoader):
-    """Says what Dagster would say in environment variables."""
+    """Provides the parameters that Dagster would set in environment variables."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -123,7 +123,7 @@ class _Given(PipesParamsLoader):
 
 
 class _Copied:
-    """A text stream that also goes, line by line, to the channel."""
+    """A text stream whose lines are also sent to the channel."""
 
     def __init__(self, stream: TextIO, name: str, channel: FilesChannel) -> None:
         self._stream = stream
@@ -153,17 +153,17 @@ class _Copied:
 
 @contextlib.contextmanager
 def reporting(task: Task, write: Callable[[str, str], None]) -> Iterator[None]:
-    """Passes on what happens inside as messages.
+    """Sends everything that happens in the block as messages.
 
     Args:
-        task: What runs.
+        task: The running task.
         write: Writes a file of the given name.
     """
     failed: list[TaskFailure] = []
     with open_dagster_pipes(params_loader=_Given(task), message_writer=FilesWriter(write)):
         try:
             yield
-        except TaskFailure as failure:  # told by the result; as a message of Pipes it would be our own stack
+        except TaskFailure as failure:  # the result reports it; a Pipes message would show our own stack
             failed.append(failure)
     if failed:
         raise failed[0]

@@ -1,6 +1,6 @@
-"""Puts our own Scala, which compiles and calls snippets, into the JVM that is up; compiled at first use.
+"""Loads our own Scala code, which compiles and calls snippets, into the running JVM. It is compiled at first use.
 
-Needs nothing but Spark's own jars: the Scala compiler is one of them.
+It needs only Spark's own jars: the Scala compiler is one of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 _SOURCES = ("Compiler.scala", "Snippets.scala")
-_HELD = "rheo.bridge"  # the JVM's property that says which bridge it holds: it keeps the classes that it has loaded
+_LOADED = "rheo.bridge"  # the JVM property with the hash of the loaded bridge: a JVM keeps loaded classes
 
 
 def bridge(spark: Any, folder: Path) -> Any:
@@ -28,10 +28,10 @@ def bridge(spark: Any, folder: Path) -> Any:
         folder: The cache, where the compiled classes are kept.
 
     Raises:
-        RuntimeError: The JVM cannot compile or load it; says what it wants.
+        RuntimeError: The JVM cannot compile or load it; the message says what it needs.
     """
     system = java_class(spark, "java.lang.System")
-    if system.getProperty(_HELD) == bridge_digest():
+    if system.getProperty(_LOADED) == bridge_digest():
         return snippets(spark)
     version = f"{spark.version}-{scala_version(spark)}"
     jar = folder / "scala" / f"bridge-{version}-{bridge_digest()}.jar"
@@ -47,17 +47,17 @@ def bridge(spark: Any, folder: Path) -> Any:
         raise RuntimeError(
             f"Scala needs a JVM that spark-submit started; this one has a class loader {kind}"
         ) from error
-    system.setProperty(_HELD, bridge_digest())
+    system.setProperty(_LOADED, bridge_digest())
     return snippets(spark)
 
 
 def snippets(spark: Any) -> Any:
-    """Returns `rheo.snippets.Snippets` of a JVM into which `bridge` has put it."""
+    """Returns `rheo.snippets.Snippets` of a JVM into which `bridge` has loaded it."""
     return java_class(spark, "rheo.snippets.Snippets")
 
 
 def java_class(spark: Any, name: str) -> Any:
-    """Returns the class; asks for it at once, where `jvm.a.b.C` searches all jars for `a` and `a.b` first."""
+    """Returns the class with one lookup; `jvm.a.b.C` would search all jars for `a` and `a.b` first."""
     from py4j.java_gateway import JavaClass
 
     return JavaClass(name, spark.sparkContext._gateway._gateway_client)
@@ -91,13 +91,13 @@ def _compile(spark: Any, jar: Path) -> None:
             arguments[place] = argument
         jvm.scala.tools.nsc.Main.process(arguments)
         if not made.exists():
-            raise RuntimeError("the part that compiles Scala could not be compiled itself; the JVM's log says why")
+            raise RuntimeError("rheo_assets could not compile its own Scala code; see the JVM's log")
         made.replace(jar)
 
 
 @contextlib.contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Lets one process at a time in."""
+    """Locks a file, so that one process at a time runs the block."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:

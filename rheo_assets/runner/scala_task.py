@@ -1,7 +1,7 @@
-"""Runs a node's Scala snippet in the JVM that is already up.
+"""Runs a node's Scala snippet in the running JVM.
 
-The Python runner reads the inputs and writes the output; only the snippet itself is Scala. It is compiled once, kept as
-a jar by the hash of all that it depends on, and called with the DataFrames.
+The Python runner reads the inputs and writes the output; only the snippet itself is Scala. It is compiled once, stored
+as a jar under the hash of everything that it depends on, and called with the DataFrames.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rheo_assets.runner.spark_failures import failure_of
 from rheo_assets.runner.task import Task, TaskFailure
 
 _RESERVED = {"spark", "inputs", "inputTable", "dimensions", "args", "runtime_platform", "execParams"}
-_LISTEN = 0.1  # seconds between two looks at what was printed
+_LISTEN = 0.1  # seconds between two reads of the printed output
 
 _FRAME = """\
 package {package}
@@ -49,29 +49,29 @@ object Snippet extends Serializable {{
 
 
 def snippet_thread(group: str) -> str:
-    """Returns the name of the JVM's thread while it runs a snippet whose jobs are of the group."""
+    """Returns the name of the JVM thread that runs a snippet of this job group."""
     return f"rheo snippet {group}"
 
 
 class StoppedSession(TaskFailure):
-    """The task's own code stopped the session that it shares: to run it again would stop the next one."""
+    """The task's code stopped the shared session; running it again would stop the next one, too."""
 
 
 class OtherLibraries(TaskFailure):
-    """The JVM holds another version of one of the task's libraries: another JVM can run it."""
+    """The JVM has loaded another version of one of the task's libraries; another JVM can run the task."""
 
 
 def run_scala(task: Task, spark: Any, inputs: Mapping[str, Any], cache: Path) -> Any:
-    """Returns the DataFrame that the task's snippet answers.
+    """Returns the DataFrame that the task's snippet returns.
 
     Args:
-        task: Its `code` is the snippet; `libraries` are jars.
+        task: The task; its `code` is the snippet, its `libraries` are jars.
         spark: The task's own session.
-        inputs: What each alias stands for: a DataFrame, text, or None for an optional input without data.
-        cache: Where compiled snippets are kept between tasks and JVMs.
+        inputs: The value of each alias: a DataFrame, text, or None for an optional input without data.
+        cache: The folder of compiled snippets, shared by tasks and JVMs.
 
     Raises:
-        TaskFailure: The snippet does not compile, or failed; names its line.
+        TaskFailure: The snippet does not compile, or failed; the message names its line.
     """
     from pyspark.sql import DataFrame
 
@@ -80,7 +80,7 @@ def run_scala(task: Task, spark: Any, inputs: Mapping[str, Any], cache: Path) ->
     name, jar = _compiled(task, spark, helper, jars, cache)
     other = helper.load(spark._jsparkSession, [*jars, str(jar)])
     if other:
-        raise OtherLibraries("platform", _conflict(task.node, other))
+        raise OtherLibraries("platform", _conflict(task.node, other), lasting=True)
     frames = {alias: value._jdf for alias, value in inputs.items() if isinstance(value, DataFrame)}
     texts = {alias: value for alias, value in inputs.items() if isinstance(value, str)}
     values = (frames, texts, dict(task.dimensions), {key: _text(value) for key, value in task.args.items()})
@@ -94,11 +94,11 @@ def run_scala(task: Task, spark: Any, inputs: Mapping[str, Any], cache: Path) ->
 
 
 def scala_place(task: Task, spark: Any, error: BaseException) -> str:
-    """Returns words for the snippet's line in which the error arose: `in line 3 (…) `; empty when none is known."""
+    """Returns a phrase for the snippet's line that raised: `in line 3 (…) `; empty if unknown."""
     java = _java(error)
     line = 0
     if task.lang == "SCALA" and java is not None:
-        with contextlib.suppress(Exception):  # Spark is gone: the error says so
+        with contextlib.suppress(Exception):  # Spark has stopped: the error reports it
             line = int(snippets(spark).line(java))
     lines = task.code.splitlines()
     return f"in line {line} ({lines[line - 1].strip()[:120]}) " if 0 < line <= len(lines) else ""
@@ -108,11 +108,11 @@ def _bridge(node: str, spark: Any, cache: Path) -> Any:
     try:
         return bridge(spark, cache)
     except RuntimeError as error:
-        raise TaskFailure("platform", f"{node!r}: {error}") from error
+        raise TaskFailure("platform", f"{node!r}: {error}", lasting=True) from error
 
 
 def _compiled(task: Task, spark: Any, helper: Any, jars: list[str], cache: Path) -> tuple[str, Path]:
-    """Returns the snippet's package and jar; compiles it unless that has been done."""
+    """Returns the snippet's package and jar; compiles it if needed."""
     kinds = [(item.alias, item.value is not None) for item in task.inputs if item.alias not in _RESERVED]
     made_of = [task.code, kinds, _FRAME, bridge_digest(), spark.version, scala_version(spark), jars]
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:24]
@@ -143,7 +143,7 @@ def _failure(task: Task, spark: Any, inputs: Mapping[str, Any], error: Exception
     found = _no_table(java)
     if found:
         return TaskFailure(
-            "user", f"{task.node!r}: its Scala answered {found}; its last expression must be a DataFrame (or a Dataset)"
+            "user", f"{task.node!r}: its Scala returned {found}; its last expression must be a DataFrame (or a Dataset)"
         )
     place = scala_place(task, spark, error)
     failure = failure_of(task.node, error, f"{place}{_absent(place, inputs)}".strip())
@@ -154,7 +154,7 @@ def _failure(task: Task, spark: Any, inputs: Mapping[str, Any], error: Exception
 
 
 def _java(error: BaseException) -> Any:
-    """Returns the JVM's exception behind one of py4j or pyspark, or None."""
+    """Returns the JVM's exception behind an exception of py4j or pyspark, or None."""
     return getattr(error, "java_exception", None) or getattr(error, "_origin", None)
 
 
@@ -169,7 +169,7 @@ def _no_table(java: Any) -> str:
 def _absent(place: str, inputs: Mapping[str, Any]) -> str:
     for alias, value in inputs.items():
         if value is None and re.search(rf"\b{re.escape(alias)}\b", place):
-            return f'(its optional input {alias!r} has no data and is null: ask inputs.contains("{alias}"))'
+            return f'(its optional input {alias!r} has no data and is null: check inputs.contains("{alias}"))'
     return ""
 
 
@@ -177,21 +177,21 @@ def _refuse_stopped(node: str, spark: Any) -> None:
     try:
         stopped = bool(spark.sparkContext._jsc.sc().isStopped())
     except Exception:
-        return  # the JVM is gone, which is another story
+        return  # the JVM has stopped, which is reported elsewhere
     if stopped:
         raise StoppedSession(
-            "user", f"{node!r}: its Scala stopped the Spark session, which belongs to all nodes; leave stop() out"
+            "user", f"{node!r}: its Scala stopped the Spark session, which all nodes share; remove stop()"
         )
 
 
 def _conflict(node: str, name: str) -> str:
     shown = name.removesuffix(".class").replace("/", ".")
-    return f"{node!r}: this JVM already holds another version of {shown}, which its libraries bring"
+    return f"{node!r}: this JVM has already loaded another version of {shown}, which its libraries contain"
 
 
 @contextlib.contextmanager
 def _printed() -> Iterator[Path]:
-    """Passes on, while it lasts, what is written to the file that it yields."""
+    """Prints what is written to the yielded file, while the block runs."""
     with tempfile.TemporaryDirectory(prefix="rheo-scala-") as folder:
         file = Path(folder) / "printed"
         file.touch()

@@ -1,6 +1,6 @@
 """Runs a task on Spark: reads the inputs, runs the user's code, writes the output.
 
-Knows neither Dagster nor a platform: the same module runs in the local worker and inside a Glue or EMR job.
+It depends neither on Dagster nor on a platform: the same module runs in the local worker and in a Glue or EMR job.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rheo_assets.model.compute.statements import fill_parameters, split_statements
 from rheo_assets.runner.libraries import use_python_libraries
 from rheo_assets.runner.scala_bridge import scala_version
 from rheo_assets.runner.scala_task import run_scala, scala_place
+from rheo_assets.runner.signals import input_signal
 from rheo_assets.runner.spark_failures import failure_of
 from rheo_assets.runner.spark_inputs import malformed_partition, read_input
-from rheo_assets.runner.spark_output import writable, write_output
-from rheo_assets.runner.statements import fill_parameters, split_statements
+from rheo_assets.runner.spark_output import as_declared, writable, write_output
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 from rheo_assets.runner.user_code import run_source
 
@@ -30,13 +31,13 @@ def run_spark_task(task: Task, spark: Any, *, isolated: bool = False, cache: Pat
     """Runs a PySpark, Scala or Spark SQL task and writes its output as a whole, without the completion file.
 
     Args:
-        task: What to run; its `lang` is `PYTHON`, `SCALA` or `SPARK_SQL`.
+        task: The task; its `lang` is `PYTHON`, `SCALA` or `SPARK_SQL`.
         spark: A SparkSession; the task runs in a new session on it, so that views and settings are its own.
-        isolated: Whether `spark` already is a session that only this task uses.
-        cache: Where compiled Scala and libraries are kept between tasks; a new folder otherwise.
+        isolated: Whether `spark` is already a session that only this task uses.
+        cache: The folder of compiled Scala and libraries. The default is a new folder.
 
     Raises:
-        TaskFailure: The task did not succeed.
+        TaskFailure: The task failed.
     """
     if task.lang not in LANGUAGES:
         raise TaskFailure("user", f"{task.node!r}: Spark runs {', '.join(LANGUAGES)}, not {task.lang}")
@@ -57,12 +58,12 @@ def _run(task: Task, spark: Any, cache: Path) -> TaskResult:
     inputs: dict[str, Any] = {}
     warnings: list[str] = []
     for item in task.inputs:
-        inputs[item.alias], told = read_input(spark, task.node, item)
-        warnings.extend(told)
+        inputs[item.alias], found = read_input(spark, task.node, item)
+        warnings.extend(found)
         if item.value is None and inputs[item.alias] is not None:
             inputs[item.alias].createOrReplaceTempView(item.alias)
     began = time.monotonic()
-    frame = _output(task, spark, inputs, cache)
+    frame = as_declared(task.node, _output(task, spark, inputs, cache), task.output)
     try:
         written = write_output(spark, frame, task.output)
     except Exception as error:
@@ -81,7 +82,7 @@ def _run(task: Task, spark: Any, cache: Path) -> TaskResult:
 
 
 def _output(task: Task, spark: Any, inputs: Mapping[str, Any], cache: Path) -> Any:
-    """Returns the DataFrame that the user's code makes."""
+    """Returns the DataFrame that the user's code assigns or selects."""
     if task.lang == "SCALA":
         return run_scala(task, spark, inputs, cache)
     if task.lang == "PYTHON":
@@ -94,6 +95,7 @@ def _python(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
     from pyspark.sql import DataFrame
 
     names = {
+        **_names_of_rheoceros(task, inputs),
         **inputs,
         "__name__": "__main__",  # functions of the source are pickled by value, as in a script
         "spark": spark,
@@ -105,9 +107,7 @@ def _python(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
     run_source(task.node, task.code, names)
     output = names.get("output")
     if output is None:
-        raise TaskFailure(
-            "user", f"{task.node!r}: its code assigned no `output`; assign it the DataFrame to be written"
-        )
+        raise TaskFailure("user", f"{task.node!r}: its code did not assign `output`; assign it the DataFrame to write")
     if not isinstance(output, DataFrame):
         remedy = (
             "spark.createDataFrame(output)" if type(output).__module__.startswith("pandas") else "a Spark DataFrame"
@@ -115,6 +115,13 @@ def _python(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
         kind = f"{type(output).__module__}.{type(output).__qualname__}".removeprefix("builtins.")
         raise TaskFailure("user", f"{task.node!r}: its code assigned `output` a value of type {kind}; assign {remedy}")
     return output
+
+
+def _names_of_rheoceros(task: Task, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the extra names that RheocerOS offers to code; an alias with the same name takes precedence."""
+    numbered = {f"input{number}": inputs[item.alias] for number, item in enumerate(task.inputs)}
+    signals = {f"{item.alias}_signal": input_signal(item) for item in task.inputs}
+    return {**numbered, **signals, "dimensions_map": dict(task.dimensions)}
 
 
 def _sql(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
@@ -133,7 +140,7 @@ def _sql(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
             raise failure_of(task.node, error, f"{which}{hint}") from error
     if frame is None or not frame.columns:
         raise TaskFailure(
-            "user", f"{task.node!r}: its last statement answers no table; end the script with the SELECT to be written"
+            "user", f"{task.node!r}: its last statement returns no table; end the script with the SELECT to write"
         )
     return frame
 
@@ -141,12 +148,12 @@ def _sql(task: Task, spark: Any, inputs: Mapping[str, Any]) -> Any:
 def _absent_table(text: str, inputs: Mapping[str, Any]) -> str:
     absent = [alias for alias, value in inputs.items() if value is None and f"`{alias}`" in text]
     if absent:
-        return f" (its optional input {absent[0]!r} has no data, so there is no such table)"
+        return f" (its optional input {absent[0]!r} has no data, so this table does not exist)"
     return f" (its inputs are {', '.join(inputs) or 'none'})" if "TABLE_OR_VIEW_NOT_FOUND" in text else ""
 
 
 def _let_go(spark: Any) -> None:
-    """Makes the JVM close what a failed writer left open: deleted files keep their room on a full disk until then."""
+    """Makes the JVM close files that a failed writer left open: until then, deleted files still fill the disk."""
     with contextlib.suppress(Exception):
         spark.sparkContext._jvm.System.gc()
 
@@ -154,5 +161,5 @@ def _let_go(spark: Any) -> None:
 def _quietly_reset(spark: Any) -> None:
     try:
         spark.sparkContext.setLocalProperty(_WRITABLE, None)
-    except Exception:  # Spark is gone: the failure that says so is already on its way
+    except Exception:  # Spark has stopped: that failure is already being raised
         return

@@ -1,12 +1,12 @@
-"""Turns what Spark raises into a sentence about the user's node."""
+"""Turns Spark's errors into sentences about the user's node."""
 
 from __future__ import annotations
 
 import re
 import traceback
 
-from rheo_assets.runner.disks import full_disk, says_full_disk
-from rheo_assets.runner.task import TaskFailure
+from rheo_assets.runner.full_disk import full_disk, says_full_disk
+from rheo_assets.runner.task import TaskFailure, lasting_failure
 from rheo_assets.runner.user_code import own_frames
 
 _LOST = ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError")
@@ -21,11 +21,11 @@ _DEEPEST = 20
 
 
 def failure_of(node: str, error: BaseException, doing: str = "") -> TaskFailure:
-    """Returns the failure that says what went wrong.
+    """Returns the failure that reports an error.
 
     Args:
         node: The node's id.
-        error: What was raised.
+        error: The error.
         doing: What the node was doing, for the message: `while it read 'orders'`.
     """
     if isinstance(error, TaskFailure):
@@ -37,7 +37,7 @@ def failure_of(node: str, error: BaseException, doing: str = "") -> TaskFailure:
     if says_full_disk(error):
         return full_disk(node, doing, detail)
     if name in _LOST or any(mark in text for mark in _STOPPED):
-        return TaskFailure("platform", f"{node!r}: Spark went away{where}: {text}", detail)
+        return lasting_failure(f"{node!r}: Spark stopped{where}: {text}", detail)
     if any(mark in text for mark in _CANCELLED):
         return TaskFailure("cancelled", f"{node!r} was cancelled{where}", detail)
     if _OUTSIDE in text:
@@ -47,7 +47,7 @@ def failure_of(node: str, error: BaseException, doing: str = "") -> TaskFailure:
 
 
 def reason(error: BaseException) -> str:
-    """Returns the error's own words: type and message, without the engine's stack and query plan."""
+    """Returns the error's type and message, without the engine's stack and query plan."""
     name = type(error).__name__
     java = getattr(error, "java_exception", None)
     if java is not None:  # a Py4JJavaError: pyspark did not know the class
@@ -63,7 +63,7 @@ def reason(error: BaseException) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """Says an error of the engine without its stack, but with the traceback of the user's function inside Spark."""
+    """Returns an engine's error without its stack, but with the traceback of the user's function inside Spark."""
     module = type(error).__module__
     if not module.startswith(("pyspark", "py4j")):
         return "".join(traceback.format_exception_only(error)).rstrip()
@@ -72,13 +72,13 @@ def _words(error: BaseException) -> str:
 
 
 def _python_reason(text: str) -> str:
-    """Returns what a function of the user that ran inside Spark raised: the last line of its traceback."""
+    """Returns the error of a user's function inside Spark: the last line of its traceback."""
     raised = [line.strip() for line in text.splitlines() if re.match(r"[\w.]+(Error|Exception|Exit|Warning)\b", line)]
     return raised[-1] if raised else _first(text)
 
 
 def _java_reason(java: object) -> str:
-    told = file = ""
+    summary = file = ""
     for _ in range(_DEEPEST):
         message = java.getMessage()  # type: ignore[attr-defined]
         kind = str(java.getClass().getSimpleName())  # type: ignore[attr-defined]
@@ -86,13 +86,13 @@ def _java_reason(java: object) -> str:
         if message and kind == "PythonException":
             return _python_reason(str(message))
         if not _is_wrapper(kind, message or ""):
-            told = f"{kind}: {_without_stage(str(message))}" if message else told or kind
+            summary = f"{kind}: {_without_stage(str(message))}" if message else summary or kind
         cause = java.getCause()  # type: ignore[attr-defined]
         if cause is None:
             break
         java = cause
-    where = f" (in file {file})" if file and file not in told else ""
-    return (told or "Spark failed without a reason") + where
+    where = f" (in file {file})" if file and file not in summary else ""
+    return (summary or "Spark failed without a reason") + where
 
 
 def _is_wrapper(kind: str, message: str) -> bool:
@@ -102,7 +102,7 @@ def _is_wrapper(kind: str, message: str) -> bool:
 
 
 def _without_stage(text: str) -> str:
-    """Cuts `Job aborted due to stage failure: … (TID 3) (host executor driver):` and the stack below the reason."""
+    """Removes `Job aborted due to stage failure: … (TID 3) (host executor driver):` and the stack below the reason."""
     match = re.search(r"executor driver\): (.*)", text, re.DOTALL)
     return _PLACES.sub("", _first(match[1] if match else text))
 

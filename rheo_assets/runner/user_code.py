@@ -1,4 +1,4 @@
-"""Runs a node's Python source and tells its faults in the user's own lines."""
+"""Runs a node's Python source and reports its errors with the user's own lines."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _LONGEST = 4000
 
 
 def run_source(node: str, code: str, names: dict[str, Any]) -> None:
-    """Runs the source with the names; what it assigns is in `names` afterwards.
+    """Runs the source with the names; its assignments are in `names` afterwards.
 
     Raises:
         TaskFailure: The source is not Python, raised, or tried to end the process.
     """
     file = f"<node {node}>"
-    # So that tracebacks, `inspect` and pickled functions find the source of a text that is no file.
+    # So that tracebacks, `inspect` and pickled functions find the source, which is not in a file.
     linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
     try:
         exec(compile(code, file, "exec"), names)  # the user's own code is what a node runs
@@ -40,21 +40,21 @@ def run_source(node: str, code: str, names: dict[str, Any]) -> None:
 
 
 def own_frames(error: BaseException | None, words: Callable[[BaseException], str] | None = None) -> str:
-    """Returns the traceback without our frames and the engine's: what the user wrote and can change.
+    """Returns the traceback of the user's code, without our frames and the engine's.
 
     Args:
-        error: What was raised.
-        words: Says an error in its own words; Python's way by default.
+        error: The error.
+        words: Returns the text of an error. The default is Python's format.
     """
     if error is None:
         return ""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
-    said = words(error) if words else "".join(traceback.format_exception_only(error)).rstrip()
+    text = words(error) if words else "".join(traceback.format_exception_only(error)).rstrip()
     stack = "Traceback (most recent call last):\n" + "".join(traceback.format_list(frames)) if frames else ""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     before = own_frames(cause, words) if frames and cause is not None and _is_user(cause) else ""
     joint = "\n\nwhich led to:\n\n" if before else ""
-    return _shortened(f"{before}{joint}{stack}{said}")
+    return _shortened(f"{before}{joint}{stack}{text}")
 
 
 def _is_user(error: BaseException) -> bool:
@@ -66,5 +66,5 @@ def _is_machinery(file: str) -> bool:
 
 
 def _shortened(text: str) -> str:
-    # The engine's own text can hold a plan of hundreds of lines; its beginning and the end of the traceback say it.
+    # The engine's text can contain a plan of hundreds of lines; its start and the end of the traceback are enough.
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}\n  …\n{text[-_LONGEST // 2 :]}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.cases.topologies import LONG, S3, cycle, event, file, node, pending, ran, read, spec
@@ -105,6 +107,40 @@ def test_a_checked_range_over_declared_values_waits_for_those_and_no_others(app)
     cycle(app)
     assert ran(app, whole) == ["2021-03-31"]
     assert read(app, whole, "all") == [f"2021-03-31/{hour}" for hour in (18, 12, 6, 0)]
+
+
+def test_a_range_on_a_pinned_value_starts_there_and_reads_on(app):
+    x = S3(app, "x", "day", index=LONG, only={"*": {7: {}}})
+    whole = node(app, "whole", {"all": x["*"][:-8].range_check(True)})
+    app.activate()
+
+    for index in range(7):
+        path = app.materialize(x["2021-03-31"][7])[0].replace("/7", f"/{index}")
+        Path(path).mkdir(parents=True)
+        (Path(path) / "_SUCCESS").write_bytes(b"")
+    cycle(app)
+    assert app.history() == []
+
+    file(app, x["2021-03-31"][7])
+    cycle(app)
+    assert ran(app, whole) == ["2021-03-31/7"]
+    assert app.history(whole)[0].missing == {}
+    assert read(app, whole, "all") == [f"2021-03-31/{index}" for index in range(7, -1, -1)]
+
+
+def test_an_arrival_that_the_filter_does_not_route_completes_a_range_with_the_next_tick(app):
+    x = S3(app, "x", "day", index=LONG, only={"*": {1: {}}})
+    pair = node(app, "pair", {"all": x["*"][:-2].range_check(True)})
+    app.activate()
+
+    folder = file(app, x["2021-03-31"][1])
+    cycle(app)
+    assert (ran(app, pair), pending(app, pair)) == ([], 1)
+    other = folder.parent / "0"
+    other.mkdir()
+    (other / "_SUCCESS").touch()
+    cycle(app)
+    assert ran(app, pair) == ["2021-03-31/1"]
 
 
 def test_events_complete_a_checked_range_one_after_the_other(app):

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from rheo_assets import Application, DatetimeGranularity, DimensionType, InlinedCompute, PrestoSQL
-from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.bridge.eventlog.instance import open_instance
 from tests.cases.topologies import LONG, S3, cycle, event, file, node, pending, ran, read, timer
 
 
@@ -77,6 +77,14 @@ def test_after_downtime_a_timer_catches_up_each_tick_once_in_another_session(
     settled(later, start + timedelta(days=6, minutes=2))
     days = ran(later, "n")
     assert len(days) == len(set(days)) == 6
+
+
+def test_the_injected_tick_of_a_shifted_timer_is_shifted(app: Application) -> None:
+    t = app.add_timer("t", "rate(1 day)", "day", time_dimension_shift=-1)
+    n = node(app, "n", [t])
+    app.activate()
+    event(app, t["2021-03-05"])
+    assert ran(app, n) == ["2021-03-04"]
 
 
 def test_a_shifted_timer_tells_another_day(app: Application) -> None:
@@ -225,7 +233,7 @@ def test_an_event_of_a_projection_fans_out_over_its_branches(app: Application) -
 )
 def test_a_projection_of_anything_but_single_events_is_refused(app: Application, view: Any, spelled: str) -> None:
     t = app.add_timer("t", "rate(1 day)", "day")
-    told = rf"projection 'p': its input is {re.escape(spelled)}: a projection follows each event .* Project 't' itself"
+    told = rf"projection 'p': its input is {re.escape(spelled)}, but a projection only .* Project 't' itself"
     with pytest.raises(ValueError, match=told):
         app.project("p", view(t), REGION_DAY, {"NA": {"*": {}}})
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rheo_assets import Application, DataFormat, PrestoSQL, S3Dataset
-from rheo_assets.nodes import DataNode, ExternalData
-from tests.assets.test_unrouted import from_the_ui
+from rheo_assets.model.nodes import DataNode, ExternalData
+from tests.bridge.execution.test_manual_runs import from_the_ui
 from tests.cases.topologies import STRING, SUCCESS, cycle, file, node, ran, read, spec
 
 DAYS = {"type": "DATETIME", "format": "%Y/%m/%d"}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rheo_assets import Application, DimensionType, InlinedCompute, NOOPCompute
+from rheo_assets import Application, DimensionType, InlinedCompute, NOOPCompute, PrestoSQL
 from tests.cases.topologies import DAY, LONG, S3, cycle, event, file, node, pending, ran, read
 
 FREE_DAY = {"day": {"type": DimensionType.DATETIME}}
@@ -94,6 +94,26 @@ def test_execute_does_not_verify_external_data_but_checked_ranges(app: Applicati
     file(app, x["2021-12-30"])
     app.execute(j["2022-01-01"])
     assert ran(app, j) == ["2022-01-01"]
+
+
+def test_the_tip_of_an_own_range_that_is_checked_has_to_be_ready_like_the_rest(app: Application) -> None:
+    own = node(app, "own", [S3(app, "x", "day")])
+    j = node(app, "j", [own[:-3].range_check(True)])
+    for day in ("2021-12-30", "2021-12-31"):
+        app.execute(own[day], update_dependency_tree=False)
+    with pytest.raises(RuntimeError, match=r"j\[2022-01-01\] could not be started: not ready: own\[2022-01-01\]"):
+        app.execute(j["2022-01-01"])
+    app.execute(own["2022-01-01"])
+    app.settle(60)
+    assert ran(app, j) == ["2022-01-01"]
+
+
+def test_a_table_over_a_checked_range_fails_if_the_injected_tip_is_absent(app: Application) -> None:
+    x = S3(app, "x", "day")
+    j = node(app, "j", [x[:-2].range_check(True)], compute_targets=[PrestoSQL("select 1 as n")])
+    file(app, x["2021-12-31"])
+    with pytest.raises(RuntimeError, match=r"input 'x' of 'j' is range-checked, and x\[2022-01-01\] is missing. Write"):
+        app.execute(j["2022-01-01"])
 
 
 def test_a_recursive_execution_refuses_missing_external_data_before_it_runs_anything(app: Application) -> None:
@@ -232,12 +252,13 @@ def test_validate_makes_the_checks_without_any_effect(app: Application) -> None:
     """signals.md §6: validate."""
     x = S3(app, "x", "day")
     n = node(app, "n", [x[:-2].range_check(True)])
+    app.validate(n["2022-01-03"])
     with pytest.raises(RuntimeError, match=r"x\[2022-01-02\]"):
-        app.validate(n["2022-01-03"])
+        app.validate(n["2022-01-03"], readiness=True)
     with pytest.raises(ValueError, match="day"):
         app.validate(n["*"])
     file(app, x["2022-01-02"])
-    app.validate(n["2022-01-03"])
+    app.validate(n["2022-01-03"], readiness=True)
     assert app.history() == []
     assert app.poll(n["2022-01-03"]) == (None, None)
 
@@ -277,3 +298,42 @@ def test_a_file_that_arrives_is_an_event_also_after_an_execution_of_its_partitio
     file(app, x["2022-01-03"])
     cycle(app)
     assert ran(app, n) == ["2022-01-03", "2022-01-03"]
+
+
+def test_files_that_an_execution_has_read_before_they_were_noticed_start_nothing_more(app: Application) -> None:
+    x = S3(app, "x", "day")
+    a = node(app, "a", [x])
+    b = node(app, "b", [a[:-2]])
+    app.activate()
+    days = ["2022-01-02", "2022-01-03"]
+    for day in days:
+        file(app, x[day])
+    app.execute(b[days[-1]], recursive=True)
+    app.settle(60)
+    assert sorted(ran(app, a)) == days
+    assert sorted(ran(app, b)) == days
+    assert [e.status for e in app.history()] == ["COMPLETED"] * 4
+    file(app, x[days[-1]])  # written again
+    app.settle(60)
+    assert sorted(ran(app, a)) == [*days, days[-1]]
+    assert sorted(ran(app, b)) == [*days, days[-1]]
+
+
+def test_an_event_that_is_injected_runs_whatever_has_been_read(app: Application) -> None:
+    x = S3(app, "x", "day")
+    a = node(app, "a", [x])
+    app.activate()
+    file(app, x["2022-01-03"])
+    app.execute(a["2022-01-03"])
+    app.process(x["2022-01-03"])
+    assert ran(app, a) == ["2022-01-03"] * 2
+
+
+def test_a_reader_that_has_not_read_the_files_runs_when_they_are_noticed(app: Application) -> None:
+    x = S3(app, "x", "day")
+    a, other = node(app, "a", [x]), node(app, "other", [x])
+    app.activate()
+    file(app, x["2022-01-03"])
+    app.execute(a["2022-01-03"])
+    app.settle(60)
+    assert ran(app, a) == ran(app, other) == ["2022-01-03"]

@@ -13,9 +13,9 @@ import dagster as dg
 import pytest
 
 from rheo_assets import Application, InlinedCompute, NOOPCompute
-from rheo_assets.assets.driving.polling import kill
-from rheo_assets.assets.driving.session import Session
-from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.bridge.eventlog.instance import open_instance
+from rheo_assets.bridge.loop.poll import kill
+from rheo_assets.bridge.loop.session import Session
 from tests.cases.topologies import DAY, LONG, S3, cycle, event, file, node, pending, ran, read, spec, timer
 
 
@@ -264,7 +264,7 @@ def test_materialize_gives_the_paths_of_a_view(app: Application) -> None:
     assert [path[-13:] for path in paths] == ["/2/2020-01-08", "/2/2020-01-07", "/2/2020-01-06"]
     with pytest.raises(ValueError, match="region"):
         app.materialize(ext[3]["2020-01-08"])
-    with pytest.raises(ValueError, match="concrete already"):
+    with pytest.raises(ValueError, match="already concrete"):
         app.materialize(ext[2]["2020-01-08"], [2, "2020-01-08"])
     (path,) = app.materialize(n[1]["2020-01-08"])
     assert path.endswith("internal_data/n/1/2020-01-08")
@@ -419,7 +419,7 @@ def test_a_kill_that_comes_too_late_says_so(
     """§6: kill. The execution ends after the kill has seen it."""
     n = node(app, "n", [S3(app, "x", "day")], compute_targets=[gate.target()])
     app.activate()
-    session = app._running.looking()
+    session = app._sessions.recorded()
     assert session is not None
 
     class Late:
@@ -611,7 +611,7 @@ def test_why_tells_what_ran_what_waits_and_what_never_came(app: Application) -> 
     assert "completion file" not in str(app.why(n["2022-01-03"]))
     (path,) = app.materialize(n["2022-01-03"])
     (Path(path) / "_SUCCESS").unlink()
-    assert "its completion file has gone since" in str(app.why(n["2022-01-03"]))
+    assert "its completion file was deleted since" in str(app.why(n["2022-01-03"]))
 
 
 def test_pending_names_what_came_and_what_is_missing(app: Application) -> None:
@@ -644,5 +644,70 @@ def test_an_event_id_that_is_no_text_is_refused(app: Application, event_id: Any)
     x = S3(app, "x", "day")
     node(app, "g", [x])
     app.activate()
-    with pytest.raises(ValueError, match=r"`event_id` is .*Give non-empty text, or leave it out"):
+    with pytest.raises(ValueError, match=r"`event_id` is .*Give a non-empty string, or remove it"):
         app.process(x["2021-03-01"], event_id=event_id)
+
+
+def test_every_verb_refuses_a_view_that_is_not_concrete_before_activation_as_after(app: Application) -> None:
+    """signals.md §6: a verb refuses a view that is not concrete."""
+    x = S3(app, "x", "region", "day")
+    n = node(app, "n", [x])
+    verbs = {
+        "poll": app.poll,
+        "kill": app.kill,
+        "has_active_record": app.has_active_record,
+        "why": app.why,
+        "execute": app.execute,
+        "validate": app.validate,
+    }
+    for is_active in (False, True):
+        if is_active:
+            app.activate()
+        for name, verb in verbs.items():
+            with pytest.raises(
+                ValueError, match=rf"^{name} needs one concrete partition, but n\[NA\]\[\*\] leaves 'day' open"
+            ):
+                verb(n["NA"]["*"])
+        with pytest.raises(ValueError, match=r"process needs one concrete partition, but x\[NA\] leaves 'day' open"):
+            app.process(x["NA"])
+    assert app.history() == []
+
+
+def test_process_returns_the_executions_that_the_event_completed(app: Application) -> None:
+    """signals.md §6: process."""
+    x, y = S3(app, "x", "day"), S3(app, "y", "day")
+    a = node(app, "a", [x[:-2].range_check(True)])
+    near = node(app, "near", {"x": x, "y": y[:-3].nearest()})
+    node(app, "below", [a])
+    app.activate()
+
+    assert app.process(x["2020-03-18"]) == []
+    (waited,) = app.process(x["2020-03-17"])
+    assert (waited.node, waited.partition, waited.status) == ("a", ("2020-03-18",), "COMPLETED")
+    file(app, y["2020-03-17"])
+    assert [(e.node, e.partition) for e in app.process(y["2020-03-17"])] == [
+        ("near", ("2020-03-18",)),
+        ("near", ("2020-03-17",)),
+    ]
+    assert app.process(y["2020-03-17"]) == []
+    app.settle()
+    assert sorted(ran(app, near)) == ["2020-03-17", "2020-03-18"]
+
+
+def test_process_returns_a_failed_execution_and_raises_nothing(app: Application) -> None:
+    x = S3(app, "x", "day")
+    node(app, "bad", [x], compute_targets=[InlinedCompute(lambda inputs, output, params: 1 / 0)])
+    app.activate()
+    (failed,) = app.process(x["2020-03-18"])
+    assert failed.status == "FAILED"
+    assert "division by zero" in failed.error
+
+
+def test_process_returns_the_run_of_a_covered_week_that_its_last_day_completed(app: Application) -> None:
+    x = S3(app, "x", "day")
+    week = {"output_dimension_spec": spec(week={"type": "DATETIME", "granularity": "WEEK"})}
+    node(app, "weekly", {"x": x.covering().range_check(True)}, **week)
+    app.activate()
+    caused = [app.process(x[f"2024-01-0{day}"]) for day in range(1, 8)]
+    assert [len(found) for found in caused] == [0] * 6 + [1]
+    assert caused[-1][0].partition == ("2024-01-01",)

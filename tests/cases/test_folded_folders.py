@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from rheo_assets import Application, DataFormat, PrestoSQL, S3Dataset
-from rheo_assets.assets.eventlog.instance import open_instance
-from rheo_assets.nodes import DataNode, ExternalData
-from tests.assets.test_unrouted import from_the_ui
+from rheo_assets.bridge.eventlog.instance import open_instance
+from rheo_assets.model.nodes import DataNode, ExternalData
+from tests.bridge.execution.test_manual_runs import from_the_ui
 from tests.cases.topologies import DAY, STRING, SUCCESS, cycle, event, node, pending, ran, read, spec
 
 LOWER = {**STRING, "format": str.lower, "insensitive": True}
@@ -93,7 +93,9 @@ def test_of_two_folders_of_one_partition_one_is_read_and_the_other_is_told(
     cycle(app)
     assert ran(app, made) == ["se/2021-03-08"]
     assert rows(app, made["se"]["2021-03-08"])["said"] == "org=se/2021-03-08"
-    told = "x/org=SE/2021-03-08/_SUCCESS of 'x' is not routed: s3://outside/x/org=se/2021-03-08 is the same partition"
+    told = (
+        "x/org=SE/2021-03-08/_SUCCESS of 'x' is not routed: s3://outside/x/org=se/2021-03-08 holds the same partition"
+    )
     assert told in caplog.text
 
 
@@ -149,7 +151,7 @@ def test_a_key_in_another_case_is_refused_with_the_right_one(
     with open_instance(root) as instance:
         instance.add_dynamic_partitions("app/made/org", ["SE"])  # as somebody adds it in the UI
     assert not from_the_ui(root, app, made, ["2024-03-08|SE"])
-    told = "made: '2024-03-08|SE' is made[se][2024-03-08], whose partition key is '2024-03-08|se'"
+    told = "made: '2024-03-08|SE' means made[se][2024-03-08], whose partition key is '2024-03-08|se'"
     assert told in capfd.readouterr().err
     assert from_the_ui(root, app, made, ["2024-03-08|se"])
     assert ran(app, made) == ["se/2024-03-08"] * 2
@@ -168,3 +170,22 @@ def test_a_declared_value_spells_its_partitions_also_those_made_from_it(
     recorded = new_app(app.name)
     assert str(recorded.poll(recorded["made"]["SE"]["2021-03-08"])[0]).endswith("made/Se/2021-03-08")
     assert str(recorded["other"]["amzl"]) == "other[AMZL]"
+
+
+def test_a_star_in_the_path_swallows_a_suffix_of_the_folder(root: Path, app: Application) -> None:
+    described = S3Dataset("1", "outside", "x", "{}*", dataset_format=DataFormat.JSON)
+    source = app.marshal_external_data(described, "x", spec(day=DAY), None, SUCCESS)
+    made = counted(app, source[:-2].range_check(True))
+    app.activate()
+    for path in ("2021-03-07", "2021-03-08_v2"):
+        land(root, path)
+    cycle(app)
+    assert ran(app, made) == ["2021-03-08"]
+    assert rows(app, made["2021-03-08"]) == {"n": 2, "said": "2021-03-08_v2"}
+    assert app.materialize(source["2021-03-08"])[0].endswith("/x/2021-03-08_v2")
+
+
+def test_a_star_right_after_a_text_is_refused_as_nothing_says_where_the_text_ends(app: Application) -> None:
+    with pytest.raises(ValueError, match=r"the end of a value of 'org' in '{}\*'.*as in '{}_\*'"):
+        app.marshal_external_data(S3Dataset("1", "outside", "x", "{}*"), "x", spec(org=STRING))
+    app.marshal_external_data(S3Dataset("1", "outside", "x", "{}_*"), "x", spec(org=STRING))

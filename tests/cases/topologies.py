@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rheo_assets import Application, DimensionType, NOOPCompute, S3Dataset, SignalIntegrityProtocol
-from rheo_assets.nodes import DataNode, ExternalData, Timer
+from rheo_assets.model.nodes import DataNode, ExternalData, Timer
 
 STRING = {"type": DimensionType.STRING}
 LONG = {"type": DimensionType.LONG}

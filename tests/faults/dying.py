@@ -15,10 +15,10 @@ from pathlib import Path
 import dagster as dg
 
 from rheo_assets import Application, LocalPlatform
-from rheo_assets.assets.assets import node_asset
-from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.eventlog.instance import open_instance
-from rheo_assets.nodes import DataNode, ExternalData
+from rheo_assets.bridge.assets.assets import node_asset
+from rheo_assets.bridge.binding import Binding
+from rheo_assets.bridge.eventlog.instance import open_instance
+from rheo_assets.model.nodes import DataNode, ExternalData
 from rheo_assets.platforms.local.storage import LocalStorage
 from tests.cases.topologies import S3, file, node
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rheo_assets import Application, InlinedCompute, LocalPlatform
-from rheo_assets.nodes import DataNode, ExternalData
+from rheo_assets.model.nodes import DataNode, ExternalData
 from tests.cases.topologies import S3, node
 
 

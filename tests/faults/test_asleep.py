@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from rheo_assets import Application, InlinedCompute, LocalPlatform
-from rheo_assets.assets.ownership.beats import SILENCE
-from rheo_assets.nodes import DataNode, ExternalData
+from rheo_assets.bridge.claims.heartbeats import SILENCE
+from rheo_assets.model.nodes import DataNode, ExternalData
 from tests.cases.topologies import S3, node
 
 DAY = "2021-03-01"
@@ -87,7 +87,7 @@ def test_of_a_process_that_slept_and_the_one_that_took_over_one_publishes(root: 
     with in_a_container(root, verb) as sleeper:
         until(root, starts.exists)
         os.killpg(sleeper.pid, signal.SIGSTOP)
-        for beat in (root / "s3/rheo-asleep/beats").iterdir():
+        for beat in (root / "s3/rheo-asleep/heartbeats").iterdir():
             silent = beat.stat().st_mtime - SILENCE - 60
             os.utime(beat, (silent, silent))
         app.activate()

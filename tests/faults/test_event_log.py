@@ -7,11 +7,11 @@ import time
 import dagster as dg
 import pytest
 
-from rheo_assets.assets.eventlog.instance import EventLog
-from rheo_assets.assets.ownership.beats import Beats
-from rheo_assets.assets.ownership.owners import Owner
-from rheo_assets.assets.ownership.seats import Seats
-from tests.faults.world import PacedHeart, Storage
+from rheo_assets.bridge.claims.heartbeats import Heartbeats
+from rheo_assets.bridge.claims.owners import Owner
+from rheo_assets.bridge.claims.snapshot_slots import SnapshotSlots
+from rheo_assets.bridge.eventlog.instance import EventLog
+from tests.faults.world import PacedHeartbeatThread, Storage
 
 
 @pytest.fixture
@@ -57,22 +57,24 @@ def test_two_drivers_of_one_process_and_another_process_sit_apart():
     storage = Storage({}, lambda: None)
     dead: list[Owner] = []
 
-    class OfOneMachine(Beats):
+    class OfOneMachine(Heartbeats):
         def is_dead(self, owner: Owner) -> bool:
             return owner in dead
 
-    def seats(owner: Owner) -> Seats:
-        return Seats(storage, "s3://seats/app", OfOneMachine(storage, "s3://seats/beats", owner, PacedHeart()))
+    def slots(owner: Owner) -> SnapshotSlots:
+        return SnapshotSlots(
+            storage, "s3://slots/app", OfOneMachine(storage, "s3://slots/heartbeats", owner, PacedHeartbeatThread())
+        )
 
     here, there = Owner("sim", 1, "1"), Owner("sim", 2, "1")
-    first, second, third = seats(here).take(), seats(here).take(), seats(there).take()
-    assert [seat.number for seat in (first, second, third) if seat] == [0, 1, 2]
+    first, second, third = slots(here).take(), slots(here).take(), slots(there).take()
+    assert [slot.number for slot in (first, second, third) if slot] == [0, 1, 2]
     dead.append(there)
-    newcomer = seats(Owner("sim", 3, "1")).take()
+    newcomer = slots(Owner("sim", 3, "1")).take()
     assert newcomer is not None
     assert newcomer.number == 2
     del second
-    again = seats(here).take()
+    again = slots(here).take()
     assert again is not None
     assert again.number == 1
 

@@ -46,9 +46,9 @@ def interrupted(root: Path) -> subprocess.Popen[str]:
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     for line in process.stderr:
-        if "'app' still executes" in line:
-            assert "it starts no more" in line
-            assert "Ctrl-C leaves it" in line
+        if "'app' is still executing" in line:
+            assert "It starts no new ones" in line
+            assert "Ctrl-C exits now" in line
             return process
     raise AssertionError("it did not say that it waits")
 

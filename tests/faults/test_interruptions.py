@@ -16,10 +16,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from rheo_assets import Application
-from rheo_assets.assets.binding import Binding
-from rheo_assets.assets.driving.driver import Driver
-from rheo_assets.assets.eventlog.instance import EventLog, open_instance
-from rheo_assets.assets.eventlog.journal import Journal
+from rheo_assets.bridge.binding import Binding
+from rheo_assets.bridge.eventlog.instance import EventLog, open_instance
+from rheo_assets.bridge.eventlog.journal import Journal
+from rheo_assets.bridge.loop.driver import Driver
 from rheo_assets.platforms.local.storage import LocalStorage
 from tests.cases.topologies import S3, event, node
 

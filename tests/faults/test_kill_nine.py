@@ -13,7 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from rheo_assets.assets.eventlog.instance import open_instance
+from rheo_assets.bridge.eventlog.instance import open_instance
 from tests.cases.topologies import file
 from tests.faults.pipeline import declare
 

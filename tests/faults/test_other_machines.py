@@ -6,11 +6,11 @@ import logging
 
 import pytest
 
-from rheo_assets.assets.ownership.beats import BEAT_EVERY, SILENCE, Beats
-from rheo_assets.assets.ownership.claims import MAX_ATTEMPTS, Claims
-from rheo_assets.assets.ownership.owners import Owner
-from rheo_assets.assets.ownership.seats import SEAT_LOOKED_AT_EVERY, Seats
-from tests.faults.world import PacedHeart, Storage
+from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS, Claims
+from rheo_assets.bridge.claims.heartbeats import HEARTBEAT_EVERY, SILENCE, Heartbeats
+from rheo_assets.bridge.claims.owners import Owner
+from rheo_assets.bridge.claims.snapshot_slots import SLOT_CHECKED_EVERY, SnapshotSlots
+from tests.faults.world import PacedHeartbeatThread, Storage
 
 pytestmark = pytest.mark.fast
 
@@ -23,47 +23,49 @@ class Machines:
         self.objects: dict[str, tuple[bytes, int]] = {}
         self.storage = Storage(self.objects, lambda: None, now=lambda: self.now)
 
-    def beats(self, host: str, pid: int = 1) -> Beats:
-        return Beats(self.storage, "s3://app/beats", Owner(host, pid, "1"), PacedHeart(), look_every=0.0)
+    def heartbeats(self, host: str, pid: int = 1) -> Heartbeats:
+        return Heartbeats(
+            self.storage, "s3://app/heartbeats", Owner(host, pid, "1"), PacedHeartbeatThread(), look_every=0.0
+        )
 
-    def claims(self, beats: Beats) -> Claims:
-        return Claims(self.storage, "s3://app/claims", beats)
+    def claims(self, heartbeats: Heartbeats) -> Claims:
+        return Claims(self.storage, "s3://app/claims", heartbeats)
 
-    def seats(self, beats: Beats) -> Seats:
-        return Seats(self.storage, "s3://app/drivers", beats, lambda: self.now)
+    def slots(self, heartbeats: Heartbeats) -> SnapshotSlots:
+        return SnapshotSlots(self.storage, "s3://app/snapshot_slots", heartbeats, lambda: self.now)
 
-    def live(self, seconds: float, *alive: Beats) -> None:
-        """Lets time go by; who is alive beats."""
+    def live(self, seconds: float, *alive: Heartbeats) -> None:
+        """Lets time go by; who is alive heartbeats."""
         end = self.now + seconds
         while self.now < end:
-            self.now = min(end, self.now + BEAT_EVERY)
-            for beats in alive:
-                beats.beat()
+            self.now = min(end, self.now + HEARTBEAT_EVERY)
+            for heartbeats in alive:
+                heartbeats.record()
 
 
 def test_a_claim_of_another_machine_is_taken_over_once_its_owner_has_been_silent_for_long():
     machines = Machines()
-    lost, found = machines.beats("lost"), machines.beats("found")
+    lost, found = machines.heartbeats("lost"), machines.heartbeats("found")
     assert machines.claims(lost).take("abc", "run")
     machines.live(SILENCE * 3, lost, found)  # it lives: it keeps it, however long
     assert not machines.claims(found).take("abc", "other")
-    machines.live(SILENCE - BEAT_EVERY, found)
+    machines.live(SILENCE - HEARTBEAT_EVERY, found)
     assert not machines.claims(found).take("abc", "other")
-    machines.live(BEAT_EVERY * 2, found)
+    machines.live(HEARTBEAT_EVERY * 2, found)
     assert not machines.claims(found).is_held("abc")
     assert machines.claims(found).take("abc", "other")
     assert machines.claims(lost).is_superseded("abc")
     assert not machines.claims(found).is_superseded("abc")
-    machines.live(BEAT_EVERY, lost, found)  # it wakes up
+    machines.live(HEARTBEAT_EVERY, lost, found)  # it wakes up
     assert machines.claims(found).is_held("abc")
     assert not machines.claims(lost).take("abc", "again")
 
 
 def test_a_process_that_slept_itself_takes_nobody_for_dead():
     machines = Machines()
-    sleeper, other = machines.beats("sleeper"), machines.beats("other")
-    other.living()
-    sleeper.living()
+    sleeper, other = machines.heartbeats("sleeper"), machines.heartbeats("other")
+    other.live_owner()
+    sleeper.live_owner()
     machines.live(SILENCE * 4, other)
     assert not sleeper.is_dead(other.owner)
     assert other.is_dead(sleeper.owner)
@@ -71,9 +73,9 @@ def test_a_process_that_slept_itself_takes_nobody_for_dead():
 
 def test_a_process_that_sleeps_between_two_looks_takes_nobody_for_dead():
     machines = Machines()
-    sleeper, other = machines.beats("sleeper"), machines.beats("other")
-    other.living()
-    sleeper.living()
+    sleeper, other = machines.heartbeats("sleeper"), machines.heartbeats("other")
+    other.live_owner()
+    sleeper.live_owner()
     look = machines.storage.modified
 
     def modified(uri: str) -> float | None:
@@ -87,7 +89,7 @@ def test_a_process_that_sleeps_between_two_looks_takes_nobody_for_dead():
 
 def test_a_process_that_said_that_it_ends_is_dead_at_once():
     machines = Machines()
-    ended, other = machines.beats("ended"), machines.beats("other")
+    ended, other = machines.heartbeats("ended"), machines.heartbeats("other")
     assert machines.claims(ended).take("abc", "run")
     assert not other.is_dead(ended.owner)
     ended.end()
@@ -109,8 +111,8 @@ def test_whoever_names_itself_has_beaten_before():
             return super().create(uri, content)
 
     machines.storage = Watched(machines.objects, lambda: None, now=lambda: machines.now)
-    machines.claims(machines.beats("one")).take("abc", "run")
-    assert [uri.split("/")[3] for uri in written] == ["beats", "claims"]
+    machines.claims(machines.heartbeats("one")).take("abc", "run")
+    assert [uri.split("/")[3] for uri in written] == ["heartbeats", "claims"]
 
 
 def test_a_container_with_the_same_name_and_process_number_on_the_same_machine_is_another_process():
@@ -129,8 +131,8 @@ def test_a_container_with_the_same_name_and_process_number_on_the_same_machine_i
 
 def test_an_execution_of_this_process_that_broke_down_can_be_taken_again():
     machines = Machines()
-    beats = machines.beats("one")
-    claims = machines.claims(beats)
+    heartbeats = machines.heartbeats("one")
+    claims = machines.claims(heartbeats)
     assert claims.take("abc", "run")
     assert not claims.take("abc", "run")
     assert claims.is_held("abc")
@@ -145,43 +147,43 @@ def test_an_execution_of_this_process_that_broke_down_can_be_taken_again():
 
 def test_a_seat_of_another_machine_is_free_once_its_owner_has_been_silent_for_long():
     machines = Machines()
-    here, there = machines.beats("here"), machines.beats("there")
-    lost = machines.seats(there).take()
+    here, there = machines.heartbeats("here"), machines.heartbeats("there")
+    lost = machines.slots(there).take()
     assert lost is not None
     machines.live(SILENCE * 2, here, there)
-    assert machines.seats(there).keeps(lost)
-    first = machines.seats(here).take()
+    assert machines.slots(there).keeps(lost)
+    first = machines.slots(here).take()
     assert first is not None
     assert (lost.number, first.number) == (0, 1)
-    machines.live(SILENCE + SEAT_LOOKED_AT_EVERY * 2, here)
-    second = machines.seats(here).take()
+    machines.live(SILENCE + SLOT_CHECKED_EVERY * 2, here)
+    second = machines.slots(here).take()
     assert second is not None
     assert second.number == 0
-    assert machines.seats(here).keeps(first)
-    assert not machines.seats(there).keeps(lost)  # it wakes up, and has to take another one
-    again = machines.seats(there).take()
+    assert machines.slots(here).keeps(first)
+    assert not machines.slots(there).keeps(lost)  # it wakes up, and has to take another one
+    again = machines.slots(there).take()
     assert again is not None
     assert again.number == 2
 
 
 def test_a_damaged_seat_is_free_and_a_damaged_claim_is_that_of_a_dead_process(caplog: pytest.LogCaptureFixture):
     machines = Machines()
-    machines.objects.update({"s3://app/drivers/0/3": (b"{", 0), "s3://app/claims/ab/abc.0": (b"", 0)})
-    beats = machines.beats("one")
-    seat = machines.seats(beats).take()
-    assert seat is not None
-    assert (seat.number, seat.attempt) == (0, 4)
+    machines.objects.update({"s3://app/snapshot_slots/0/3": (b"{", 0), "s3://app/claims/ab/abc.0": (b"", 0)})
+    heartbeats = machines.heartbeats("one")
+    slot = machines.slots(heartbeats).take()
+    assert slot is not None
+    assert (slot.number, slot.attempt) == (0, 4)
     with caplog.at_level(logging.WARNING):
-        assert machines.claims(beats).take("abc", "run")
+        assert machines.claims(heartbeats).take("abc", "run")
     assert "claims/ab/abc.0 is damaged" in caplog.text
-    newest = machines.claims(beats).newest("abc")
+    newest = machines.claims(heartbeats).newest("abc")
     assert newest is not None
     assert newest.attempt == 1
 
 
 def test_old_claims_and_beats_are_removed_and_present_ones_stay():
     machines = Machines()
-    old, present = machines.beats("old"), machines.beats("present")
+    old, present = machines.heartbeats("old"), machines.heartbeats("present")
     ids = [f"{n:02x}-{n}" for n in range(256)]
     for identity in ids:
         machines.claims(old).take(identity, "run")
@@ -191,4 +193,4 @@ def test_old_claims_and_beats_are_removed_and_present_ones_stay():
         machines.claims(present).clean(present.clean())
     assert machines.claims(present).newest("00-new") is not None
     assert not any(machines.claims(present).newest(identity) for identity in ids)
-    assert [name for name in machines.objects if "/beats/" in name] == ["s3://app/beats/present:1:1"]
+    assert [name for name in machines.objects if "/heartbeats/" in name] == ["s3://app/heartbeats/present:1:1"]

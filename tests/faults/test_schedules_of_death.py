@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheo_assets.assets.ownership.beats import SILENCE
-from rheo_assets.routing.journal import Event
+from rheo_assets.bridge.claims.heartbeats import SILENCE
+from rheo_assets.routing.entries import Event
 from rheo_assets.routing.router import Router
 from tests.faults.world import APP, DAYS, REGIONS, World, topology, wanted, wanted_late
 

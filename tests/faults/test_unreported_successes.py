@@ -7,8 +7,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from rheo_assets.assets.eventlog.instance import open_instance
-from rheo_assets.assets.ownership.claims import MAX_ATTEMPTS
+from rheo_assets.bridge.claims.claims import MAX_ATTEMPTS
+from rheo_assets.bridge.eventlog.instance import open_instance
 from tests.faults.dying import DAY, declare, die
 from tests.faults.test_kill_nine import OPEN
 

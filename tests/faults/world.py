@@ -1,6 +1,6 @@
 """A world in memory: storage, journal and rows, in which drivers take turns call by call and can be killed at each.
 
-Every driver runs the library's own loop, router, snapshot, claims, seats and watchers. It lives on a thread that only
+Every driver runs the library's own loop, router, snapshot, claims, slots and watchers. It lives on a thread that only
 moves when the world lets it, so that a seed decides every interleaving.
 """
 
@@ -16,20 +16,21 @@ from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
 
-from rheo_assets.assets.noticing.arrivals import Watcher
-from rheo_assets.assets.ownership.beats import SILENCE, Beats, Heart
-from rheo_assets.assets.ownership.claims import Claims
-from rheo_assets.assets.ownership.owners import Owner
-from rheo_assets.assets.ownership.seats import Seats
-from rheo_assets.compute.targets import NOOPCompute
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import data_node, external_node, timer_node
-from rheo_assets.dimensions import Partition
-from rheo_assets.readiness import Readiness
-from rheo_assets.routing.journal import Ended, Entry, Event, Trigger, Turn
-from rheo_assets.routing.loop import Loop, Superseded
+from rheo_assets.bridge.arrivals.watcher import Watcher
+from rheo_assets.bridge.claims.claims import Claims
+from rheo_assets.bridge.claims.heartbeats import SILENCE, Heartbeats, HeartbeatThread
+from rheo_assets.bridge.claims.owners import Owner
+from rheo_assets.bridge.claims.snapshot_slots import SnapshotSlots
+from rheo_assets.model.compute.targets import NOOPCompute
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import data_node, external_node, timer_node
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.links import EQUALS
+from rheo_assets.model.topology import Topology
+from rheo_assets.platforms.data.readiness import Readiness
+from rheo_assets.routing.entries import Ended, Entry, Event, Trigger, Turn
+from rheo_assets.routing.event_loop import EventLoop, Superseded
 from rheo_assets.routing.snapshot import Snapshot
-from rheo_assets.topology import Topology
 
 APP = "app"
 REGIONS = ("NA", "EU")
@@ -47,15 +48,15 @@ def shut_gate() -> Any:
     return gate
 
 
-class PacedHeart(Heart):
-    """A heart that beats as the world's time goes by."""
+class PacedHeartbeatThread(HeartbeatThread):
+    """Heartbeats that are recorded as the world's time goes by."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.all: list[Beats] = []
+        self.all: list[Heartbeats] = []
 
-    def add(self, beats: Beats) -> None:
-        self.all.append(beats)
+    def add(self, heartbeats: Heartbeats) -> None:
+        self.all.append(heartbeats)
 
 
 class Process(threading.Thread):
@@ -63,7 +64,7 @@ class Process(threading.Thread):
 
     def __init__(self, world: World, name: str) -> None:
         super().__init__(daemon=True)
-        self.heart = PacedHeart()
+        self.thread = PacedHeartbeatThread()
         self.world = world
         self.owner = Owner(world.random.choice(world.machines), world.next_pid(), name)
         self.is_asleep = False
@@ -125,7 +126,7 @@ class Storage:
         self.point()
         yield from sorted({name[len(uri) + 1 :].split("/")[0] for name in self.objects if name.startswith(f"{uri}/")})
 
-    def find(self, prefix: str, depth: int, names: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    def find(self, prefix: str, depth: int, names: Any, passes: Any = None) -> Iterator[tuple[tuple[str, ...], str]]:
         self.point()
         for name, (_, version) in list(self.objects.items()):
             segments = tuple(name[len(prefix) + 1 :].split("/"))
@@ -159,7 +160,7 @@ class Storage:
             self.times.pop(name, None)
 
     def location(self, uri: str) -> str:
-        return f"{id(self.objects)}:{uri}"  # a process keeps its seats by location
+        return f"{id(self.objects)}:{uri}"  # a process keeps its slots by location
 
 
 class Rows:
@@ -216,11 +217,11 @@ class Journal:
         self._store(lambda position: Turn(position, at, tuple(ready), tuple(gone)))
 
 
-class MachineBeats(Beats):
-    """Beats of a process of one of the world's machines; the world beats for all that are awake."""
+class MachineHeartbeats(Heartbeats):
+    """Heartbeats of a process of one of the world's machines; the world heartbeats for all that are awake."""
 
     def __init__(self, world: World, storage: Storage, process: Process) -> None:
-        super().__init__(storage, f"{world.home}/beats", process.owner, process.heart)
+        super().__init__(storage, f"{world.home}/heartbeats", process.owner, process.thread)
         self.world = world
 
     def is_dead(self, owner: Owner) -> bool:
@@ -238,10 +239,10 @@ class Driver:
         self.storage = Storage(world.objects, process.point, world.times, lambda: world.now)
         self.readiness = Readiness(self.storage)
         self.journal = Journal(world, process.point)
-        beats = MachineBeats(world, self.storage, process)
-        seats = Seats(self.storage, f"{world.home}/drivers", beats, lambda: world.now)
-        self.seat = seats.take() if world.random.random() < 0.8 else None  # where all are taken, it has none
-        self.claims = Claims(self.storage, f"{world.home}/claims", beats)
+        heartbeats = MachineHeartbeats(world, self.storage, process)
+        slots = SnapshotSlots(self.storage, f"{world.home}/snapshot_slots", heartbeats, lambda: world.now)
+        self.slot = slots.take() if world.random.random() < 0.8 else None  # where all are taken, it has none
+        self.claims = Claims(self.storage, f"{world.home}/claims", heartbeats)
         binding = SimpleNamespace(
             platform=SimpleNamespace(storage=self.storage), readiness=self.readiness, home=world.home
         )
@@ -251,15 +252,15 @@ class Driver:
     def load(self) -> None:
         """Starts from what the furthest driver has saved, under the declaration on record."""
         topology = self.world.topology
-        process, number = self.process, None if self.seat is None else self.seat.number
+        process, number = self.process, None if self.slot is None else self.slot.number
         process.point()
         snapshot = Snapshot(topology, Rows(self.world.rows, process.point), number)
 
-        def stands() -> bool:
+        def is_current() -> bool:
             process.point()
             return self.world.topology is topology
 
-        self.loop = Loop(topology, self.journal, snapshot, self.is_ready, stands=stands)
+        self.loop = EventLoop(topology, self.journal, snapshot, self.is_ready, is_current=is_current)
 
     def turn(self, gone: list[tuple[str, Partition]]) -> list[Trigger]:
         while True:
@@ -407,8 +408,8 @@ class World:
         self.now += seconds
         for process in self.alive():
             if not process.is_asleep:
-                self.times.update({beats._uri(beats.owner): self.now for beats in process.heart.all})
-            last = self.times.get(f"{self.home}/beats/{process.owner.text().replace('/', '_')}")
+                self.times.update({heartbeats._uri(heartbeats.owner): self.now for heartbeats in process.thread.all})
+            last = self.times.get(f"{self.home}/heartbeats/{process.owner.text().replace('/', '_')}")
             if last is not None and self.now - last > SILENCE:  # asleep, perhaps several times in a row
                 process.was_taken_for_dead = True
 
@@ -462,15 +463,15 @@ def topology(with_late: bool = False) -> Topology:
     def s3(name: str, spec: dict[str, Any], depth: int) -> Any:
         return external_node(APP, name, S3Dataset("1", "outside", name, *["{}"] * depth), spec, None, SUCCESS)
 
-    def node(name: str, inputs: Any) -> Any:
-        return data_node(APP, "app", name, inputs, compute_targets=NOOPCompute)
+    def node(name: str, inputs: Any, *output_links: Any) -> Any:
+        return data_node(APP, "app", name, inputs, output_dim_links=output_links, compute_targets=NOOPCompute)
 
     a, b, y = s3("a", both, 2), s3("b", both, 2), s3("y", day, 1)
     t = timer_node(APP, "t", "rate(1 day)", "day")
     joined = node("joined", [a, b])
     rolling = node("rolling", [joined["*"][:-2].range_check(True)])
     nearby = node("nearby", [t, y[:-2].nearest()])
-    city = node("city", {"na": joined["NA"]["*"], "eu": joined["EU"]["*"]})
+    city = node("city", {"na": joined["NA"]["*"], "eu": joined["EU"]["*"]}, ("region", EQUALS, "NA"))
     last = node("last", {"week": rolling, "near": nearby["*"].ref.range_check(True)})
     late = (node("late", [y]),) if with_late else ()
     return Topology(APP, {signal.id: signal for signal in (a, b, y, t, joined, rolling, nearby, city, last, *late)})

@@ -2,12 +2,12 @@
 
 import pytest
 
-from rheo_assets.compute.targets import NOOPCompute
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import data_node, external_node, projection_node, timer_node
-from rheo_assets.dimensions import DimensionSpec
+from rheo_assets.model.compute.targets import NOOPCompute
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import data_node, external_node, projection_node, timer_node
+from rheo_assets.model.dimensions import DimensionSpec
+from rheo_assets.model.topology import Topology
 from rheo_assets.planning.partition_sets import PartitionSet
-from rheo_assets.topology import Topology
 
 KINDS = {"region": "STRING", "org": "STRING", "n": "LONG", "hour": "LONG"}
 

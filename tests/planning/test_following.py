@@ -17,7 +17,7 @@ def test_an_equals_link_is_followed_through_other_inputs(app):
     x, y = app.s3("x", "day"), app.s3("y", "other")
     node = app.node("node", [x, y], links=[(y("other"), lambda d: d, x("day"))])
     assert followers(node.linkage, "day") is None
-    from rheo_assets.links import EQUALS
+    from rheo_assets.model.links import EQUALS
 
     node = app.node("node", [x, y], links=[(y("other"), EQUALS, x("day"))])
     assert followers(node.linkage, "day") == {("x", "day"), ("y", "other")}

@@ -8,15 +8,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rheo_assets.errors import Contradiction, DeclarationError, MissingInput, Undetermined, UnknownPartition
+from rheo_assets.planning.dependency_tree import plan_tree
+from rheo_assets.planning.input_sets import tips_of, tips_one_by_one
 from rheo_assets.planning.partition_sets import PartitionSet
-from rheo_assets.planning.reading import tips_of, tips_one_by_one
 from rheo_assets.planning.recursive import plan_recursive
-from rheo_assets.planning.tree import plan_tree
 from tests.strategies import examples
 
 pytestmark = pytest.mark.fast
 
 DAYS = [datetime(2022, 3, 1) + timedelta(days=n) for n in range(12)]
+WEEKS = [datetime(2022, 2, 21), datetime(2022, 2, 28), datetime(2022, 3, 7)]
 REGIONS = ["EU", "NA"]
 FLAGS = st.sampled_from(["plain", "plain", "ref", "ref checked", "checked", "nearest"])
 RANGES = st.sampled_from(["*", "*", slice(None, -3), slice(None, 2), slice(-1, -2), slice(None, -5)])
@@ -42,6 +43,11 @@ def declare(draw, app, name):
             found = found[region if dimension == "region" else chosen]
         return found
 
+    if draw(st.integers(0, 3)) == 0:
+        days = flagged(draw(st.sampled_from(wide))["*"]["*"].covering(), draw(st.sampled_from(["plain", "checked"])))
+        more = {"other": flagged(view(draw(st.sampled_from(wide))).ref, "plain")} if draw(st.booleans()) else {}
+        app.node(name, {"days": days, **more}, out=["region", ("week", {"granularity": "WEEK"})])
+        return
     is_daily = draw(st.integers(0, 2)) == 0
     first, second = draw(st.sampled_from(wide)), draw(st.sampled_from([*wide, *narrow]))
     inputs = {"first": flagged(view(first, "EU" if is_daily else "*"), draw(st.sampled_from(["plain", "checked"])))}
@@ -92,7 +98,7 @@ def stored(draw, app):
 
 
 def everything(node):
-    columns = {"region": REGIONS, "day": [*[DAYS[0] - timedelta(days=n) for n in (3, 2, 1)], *DAYS]}
+    columns = {"region": REGIONS, "day": [*[DAYS[0] - timedelta(days=n) for n in (3, 2, 1)], *DAYS], "week": WEEKS}
     partitions = [()]
     for dimension in node.spec:
         partitions = [(*p, value) for p in partitions for value in columns[dimension.name]]
@@ -130,7 +136,7 @@ class Model:
                 if not self.has(source, p):
                     self.execute(source, p)
         else:
-            needed = [tip] if view.needs_event else []
+            needed = [tip] if view.needs_event and not view.is_covering else []
             needed += read if view.checks_range else []
             self.missing |= {source.describe(p) for p in needed if not self.has(source, p)}
 
@@ -150,7 +156,7 @@ def drawn_case(data, new_app):
     app.stored = app_stored
     node = list(app.topology.data_nodes.values())[-1]
     days = data.draw(st.sets(st.sampled_from(DAYS[3:]), min_size=1, max_size=2))
-    values = {"region": REGIONS, "day": days}
+    values = {"region": REGIONS, "day": days, "week": WEEKS[1:]}
     targets = [()]
     for dimension in node.spec:
         targets = [(*p, v) for p in targets for v in values[dimension.name]]

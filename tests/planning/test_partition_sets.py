@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheo_assets.dimensions import DimensionSpec
-from rheo_assets.filters import Filter, Window
+from rheo_assets.model.dimensions import DimensionSpec
+from rheo_assets.model.filters import Filter, Window
+from rheo_assets.model.signals import Signal, View
 from rheo_assets.planning.partition_sets import PartitionSet
-from rheo_assets.signals import Signal, View
 from tests.strategies import examples
 
 pytestmark = pytest.mark.fast

@@ -230,7 +230,7 @@ def test_a_plan_explains_itself(app, plan, days):
         "4 executions in 2 stages, one after the other:",
         "  1. a: 3 partitions",
         "       [NA][2022-03-01] … [NA][2022-03-03] (3)",
-        "  2. b: 1 partition  <- asked for",
+        "  2. b: 1 partition  <- requested",
         "       [NA][2022-03-03]",
     ]
     assert found.to_fields()["stages"][0] == {

@@ -14,9 +14,9 @@ import pytest
 from moto import mock_aws
 
 import rheo_assets as flow
-from rheo_assets.assets.keys import asset_key
-from rheo_assets.compute.engines import plugins
+from rheo_assets.bridge.names import asset_key
 from rheo_assets.errors import CapabilityMissing, DeclarationError, ExecutionFailed
+from rheo_assets.model.compute.engines import plugins
 
 PAGE = Path(__file__).parents[2] / "docs/guide/add-an-engine.md"
 ENGINE, APPLICATION = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
@@ -122,13 +122,17 @@ def test_a_package_that_cannot_be_loaded_is_named_with_the_reason(app: flow.Appl
 
 def test_an_engine_with_a_taken_name_is_refused(app: flow.Application, words: None, install: Install) -> None:
     install("glue_engine", ENGINE.replace('EngineKind("words"', 'EngineKind("glue"'), mine="glue_engine:Words")
-    with pytest.raises(CapabilityMissing, match="engine 'glue' of 'glue_engine:Words' has the name of another engine"):
+    with pytest.raises(
+        CapabilityMissing, match="engine 'glue' of 'glue_engine:Words' has the same name as another engine"
+    ):
         greeting(app)
 
 
 def test_two_packages_with_the_same_engine_are_refused(app: flow.Application, words: None, install: Install) -> None:
     install("other_words", ENGINE, words="other_words:Words")
-    with pytest.raises(CapabilityMissing, match=r"engine 'words' of '.*words.*:Words' has the name of another engine"):
+    with pytest.raises(
+        CapabilityMissing, match=r"engine 'words' of '.*words.*:Words' has the same name as another engine"
+    ):
         greeting(app)
 
 

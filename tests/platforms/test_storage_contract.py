@@ -10,13 +10,13 @@ from threading import Barrier
 import pytest
 from moto import mock_aws
 
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import external_node
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import external_node
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.aws.storage import S3Storage
 from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.platforms.data.partition_folder import announcements, partition_folder
 from rheo_assets.platforms.local.storage import LocalStorage
-from rheo_assets.whereabouts import folder_of
 
 DAY = "s3://lake/orders/NA/2024-01-01"
 LAKE = "s3://lake/orders"
@@ -279,12 +279,22 @@ def test_a_folder_that_reads_as_a_folded_value_is_found(storage: Storage) -> Non
     levels = {"org": {"type": "STRING", "format": str.lower, "day": {"type": "DATETIME", "format": "%Y/%m/%d"}}}
     node = external_node("app", "x", S3Dataset("1", "lake", "orders", "org={}", "{}"), levels, None, SUCCESS)
     day = node.spec.read(["se", "2024-01-02"])
-    assert folder_of(storage, node, day) == f"{LAKE}/org=se/2024/01/02"
+    assert partition_folder(storage, node, day) == f"{LAKE}/org=se/2024/01/02"
     for folder in ("org=SE/2024/01/02", "org=Se/2024/01/02", "org=SE/2024/01/03", "se/2024/01/02", "org=se/2024/01/01"):
         storage.write(f"{LAKE}/{folder}/_SUCCESS", b"")
-    assert folder_of(storage, node, day) == f"{LAKE}/org=SE/2024/01/02"
+    assert partition_folder(storage, node, day) == f"{LAKE}/org=SE/2024/01/02"
     storage.write(f"{LAKE}/org=se/2024/01/02/part", b"1")
-    assert folder_of(storage, node, day) == f"{LAKE}/org=se/2024/01/02"
+    assert partition_folder(storage, node, day) == f"{LAKE}/org=se/2024/01/02"
+
+
+def test_a_folder_whose_name_goes_on_after_the_value_is_found(storage: Storage) -> None:
+    levels = {"day": {"type": "DATETIME", "format": "%Y/%m/%d", "n": {"type": "LONG"}}}
+    node = external_node("app", "x", S3Dataset("1", "lake", "orders", "{}*", "v*/n={}"), levels, None, SUCCESS)
+    partition = node.spec.read(["2024-01-02", 7])
+    assert partition_folder(storage, node, partition) == f"{LAKE}/2024/01/02*/v*/n=7"
+    for folder in ("2024/01/02_b/v1/n=77", "2024/01/02_b/v2/n=7", "2024/01/03_a/v1/n=7", "2024/01/02_c/w/n=7"):
+        storage.write(f"{LAKE}/{folder}/_SUCCESS", b"")
+    assert partition_folder(storage, node, partition) == f"{LAKE}/2024/01/02_b/v2/n=7"
 
 
 def test_the_storage_dates_what_is_written_by_its_own_clock_and_expires_what_is_older(storage: Storage) -> None:
@@ -301,3 +311,29 @@ def test_the_storage_dates_what_is_written_by_its_own_clock_and_expires_what_is_
     storage.expire(DAY, again)
     assert list(storage.children(DAY)) == ["below", "new"]
     assert list(storage.children(f"{DAY}/below")) == ["old"]
+
+
+BOOKKEEPING = ["_started_123", "_SUCCESS", ".part.crc", "x.tmp", "x.csv._COPYING_", "part_$folder$", "a.crc"]
+
+
+@pytest.mark.parametrize("name", [*BOOKKEEPING, "_temporary/part", ".hive-staging/part"])
+def test_bookkeeping_is_no_data_and_announces_nothing_without_a_protocol(storage: Storage, name: str) -> None:
+    dataset = S3Dataset("1", "lake", "orders", "{}", "{}")
+    spec = {"region": {"type": "STRING", "day": {"type": "STRING"}}}
+    orders = external_node("shop", "orders", dataset, spec)
+    write(storage, DAY, name)
+    assert not storage.has_objects(DAY)
+    assert not storage.has_objects(f"{DAY}/{name.partition('/')[0]}") or "/" in name
+    assert list(announcements(storage, orders)) == []
+    write(storage, DAY, "part.csv", "_k=1/part.csv")
+    assert storage.has_objects(DAY)
+    assert [segments[-1] for segments, _ in announcements(storage, orders)] == ["part.csv"]
+    write(storage, f"{LAKE}/_temporary/0", "part.csv")
+    assert len(list(announcements(storage, orders))) == 1
+
+
+@pytest.mark.parametrize("name", ["_started_123", ".done", "x.tmp", "_SUCCESS"])
+def test_a_protocols_own_file_is_found_whatever_its_name(storage: Storage, name: str) -> None:
+    write(storage, DAY, name, "_other")
+    assert storage.version(f"{DAY}/{name}") is not None
+    assert [segments[-1] for segments, _ in storage.find(LAKE, 2, [name])] == [name]

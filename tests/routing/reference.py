@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction, InvalidValue, LinkFailed
-from rheo_assets.nodes import DataNode, Projection
-from rheo_assets.routing.journal import Event, Trigger
-from rheo_assets.topology import Topology
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.nodes import DataNode, Projection
+from rheo_assets.model.topology import Topology
+from rheo_assets.routing.entries import Event, Trigger
 
 Key = tuple[str, Partition]
 
@@ -77,7 +77,10 @@ class Reference:
         self._drop_hopeless(node)
 
     def _take(self, node: DataNode, group: Group, alias: str, event: Event) -> bool:
-        spec = node.inputs[alias].node.spec
+        view = node.inputs[alias]
+        spec = view.node.spec
+        if alias in group.received and view.is_covering:
+            return set(view.partitions(group.received[alias])) == set(view.partitions(event.partition))
         if alias in group.received:
             return spec.comparable(group.received[alias]) == spec.comparable(event.partition)
         if group.is_held:

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rheo_assets.dimensions import Partition
 from rheo_assets.errors import Contradiction
-from rheo_assets.routing.joins import JoinKeys
-from rheo_assets.routing.journal import Ended, Entry, Event, PlanClosed, PlanOpened, Trigger, Turn
+from rheo_assets.model.dimensions import Partition
+from rheo_assets.model.topology import Topology
+from rheo_assets.routing.entries import Ended, Entry, Event, PlanClosed, PlanOpened, Trigger, Turn
+from rheo_assets.routing.join_keys import JoinKeys
 from rheo_assets.routing.router import Router
 from rheo_assets.routing.snapshot import Snapshot
-from rheo_assets.topology import Topology
 from tests.routing.reference import Reference
 from tests.routing.topologies import APP, random_partition, random_topology
 from tests.strategies import examples
@@ -168,13 +168,13 @@ class MemoryRows:
 class Replayer:
     """A driver that folds a given journal, saves, dies and comes back, on rows that it shares with another one."""
 
-    def __init__(self, topology: Topology, journal: list[Entry], rows: MemoryRows, seat: int) -> None:
-        self.topology, self.journal, self.rows, self.seat = topology, journal, rows, seat
+    def __init__(self, topology: Topology, journal: list[Entry], rows: MemoryRows, slot: int) -> None:
+        self.topology, self.journal, self.rows, self.slot = topology, journal, rows, slot
         self.emitted: dict[str, Trigger] = {}
         self.restart()
 
     def restart(self) -> None:
-        self.snapshot = Snapshot(self.topology, self.rows, self.seat)
+        self.snapshot = Snapshot(self.topology, self.rows, self.slot)
         self.router = self.snapshot.load()
         self.note(self.router.outbox())
 
@@ -196,7 +196,7 @@ def test_drivers_that_die_and_come_back_ask_for_the_same_executions(seed):
         world.step()
     world.turn()
     rows = MemoryRows()
-    drivers = [Replayer(world.topology, world.journal, rows, seat) for seat in range(random.choice([1, 2, 3]))]
+    drivers = [Replayer(world.topology, world.journal, rows, slot) for slot in range(random.choice([1, 2, 3]))]
     older: dict[str, str] = {}
     for _ in range(30):
         driver = random.choice(drivers)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from rheo_assets.compute.targets import NOOPCompute
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import data_node, external_node
 from rheo_assets.errors import StateError
-from rheo_assets.routing.journal import Event, PlanOpened, Turn
+from rheo_assets.model.compute.targets import NOOPCompute
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import data_node, external_node
+from rheo_assets.model.topology import Topology
+from rheo_assets.routing.entries import Event, PlanOpened, Turn
 from rheo_assets.routing.snapshot import Snapshot
-from rheo_assets.topology import Topology
 from tests.routing.test_router_properties import MemoryRows, shown
 
 pytestmark = pytest.mark.fast
@@ -25,9 +25,9 @@ def joining(*names: str) -> Topology:
     return Topology("app", nodes)
 
 
-def saved_and_loaded(topology, rows, router, snapshot, seat):
+def saved_and_loaded(topology, rows, router, snapshot, slot):
     snapshot.save(router)
-    other = Snapshot(topology, rows, seat)
+    other = Snapshot(topology, rows, slot)
     return other.load(), other
 
 
@@ -104,8 +104,8 @@ def test_open_plans_survive():
     assert loaded.plans == router.plans
 
 
-def saved(topology, rows, seat, position):
-    snapshot = Snapshot(topology, rows, seat)
+def saved(topology, rows, slot, position):
+    snapshot = Snapshot(topology, rows, slot)
     router = snapshot.load()
     router.fold(Event(position, "a", (position,), f"a{position}", 0.0))
     router.fold(PlanOpened(position, "plan", {"n": frozenset({(1,)})}))
@@ -125,7 +125,7 @@ def test_a_damaged_row_is_told_with_what_to_do_and_an_older_seat_takes_its_place
     saved(topology, rows, 1, 2)
     rows.stored[f"rheo/app/router/1{row}"] = text
     router = Snapshot(topology, rows, 2).load()
-    assert len(router.groups("n").groups) == 1  # what seat 0 had: the rest is folded again from there
+    assert len(router.groups("n").groups) == 1  # what slot 0 had: the rest is folded again from there
     assert router.cursor == 1
     rows.stored["rheo/app/router/0"] = ""
     with pytest.raises(StateError, match=rf"'app'.*row 'rheo/app/router/1{row}'.*set_cursor_values.*process"):

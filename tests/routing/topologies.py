@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from rheo_assets.compute.targets import NOOPCompute
-from rheo_assets.datasets import SUCCESS, S3Dataset
-from rheo_assets.declaration import data_node, external_node, projection_node, timer_node
-from rheo_assets.dimensions import Dimension, DimensionSpec, DimensionType, Partition, Value
 from rheo_assets.errors import DeclarationError, RheoError
-from rheo_assets.links import EQUALS
-from rheo_assets.nodes import DataNode
-from rheo_assets.signals import Signal, View
-from rheo_assets.topology import Topology
+from rheo_assets.model.compute.targets import NOOPCompute
+from rheo_assets.model.datasets import SUCCESS, S3Dataset
+from rheo_assets.model.declaration import data_node, external_node, projection_node, timer_node
+from rheo_assets.model.dimensions import Dimension, DimensionSpec, DimensionType, Partition, Value
+from rheo_assets.model.links import EQUALS
+from rheo_assets.model.nodes import DataNode
+from rheo_assets.model.signals import Signal, View
+from rheo_assets.model.topology import Topology
 
 APP = "app"
 GRANULARITIES = ("DAY", "DAY", "DAY", "HOUR", "MONTH", "WEEK")
@@ -76,7 +76,7 @@ def _view(random: Random, signal: Signal) -> View:
         view = view.range_check(True)
     elif flag > 0.85:
         view = view.nearest()
-    return view
+    return view.covering(random.choice([None, "MONTH", "WEEK"])) if 0.4 < flag < 0.5 else view
 
 
 def _links(random: Random, views: dict[str, View]) -> list[tuple[Any, Any, Any]]:
@@ -99,12 +99,16 @@ def _links(random: Random, views: dict[str, View]) -> list[tuple[Any, Any, Any]]
 def _node(random: Random, name: str, signals: list[Signal]) -> DataNode:
     count = random.choice([1, 2, 2, 2, 3])
     views = {f"i{k}": _view(random, random.choice(signals)) for k in range(count)}
+    output = None
+    if any(view.is_covering for view in views.values()) and random.random() < 0.8:
+        output = {"period": {"type": "DATETIME", "granularity": random.choice(["MONTH", "WEEK", "DAY"])}}
     return data_node(
         APP,
         "bucket",
         name,
         views,
         input_dim_links=_links(random, views),
+        output_dimension_spec=output,
         compute_targets=NOOPCompute,
         auto_input_dim_linking_enabled=random.random() < 0.85,
         pending_node_expiration_ttl_in_secs=random.choice([None, None, 40]),

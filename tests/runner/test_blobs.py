@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rheo_assets.errors import UnusableCallable
 from rheo_assets.runner import blobs
-from rheo_assets.runner.blobs import PYTHON, UnusableCallable, blob_key, dump_callable, load_callable
+from rheo_assets.runner.blobs import PYTHON, blob_key, dump_callable, load_callable
 from rheo_assets.runner.canonical import canonical
 
 FACTOR = 3

@@ -99,7 +99,7 @@ def test_on_the_local_platform_paths_have_folders(run, tmp_path):
 
 @pytest.mark.parametrize("uri", ["s3://lake/../../etc", "s3://..", "s3:///x", "file:///etc", "/etc", "s3://lake//x"])
 def test_a_uri_cannot_leave_the_root(uri, tmp_path):
-    with pytest.raises(ValueError, match="names no place under the local root"):
+    with pytest.raises(ValueError, match="is not a path under the local root"):
         local_path(uri, tmp_path)
 
 
@@ -107,7 +107,9 @@ def test_params_hold_the_dimensions_the_platform_and_what_the_task_adds(run):
     seen = run(lambda i, o, p: {"params": p}, params={"AWS_ACCOUNT_ID": "123456789012"}, args={"top": 3}).metadata
     assert seen["params"]["value"] == {
         "dimensions": {"origin": "EWR", "day": "2013-01-02"},
+        "dimensions_map": {"origin": "EWR", "day": "2013-01-02"},
         "platform": "local",
+        "runtime_platform": "local",
         "AWS_REGION": "us-east-1",
         "AWS_ACCOUNT_ID": "123456789012",
         "args": {"top": 3},
@@ -195,7 +197,7 @@ def test_an_entry_that_cannot_be_recorded_is_left_out_with_a_warning(run, value,
     result = run(lambda i, o, p: {"bad": value, "good": 1})
     assert result.metadata == {"good": 1}
     (warning,) = result.warnings
-    assert warning.startswith("node 'report': the metadata entry 'bad' is left out: ")
+    assert warning.startswith("node 'report': skips the metadata entry 'bad': ")
     assert why in warning
 
 

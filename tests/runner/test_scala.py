@@ -252,7 +252,7 @@ def test_every_mistake_is_told_at_once(node, orders):
         ),
         ("val rows = orders\n  .as[Long].collect()\norders", "failed in line 2"),
         ("def deep(n: Int): Int = 1 + deep(n)\nif (deep(1) > 0) orders else orders", "StackOverflowError"),
-        ("val data: Any = List(1)\ndata", "its Scala answered scala.collection.immutable.$colon$colon; its last"),
+        ("val data: Any = List(1)\ndata", "its Scala returned scala.collection.immutable.$colon$colon; its last"),
         ("orders.filter(_ => null.asInstanceOf[String].isEmpty)", "failed in line 1 (orders.filter(_ => null"),
     ],
 )
@@ -311,7 +311,7 @@ def test_jars_are_called_by_module_and_from_a_snippet(node, orders):
     assert "is not there" not in stops.message
     assert node.worker() != before, "another worker takes over"
     assert "cannot be read" in node.fails("orders", orders, libraries=("s3://jars/none.jar",)).message
-    assert "is none of .jar" in node.fails("orders", orders, libraries=("s3://jars/none.py",)).message
+    assert "is not one of .jar" in node.fails("orders", orders, libraries=("s3://jars/none.py",)).message
 
 
 def test_another_version_of_a_library_gets_another_jvm(node, orders):
@@ -393,5 +393,5 @@ def test_a_snippet_that_never_ends_costs_the_worker_and_other_tasks_run_again(no
         assert failure.kind == "timeout"
         assert slow.result().rows == 5
     assert mark.read_text() == "xx"
-    assert any("did not end when its task was ended" in line for line in node.log)
+    assert any("did not stop with its task" in line for line in node.log)
     assert node.worker() != before

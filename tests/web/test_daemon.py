@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 import rheo_assets as flow
-from rheo_assets.assets.eventlog.instance import home
-from rheo_assets.assets.keys import OWNER_TAG
+from rheo_assets.bridge.eventlog.instance import home
+from rheo_assets.bridge.names import OWNER_TAG
 
 pytestmark = pytest.mark.web
 
@@ -53,7 +53,30 @@ parcels = app.marshal_external_data(
     dimension_filter={"NA": {"*": {}}, "EU": {"*": {}}},
 )
 made = app.create_data("made", inputs=[parcels], compute_targets=[InlinedCompute(careful)])
-defs = app.definitions()
+returns = app.marshal_external_data(
+    S3Dataset("111222333444", "landing", "returns", "{}"),
+    id="returns",
+    dimension_spec={"day": {"type": "DATETIME"}},
+    protocol=SignalIntegrityProtocol("FILE_CHECK", {"file": "_SUCCESS"}),
+)
+checked = app.create_data("checked", inputs=[returns], compute_targets=[NOOPCompute])
+after = app.create_data("after", inputs=[checked], compute_targets=[NOOPCompute])
+
+import dagster as dg
+
+
+@dg.asset_check(asset=dg.AssetKey(["shop", "checked"]), blocking=True)
+def rows():
+    import pathlib
+    return dg.AssetCheckResult(passed=(pathlib.Path({root!r}) / "good").exists())
+
+
+defs = dg.Definitions.merge(app.definitions(), dg.Definitions(asset_checks=[rows]))
+"""
+REPORT = """
+mutation Report($params: ReportRunlessAssetEventsParams!) {
+  reportRunlessAssetEvents(eventParams: $params) { __typename ... on PythonError { message } }
+}
 """
 BACKFILL = """
 mutation Launch($params: LaunchBackfillParams!) {
@@ -226,7 +249,7 @@ def test_what_the_daemon_does_not_know_runs_in_the_script(deployment: Deployment
     app = flow.Application("shop", platform=flow.LocalPlatform(deployment.root))
     more = app.create_data("more", inputs=[app["parcels"]], compute_targets=[flow.NOOPCompute])
     app.execute(more["EU"]["2024-07-05"])
-    assert "the daemon runs another declaration of 'more'" in caplog.text
+    assert "the daemon has another version of 'more'" in caplog.text
     (ran,) = app.history("more")
     run = deployment.ask(RUN, id=ran.run_id)["runOrError"]
     assert OWNER_TAG in {tag["key"] for tag in run["tags"]}
@@ -246,6 +269,41 @@ def test_what_follows_from_an_arrival_and_the_daemon_does_not_know_runs_in_the_s
         runs[name] = deployment.ask(RUN, id=ran.run_id)["runOrError"]
     owned = {name for name, run in runs.items() if OWNER_TAG in {tag["key"] for tag in run["tags"]}}
     assert owned == {"more"}, "the daemon ran the other one"
+
+
+def test_a_reported_file_is_one_event_and_a_failed_blocking_check_starts_nothing(deployment: Deployment):
+    day = "2024-09-01"
+    folder = deployment.root / "s3/landing/returns" / day
+    folder.mkdir(parents=True)
+    (folder / "_SUCCESS").touch()
+    params = {"eventType": "ASSET_MATERIALIZATION", "assetKey": {"path": ["shop", "returns"]}, "partitionKeys": [day]}
+    answer = deployment.ask(REPORT, params=params)["reportRunlessAssetEvents"]
+    assert answer["__typename"] == "ReportRunlessAssetEventsSuccess", answer
+    failed = until(lambda: executions(deployment, "checked").get((day,)))
+    assert (failed.status, failed.error) == ("FAILED", "blocking asset check 'rows' failed")
+    time.sleep(40)  # the arrival sensor finds the same file meanwhile, and the router ticks
+    assert not executions(deployment, "after")
+    (deployment.root / "good").touch()
+    params = {"assetSelection": [{"path": ["shop", "checked"]}], "partitionNames": [day], "title": "again"}
+    deployment.ask(BACKFILL, params=params)
+    until(lambda: executions(deployment, "after").get((day,)))
+    ran = deployment.app.history("checked")
+    assert [execution.status for execution in ran] == ["FAILED", "COMPLETED"]
+    assert (deployment.root / "s3/rheo-shop/internal_data/checked" / day / "_SUCCESS").exists()
+    (deployment.root / "good").unlink()
+    app = flow.Application("shop", platform=flow.LocalPlatform(deployment.root))
+    with pytest.raises(RuntimeError, match="blocking asset check 'rows' failed"):
+        app.execute(app["checked"]["2024-09-03"])
+
+
+def test_a_report_over_rest_without_data_starts_nothing_and_why_says_so(deployment: Deployment):
+    day = "2024-09-02"
+    address = f"http://127.0.0.1:{deployment.port}/report_asset_materialization/shop/returns?partition={day}"
+    with urllib.request.urlopen(urllib.request.Request(address, method="POST"), timeout=30) as answer:
+        assert answer.status == 200
+    app = flow.Application("shop", platform=flow.LocalPlatform(deployment.root))
+    until(lambda: f"returns[{day}] was reported as materialised, but" in str(app.why(app["checked"][day])))
+    assert (day,) not in executions(deployment, "checked")
 
 
 def test_a_script_carries_on_when_the_daemon_dies(deployment: Deployment):

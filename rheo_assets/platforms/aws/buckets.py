@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from rheo_assets.errors import CapabilityMissing, DeclarationError
 from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.patience import error_code
-from rheo_assets.platforms.aws.replacing import STAGING
+from rheo_assets.platforms.aws.errors import error_code, is_about_credentials, is_forbidden
+from rheo_assets.platforms.aws.replacement import STAGING
 
 NAMED: Final = "rheo-{application}-{account}-{region}"
 
@@ -21,13 +21,28 @@ _PRIVATE: Final = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
-_LEFTOVERS: Final = {
-    "ID": "rheo-leftovers",
-    "Status": "Enabled",
-    "Filter": {"Prefix": f"{STAGING}/"},
-    "Expiration": {"Days": 7},
-    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
-}
+_OURS: Final = "rheo-"
+_RULES: Final = (
+    {
+        "ID": f"{_OURS}leftovers",  # of failed executions
+        "Status": "Enabled",
+        "Filter": {"Prefix": f"{STAGING}/"},
+        "Expiration": {"Days": 7},
+    },
+    {
+        "ID": f"{_OURS}cut-uploads",  # of any process that died: nobody sees them, and they are charged
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+    },
+    {
+        "ID": f"{_OURS}old-versions",  # if somebody turns versioning on
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+        "Expiration": {"ExpiredObjectDeleteMarker": True},
+    },
+)
 _log = logging.getLogger("rheo_assets")
 
 
@@ -85,10 +100,19 @@ def make_bucket(clients: Clients, bucket: str, account: str, kms_key: str | None
     s3 = clients.client("s3")
     with clients.explaining(subject):
         try:
-            if not _exists(s3, bucket, account):
-                _create(s3, bucket, clients.region)
+            region = _region(s3, bucket, account)
+            if region is None:
+                _create(s3, bucket, clients.region, account)
         except ClientError as error:
-            raise CapabilityMissing(_problem(error, subject, bucket, account)) from None
+            if is_about_credentials(error):
+                raise
+            raise CapabilityMissing(_problem(error, s3, subject, bucket, account)) from None
+        if region not in {None, "", clients.region}:
+            raise CapabilityMissing(
+                f"{subject} runs in {clients.region}, but its bucket {bucket!r} is in {region}: every request would "
+                f"cross regions, and Athena, Glue and Lambda would refuse it. Give AwsPlatform region={region!r}, or "
+                "another bucket='team-{application}-{region}'"
+            )
         for step in (_block_public, _encrypt, _expire_leftovers):
             try:
                 step(s3, bucket, kms_key)
@@ -98,19 +122,21 @@ def make_bucket(clients: Clients, bucket: str, account: str, kms_key: str | None
                 _log.warning("%s: the bucket %s is used as it is: %s is denied", subject, bucket, error.operation_name)
 
 
-def _exists(s3: Any, bucket: str, account: str) -> bool:
+def _region(s3: Any, bucket: str, account: str) -> str | None:
+    """Returns where a bucket of the account is, empty if S3 does not say it; None if there is no such bucket."""
     from botocore.exceptions import ClientError
 
     try:
-        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
+        found = s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except ClientError as error:
         if error_code(error) in {"404", "NoSuchBucket"}:
-            return False
+            return None
         raise
-    return True
+    headers = found.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return str(found.get("BucketRegion") or headers.get("x-amz-bucket-region") or "")
 
 
-def _create(s3: Any, bucket: str, region: str) -> None:
+def _create(s3: Any, bucket: str, region: str, account: str) -> None:
     from botocore.exceptions import ClientError
 
     # us-east-1 is the one region that S3 does not take as a constraint.
@@ -120,17 +146,30 @@ def _create(s3: Any, bucket: str, region: str) -> None:
     except ClientError as error:
         if error_code(error) not in {"BucketAlreadyOwnedByYou", "OperationAborted"}:  # another process makes it
             raise
-    s3.get_waiter("bucket_exists").wait(Bucket=bucket, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    waiter = s3.get_waiter("bucket_exists")
+    waiter.wait(Bucket=bucket, ExpectedBucketOwner=account, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
 
 
-def _problem(error: Any, subject: str, bucket: str, account: str) -> str:
+def _is_of_another(s3: Any, bucket: str) -> bool:
+    """Returns whether a bucket that was refused is there for these credentials: then another account has it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError:
+        return False
+    return True
+
+
+def _problem(error: Any, s3: Any, subject: str, bucket: str, account: str) -> str:
     code = error_code(error)
-    if code == "BucketAlreadyExists":
+    is_refused = is_forbidden(error) and error.operation_name == "HeadBucket"
+    if code == "BucketAlreadyExists" or (is_refused and _is_of_another(s3, bucket)):
         return (
             f"{subject} cannot have the bucket {bucket!r}: another account has it. Give AwsPlatform another "
             "bucket='team-{application}'"
         )
-    if code in {"403", "AccessDenied"}:
+    if is_forbidden(error):
         return (
             f"{subject} needs the bucket {bucket!r} of account {account}: S3 refuses {error.operation_name}. Allow "
             "s3:CreateBucket and s3:ListBucket, or have somebody make the bucket in that account"
@@ -156,9 +195,10 @@ def _encrypt(s3: Any, bucket: str, kms_key: str | None) -> None:
 
 
 def _expire_leftovers(s3: Any, bucket: str, _: str | None) -> None:
-    found = _asked(s3.get_bucket_lifecycle_configuration, bucket, "NoSuchLifecycleConfiguration")
-    if not found.get("Rules"):
-        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [_LEFTOVERS]})
+    found = _asked(s3.get_bucket_lifecycle_configuration, bucket, "NoSuchLifecycleConfiguration").get("Rules", ())
+    names = {rule.get("ID", "") for rule in found}
+    if names != {rule["ID"] for rule in _RULES} and all(name.startswith(_OURS) for name in names):
+        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": list(_RULES)})
 
 
 def _asked(call: Any, bucket: str, absent: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rheo_assets.errors import CapabilityMissing, DeclarationError, UnknownTable
 from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.patience import error_code
+from rheo_assets.platforms.aws.errors import error_code
 
 _ABSENT: Final = "EntityNotFoundException"
 _FORBIDDEN: Final = "AccessDeniedException"
@@ -22,10 +22,14 @@ class GlueCatalog:
 
     Args:
         clients: Opens the client of Glue.
+
+    Attributes:
+        asked: The tables that were found: `database.table`.
     """
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
+        self.asked: set[str] = set()
 
     def table(self, database: str, name: str) -> Mapping[str, Any]:
         """Returns a table as Glue's `GetTable` describes it.
@@ -46,6 +50,7 @@ class GlueCatalog:
         except ClientError as error:
             raise self._explained(error, database, name, where) from None
         table: Mapping[str, Any] = answer["Table"]
+        self.asked.add(f"{str(database).lower()}.{str(name).lower()}")
         return table
 
     def _explained(self, error: Exception, database: str, name: str, where: str) -> Exception:

@@ -10,7 +10,8 @@ from threading import RLock
 from typing import Any, Final, NoReturn
 
 from rheo_assets.errors import CapabilityMissing, DeclarationError
-from rheo_assets.platforms.aws.patience import BAD_CREDENTIALS, error_code
+from rheo_assets.platforms.aws.errors import error_code, is_about_credentials, remedy
+from rheo_assets.platforms.aws.heads import explain_heads
 
 _ATTEMPTS: Final = 8
 _CONNECTIONS: Final = 64
@@ -98,9 +99,12 @@ class Clients:
                         connect_timeout=10,
                         user_agent_extra="rheo_assets",
                     )
-                    self._clients[key] = self._shared().client(
+                    made = self._shared().client(
                         service, region_name=self.region, endpoint_url=self.endpoint_url, config=config
                     )
+                    if service == "s3":
+                        explain_heads(made)
+                    self._clients[key] = made
             return self._clients[key]
 
     def account_id(self, subject: str) -> str:
@@ -140,10 +144,10 @@ class Clients:
                 f"{subject} asks for AWS in {self.region}, which is out of reach: {error}"
             ) from None
         except boto.ClientError as error:
-            if error_code(error) not in BAD_CREDENTIALS:
+            if not is_about_credentials(error):
                 raise
             # AWS's own text may quote the request that was signed, session token and all: only the code is told.
-            raise self._no_credentials(subject, f"AWS refused them with {error_code(error)}") from None
+            raise self._no_credentials(subject, f"AWS refused them with {error_code(error)}", remedy(error)) from None
 
     def elsewhere(self, region_name: str | None = None, endpoint_url: str | None = None) -> Clients:
         """Returns clients with the same credentials for another region or endpoint."""
@@ -181,11 +185,12 @@ class Clients:
         except ProfileNotFound as error:
             raise CapabilityMissing(f"{error}. `aws configure list-profiles` shows those that there are") from None
 
-    def _no_credentials(self, subject: str, problem: str) -> CapabilityMissing:
+    def _no_credentials(
+        self, subject: str, problem: str, remedy: str = "Log in or set AWS_PROFILE"
+    ) -> CapabilityMissing:
         return CapabilityMissing(
             f"{subject} asks for AWS in {self.region}, but there are no usable credentials: {problem} (tried: "
-            f"{self._tried()}). Log in or set AWS_PROFILE, or set RHEO_PLATFORM=local to run the same file on this "
-            "machine"
+            f"{self._tried()}). {remedy}, or set RHEO_PLATFORM=local to run the same file on this machine"
         )
 
     def _tried(self) -> str:

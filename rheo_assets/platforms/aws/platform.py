@@ -6,20 +6,23 @@ import copy
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property, partial
 from importlib import import_module
 from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
 
-from rheo_assets.compute.targets import Target
 from rheo_assets.errors import CapabilityMissing, DeclarationError, did_you_mean, listed
+from rheo_assets.model.compute.targets import Target
+from rheo_assets.model.topology import Topology
 from rheo_assets.platforms.aws.buckets import NAMED, bucket_name, check_pattern, make_bucket
 from rheo_assets.platforms.aws.catalog import GlueCatalog
 from rheo_assets.platforms.aws.clients import Clients
+from rheo_assets.platforms.aws.policies import policies
+from rheo_assets.platforms.aws.statements import Place
 from rheo_assets.platforms.aws.storage import S3Storage
-from rheo_assets.platforms.capabilities import Engine
+from rheo_assets.platforms.capabilities import RETRY_FOR, Engine
 from rheo_assets.platforms.engines import Engines
 from rheo_assets.platforms.home import rheo_home
 
@@ -49,9 +52,10 @@ class AwsPlatform:
         region: The region; `AWS_REGION`, `AWS_DEFAULT_REGION`, else `us-east-1`.
         bucket: The name of each application's bucket, with `{application}` in it, and `{account}` and `{region}`.
         role: The ARN of the IAM role that jobs and functions run as; `RHEO_ROLE` otherwise.
-        kms_key: The KMS key that encrypts what is written; S3's own keys otherwise.
+        kms_key: The KMS key that encrypts what is written; the bucket's default otherwise.
         engine_options: Options of engines by the engine's name: `{"athena": {"workgroup": "team"}}`.
         concurrency: How many executions of one run go at once: they only wait.
+        retry_for: For how many seconds an execution waits for a service without room, or that is out of reach; a day.
         access_id: An access key's id.
         access_key: Its secret.
         session_token: The token of temporary credentials.
@@ -78,6 +82,7 @@ class AwsPlatform:
         kms_key: str | None = None,
         engine_options: Mapping[str, Mapping[str, Any]] | None = None,
         concurrency: int = 64,
+        retry_for: float = RETRY_FOR,
         access_id: str | None = None,
         access_key: str | None = None,
         session_token: str | None = None,
@@ -93,6 +98,7 @@ class AwsPlatform:
         self.role = role or os.environ.get("RHEO_ROLE")
         self.kms_key = kms_key
         self.concurrency = concurrency
+        self.retry_for = retry_for
         self.root = rheo_home()
         self.clients = Clients(
             region,
@@ -195,6 +201,38 @@ class AwsPlatform:
         """
         return {"platform": self.name, "AWS_REGION": self.region, "AWS_ACCOUNT_ID": self.account_id}
 
+    def policies(self, topology: Topology) -> dict[str, dict[str, Any]]:
+        """Returns the IAM policy document of each role that an application needs; see `policies.policies`.
+
+        It asks nothing of AWS but the account's id. Without credentials that is a number of zeros.
+        """
+        try:
+            account = self.account_id
+        except CapabilityMissing:
+            account = _UNKNOWN_ACCOUNT
+        options = {name: {"role": self.role, **self.options(name)} for name in _MAKERS}
+        application = topology.application
+        place = Place(
+            application,
+            account,
+            self.region,
+            self.bucket(application),
+            self.kms_key,
+            options,
+            frozenset(self.catalog.asked),
+        )
+        return policies(topology, place)
+
+    def forget_gone(self, application: str, kept: Collection[tuple[str, int]]) -> list[str]:
+        """Deletes what AWS keeps for targets that are not declared any more; returns the names.
+
+        Args:
+            application: The application.
+            kept: What is declared: node ids and positions of targets.
+        """
+        delete: Callable[..., list[str]] = import_module(f"{__package__}.spark.gone_jobs").delete_gone_jobs
+        return delete(self.clients_of("glue"), application, kept)
+
     def save_private(self, uri: str, content: bytes) -> None:
         """Writes an object where there is none; the whole bucket is private."""
         if self.storage.version(uri) is None:
@@ -221,7 +259,7 @@ class AwsPlatform:
 
 
 def _read_options(options: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    from rheo_assets.compute.engines import plugins
+    from rheo_assets.model.compute.engines import plugins
 
     known = [*_MAKERS, *plugins()]
     for name in options:

@@ -1,1 +1,1 @@
-"""The platform on one machine: storage as plain folders, Spark, Presto SQL and functions in processes of their own."""
+"""The local platform: storage in plain folders; Spark, Presto SQL and functions in child processes."""

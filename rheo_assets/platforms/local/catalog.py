@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from rheo_assets.errors import DeclarationError, StateError, UnknownTable
-from rheo_assets.glue_tables import GlueTable, dataset_of
+from rheo_assets.model.glue.tables import GlueTable, dataset_of
 
 _NAME = re.compile(r"\w[\w-]*\Z")
 _LONGEST_NAME = 200  # bytes, so that the file's name fits every common file system
 
 
 class LocalCatalog:
-    """Answers for tables by database and name, from `<root>/catalog/<database>/<table>.json`.
+    """Returns tables by database and name, from `<root>/catalog/<database>/<table>.json`.
 
-    What `aws glue get-table` prints may be saved there as it is. Names do not tell upper from lower case, as in Glue.
+    You can save the output of `aws glue get-table` there. Names are case-insensitive, as in Glue.
 
     Args:
         root: The folder of the local platform.
@@ -45,7 +45,7 @@ class LocalCatalog:
         """Returns the names of a database's tables, sorted.
 
         Raises:
-            UnknownTable: There is no such database.
+            UnknownTable: The database does not exist.
         """
         folder = self._folder(database)
         if not folder.is_dir():
@@ -62,8 +62,8 @@ class LocalCatalog:
         """Returns a table as Glue's `GetTable` describes it.
 
         Raises:
-            UnknownTable: There is no such table; a `LookupError`.
-            StateError: Its file is no table.
+            UnknownTable: The table does not exist; a `LookupError`.
+            StateError: Its file does not describe a table.
         """
         path = self._path(database, name)
         try:
@@ -74,15 +74,15 @@ class LocalCatalog:
                 path.stem,
                 self.tables(database),
                 f"Register it: LocalCatalog({str(self.root.parent)!r}).register({database!r}, {name!r}, "
-                f"GlueTable('s3://…', …)), or save what `aws glue get-table` prints as {path}",
+                f"GlueTable('s3://…', …)), or save the output of `aws glue get-table` as {path}",
             ) from None
         return {"DatabaseName": path.parent.name, "Name": path.stem, **_parsed(content, path)}
 
     def register(self, database: str, name: str, described: GlueTable) -> Mapping[str, Any]:
-        """Writes a table, in place of one of the same name, and returns it.
+        """Writes a table, which replaces one of the same name, and returns it.
 
         Raises:
-            DeclarationError: A table that could never be read as a dataset, or a name that cannot stand in paths.
+            DeclarationError: The table cannot be read as a dataset, or a name is not allowed.
         """
         path = self._path(database, name)
         table = described.describe(path.parent.name, path.stem)
@@ -112,19 +112,21 @@ def _checked(kind: str, name: object) -> str:
     if not isinstance(name, str) or not _NAME.match(name) or len(name.encode(errors="replace")) > _LONGEST_NAME:
         raise DeclarationError(
             f"{kind} {name!r}",
-            "is no name of the local catalog",
-            f"Letters, digits, '_' and '-', {_LONGEST_NAME} bytes",
+            "is not allowed as a name in the local catalog",
+            f"Use letters, digits, '_' and '-', at most {_LONGEST_NAME} bytes",
         )
     return name.lower()
 
 
 def _parsed(content: bytes, path: Path) -> Mapping[str, Any]:
-    remedy = "Register the table again, or save what `aws glue get-table` prints"
+    remedy = "Register the table again, or save the output of `aws glue get-table`"
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise StateError(f"the local catalog's file {path} is no JSON ({error}). {remedy}") from error
+        raise StateError(f"the local catalog's file {path} is not valid JSON ({error}). {remedy}") from error
     table = answer.get("Table", answer) if isinstance(answer, dict) else None
     if not isinstance(table, dict) or not isinstance(table.get("StorageDescriptor"), dict):
-        raise StateError(f"the local catalog's file {path} describes no table with a StorageDescriptor. {remedy}")
+        raise StateError(
+            f"the local catalog's file {path} does not describe a table with a StorageDescriptor. {remedy}"
+        )
     return table

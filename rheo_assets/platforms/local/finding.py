@@ -1,4 +1,4 @@
-"""Finds objects some folders below a prefix, as sensors do again and again: one `stat` a watched key."""
+"""Finds objects some folders below a prefix, as sensors do repeatedly, with one `stat` per watched key."""
 # ruff: noqa: PTH116  # `os` is far faster than `pathlib`
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ import stat
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-Found = tuple[tuple[str, ...], str]  # the path below the prefix in parts, and the version
+Found = tuple[tuple[str, ...], str]  # the parts of the path below the prefix, and the version
 _Mark = tuple[int, int, int]
 _Seen = dict[str, tuple[_Mark, Found]]
 _FOLDERS = 50_000
 
 
 class _Look(NamedTuple):
-    """One name, looked for in the folders of one folder."""
+    """A search for one name in the subfolders of one folder."""
 
     folder: str
     descriptor: int
@@ -25,12 +25,12 @@ class _Look(NamedTuple):
 
 
 class Finder:
-    """Looks into folders; an object that has not changed since an earlier look is the very same tuple.
+    """Scans folders. An object that has not changed since an earlier scan is returned as the same tuple.
 
-    So a look at a million keys makes no text for each, and who keeps what was found tells changes apart by identity.
+    So a scan of a million keys creates no strings for unchanged ones, and callers find changes by identity.
 
     Args:
-        leaves: Tells whether a symbolic link leads outside the root: then it is no object.
+        leaves: Returns whether a symbolic link leads outside the root; such a link is not an object.
     """
 
     def __init__(self, leaves: Callable[[str], bool]) -> None:
@@ -38,7 +38,7 @@ class Finder:
         self._seen: dict[tuple[str, tuple[str, ...]], _Seen] = {}
 
     def find(self, folder: str, depth: int, names: Sequence[str] | None, above: tuple[str, ...] = ()) -> list[Found]:
-        """Returns the objects exactly `depth` folders below a folder: those of the given names, or all."""
+        """Returns the objects exactly `depth` folders below a folder: those with the given names, or all."""
         if names is not None and depth == 0:
             return self._named(folder, names, above)
         if names is not None and depth == 1:
@@ -60,7 +60,7 @@ class Finder:
         return [entry for entry in listed if not (entry.is_symlink() and self._leaves(entry.path))]
 
     def _watched(self, folder: str, names: tuple[str, ...], above: tuple[str, ...]) -> list[Found]:
-        """Returns the named objects in the folders of one folder."""
+        """Returns the objects with the given names in the subfolders of one folder."""
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
@@ -79,7 +79,7 @@ class Finder:
         return found
 
     def _looked_at(self, look: _Look, listed: Sequence[os.DirEntry[str]]) -> list[Found]:
-        # Every statement counts here, and a path from the folder's descriptor is not walked from the root for each key.
+        # Every statement counts here. A path relative to the descriptor is not resolved from the root for each key.
         status, get, descriptor, tail = os.stat, look.seen.get, look.descriptor, f"/{look.name}"
         found = []
         for entry in listed:
@@ -104,7 +104,7 @@ class Finder:
         return self._seen.setdefault((folder, names), {})
 
     def _new(self, look: _Look, entry: os.DirEntry[str], now: os.stat_result) -> Found | None:
-        """Returns an object that is new or has changed, None where it is none."""
+        """Returns a new or changed object; None if the path is not an object."""
         folder = f"{look.folder}/{entry.name}"
         if entry.name.startswith(".") or (entry.is_symlink() and self._leaves(folder)):
             return None

@@ -1,9 +1,9 @@
-"""Runs inlined Python on the local platform: each task in a child process of its own.
+"""Runs inlined Python on the local platform: each task in its own child process.
 
 A crash, `sys.exit` or an endless loop in user code ends that child and nothing else. The child gets a private working
 folder that is removed afterwards. It is not a sandbox: user code runs with the rights and the environment of the
-person who started it. What it leaves in its own partition is checked, and what it writes to another one is refused as
-far as it goes through Python.
+person who started it. The files in its own partition are checked. Writes to other partitions are refused, if they go
+through Python.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from rheo_assets.compute.targets import Target
 from rheo_assets.errors import CapabilityMissing
+from rheo_assets.model.compute.targets import Target
 from rheo_assets.platforms.local.functions_child import ANSWER, CALL, CANNOT_ANSWER
 from rheo_assets.platforms.local.requirements import refusal, unmet
 from rheo_assets.platforms.local.storage import LocalStorage
-from rheo_assets.runner.disks import full_disk, says_full_disk
-from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+from rheo_assets.runner.full_disk import full_disk, says_full_disk
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult, lasting_failure
 
 COMPLETION_FILE = "_SUCCESS"
 
 _CHILD = Path(__file__).with_name("functions_child.py")
-_TURN = 0.05  # seconds between looks at the child when it prints nothing
-_ASK = 0.25  # seconds between two questions whether the task is cancelled
+_TURN = 0.05  # seconds between checks of a child that prints nothing
+_ASK = 0.25  # seconds between checks whether the task is cancelled
 _LONGEST_LINE = 64 * 1024
 _LAST_LINES = 40
 
@@ -45,31 +45,31 @@ class FunctionEngine:
     """Runs tasks of the language `INLINED`.
 
     Unlike batch and SQL engines it does not empty the output folder first: a callable is often the second target of a
-    node, and what the first one wrote must stay. The folder exists when the callable starts. When it fails, the files
-    that it added are removed, so that another try finds what the first one found.
+    node, and the output of the first one must stay. The folder exists when the callable starts. If it fails, the files
+    that it added are removed, so that a retry finds the same files.
     """
 
     title = "a child process"
     langs = ("INLINED",)
 
     def __init__(self, root: Path, *, in_s3: bool = False, environment: Mapping[str, str] | None = None) -> None:
-        """Takes the folder under which `s3/<bucket>/<key>` lies.
+        """Creates an engine for the folder that contains `s3/<bucket>/<key>`.
 
         Args:
-            root: The root of the local platform, or that of a mirror.
-            in_s3: Whether it is a mirror, which is filled from S3 as far as callables ask for it.
-            environment: Variables of the child besides this process's own.
+            root: The root of the local platform, or of a mirror.
+            in_s3: Whether it is a mirror, which is filled from S3 when callables read from it.
+            environment: Additional environment variables of the child.
         """
         self._storage = LocalStorage(root)
         self.root = self._storage.root
         self._in_s3 = in_s3
         self._environment = dict(environment or {})
 
-    def check_target(self, target: Target, application: str) -> None:  # noqa: ARG002  # asked of every engine
-        """Looks for the packages that a callable requires; activation asks this.
+    def check_target(self, target: Target, application: str) -> None:  # noqa: ARG002  # all engines have this signature
+        """Checks that the packages that a callable requires are installed; called by `activate()`.
 
         Raises:
-            CapabilityMissing: One is not installed here. Of another version it may be: a callable sees this Python's.
+            CapabilityMissing: A package is not installed here. Another version of it is accepted.
         """
         missing = [each for each in unmet(getattr(target, "requirements", ())) if not each.found]
         if missing:
@@ -78,11 +78,11 @@ class FunctionEngine:
     def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
         """Runs the task's callable in a child process; see `Engine.run`.
 
-        What the callable prints goes to `log` line by line. When it ends, whatever it started ends too.
+        The output of the callable goes to `log` line by line. When it ends, all processes that it started end, too.
         """
         if task.lang not in self.langs:
-            raise TaskFailure("platform", f"node '{task.node}': inlined Python cannot run {task.lang} code")
-        warnings = () if self._in_s3 else _other_versions(task)  # whoever fills a mirror sees to it
+            raise lasting_failure(f"node '{task.node}': inlined Python cannot run {task.lang} code")
+        warnings = () if self._in_s3 else _other_versions(task)  # the owner of a mirror checks them
         try:
             output, *_ = [self._storage.path(uri) for uri in _uris(task)]
             output.mkdir(parents=True, exist_ok=True)
@@ -99,12 +99,10 @@ class FunctionEngine:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             announced = _withdraw_completion(output)
-            with suppress(OSError):  # it holds data
+            with suppress(OSError):  # it is not empty
                 output.rmdir()
         if announced:
-            warning = (
-                f"node '{task.node}': its callable wrote {COMPLETION_FILE}, which is removed; it is written for you"
-            )
+            warning = f"node '{task.node}': its callable wrote {COMPLETION_FILE}, which was removed: do not write it"
             warnings = (*warnings, warning)
         return replace(result, warnings=(*result.warnings, *warnings))
 
@@ -150,7 +148,7 @@ class FunctionEngine:
 
 
 class _Child:
-    """A running child: its output goes to the log, and it ends when the task's time is over."""
+    """A running child: its output goes to the log, and it is ended after the task's time limit."""
 
     def __init__(self, task: Task, process: subprocess.Popen[bytes], log: Callable[[str], None]) -> None:
         assert process.stdout is not None
@@ -164,7 +162,7 @@ class _Child:
         os.set_blocking(self._pipe.fileno(), False)
 
     def wait(self, cancelled: Callable[[], bool]) -> None:
-        """Returns when the child has ended by itself; raises `TaskFailure` when it must be ended."""
+        """Waits until the child ends; raises `TaskFailure` if it times out or is cancelled."""
         started = time.monotonic()
         asked = started - _ASK
         with selectors.DefaultSelector() as selector:
@@ -184,22 +182,22 @@ class _Child:
                     self._read()
 
     def end(self) -> None:
-        """Ends the child and everything it started, and logs what is left in the pipe."""
-        with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
+        """Ends the child and all processes that it started, and logs the rest of its output."""
+        with suppress(ProcessLookupError, PermissionError):  # macOS returns EPERM for a group of zombies
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         until = time.monotonic() + 1
         while self._read() and time.monotonic() < until:
             pass
         if self._line:
-            self._say(self._line)
+            self._log_line(self._line)
         self._pipe.close()
 
     def _failure(self, kind: str, what: str) -> TaskFailure:
         return TaskFailure(kind, f"node '{self.task.node}': its callable {what} and was ended", "\n".join(self.last))
 
     def _read(self) -> bool:
-        """Logs what is in the pipe; returns whether there was anything."""
+        """Logs the output in the pipe; returns whether there was any."""
         try:
             content = os.read(self._pipe.fileno(), _LONGEST_LINE)
         except BlockingIOError:
@@ -207,20 +205,20 @@ class _Child:
         self._closed = not content
         *lines, self._line = (self._line + content).split(b"\n")
         for line in lines:
-            self._say(line)
+            self._log_line(line)
         if len(self._line) >= _LONGEST_LINE:
-            self._say(self._line)
+            self._log_line(self._line)
             self._line = b""
         return not self._closed
 
-    def _say(self, line: bytes) -> None:
+    def _log_line(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip("\r")
         self.last.append(text)
         self._log(text)
 
 
 def _other_versions(task: Task) -> tuple[str, ...]:
-    """Returns a warning for each required package of another version; refuses those that are not installed."""
+    """Returns a warning for each required package with another version; raises if one is not installed."""
     lacking = unmet(task.requirements)
     missing = [each for each in lacking if not each.found]
     if missing:
@@ -231,7 +229,7 @@ def _other_versions(task: Task) -> tuple[str, ...]:
 def _not_started(task: Task, error: Exception) -> TaskFailure:
     if says_full_disk(error):
         return full_disk(task.node, detail=str(error))
-    return TaskFailure("platform", f"node '{task.node}': its callable cannot be started: {error}")
+    return lasting_failure(f"node '{task.node}': its callable cannot be started: {error}")
 
 
 def _answer(task: Task, folder: Path, child: _Child) -> TaskResult:
@@ -262,11 +260,11 @@ def _ending(returncode: int) -> str:
         name = signal.Signals(-returncode).name
     except ValueError:
         name = f"signal {-returncode}"
-    return f"{name}, as when memory runs out" if name == "SIGKILL" else name
+    return f"{name}; perhaps it ran out of memory" if name == "SIGKILL" else name
 
 
 def _withdraw_completion(output: Path) -> bool:
-    """Removes a completion file that user code wrote; only a succeeded execution may announce itself."""
+    """Removes a completion file that user code wrote; only a successful execution may write it."""
     try:
         (output / COMPLETION_FILE).unlink()
     except OSError:
@@ -275,7 +273,7 @@ def _withdraw_completion(output: Path) -> bool:
 
 
 def _check_plain(task: Task, output: Path) -> None:
-    """Refuses links, devices and pipes in an output: they show data that is not the partition's."""
+    """Refuses links, devices and pipes in an output: their data is not in the partition."""
     irregular = (
         ["."] if output.is_symlink() else [str(p.relative_to(output)) for p in _files(output) if not _is_plain(p)]
     )
@@ -283,24 +281,24 @@ def _check_plain(task: Task, output: Path) -> None:
         raise TaskFailure(
             "user",
             f"node '{task.node}': its callable left links or special files in its output "
-            f"({', '.join(sorted(irregular))}); copy the data into plain files",
+            f"({', '.join(sorted(irregular))}). Copy the data into plain files",
         )
 
 
 def _remove_new(output: Path, before: set[Path]) -> None:
-    """Removes what a callable that failed added to the output."""
+    """Removes the files that a failed callable added to the output."""
     if output.is_symlink():
         output.unlink()
     for path in _files(output):
         if path not in before:
             path.unlink(missing_ok=True)
     for folder, _, _ in os.walk(output, topdown=False):
-        with suppress(OSError):  # it holds data
+        with suppress(OSError):  # it is not empty
             Path(folder).rmdir()
 
 
 def _files(output: Path) -> list[Path]:
-    """Returns everything below the folder that is no folder itself; links are not followed."""
+    """Returns everything below the folder except folders; links are not followed."""
     return [
         path
         for folder, folders, names in os.walk(output)
@@ -314,7 +312,7 @@ def _uris(task: Task) -> list[str]:
 
 
 def _absolute(entry: str) -> str:
-    """Returns a search path entry as it reads from another folder; import hooks have entries that are no folders."""
+    """Returns a search path entry as an absolute path; entries of import hooks, which are not folders, stay."""
     return str(Path(entry).absolute()) if not entry or Path(entry).exists() else entry
 
 

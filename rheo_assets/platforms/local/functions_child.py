@@ -1,6 +1,6 @@
-"""The child process of `functions`: runs one inlined task and leaves its answer in a file.
+"""The child process of `functions`: runs one inlined task and writes its answer to a file.
 
-It is started by its path, so that it imports the standard library, cloudpickle and the runner, and nothing else.
+It is started by path, so that it imports only the standard library, cloudpickle and the runner.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 CALL = "call.json"
 ANSWER = "answer.json"
 CANNOT_ANSWER = 74  # EX_IOERR
-# Where such an event names what it changes, and the folders that these names are relative to.
+# The positions of the changed paths in the arguments of an event, and of the folders that they are relative to.
 _CHANGES = {
     "os.mkdir": ((0, 2),),
     "os.remove": ((0, 1),),
@@ -31,7 +31,7 @@ _CHANGES = {
 
 
 def main(folder: Path) -> None:
-    """Runs the task of `folder/call.json` and writes `folder/answer.json`, whole or not at all."""
+    """Runs the task of `folder/call.json` and writes `folder/answer.json` in one step."""
     call = json.loads((folder / CALL).read_text(encoding="utf-8"))
     _end_with(call["lifeline"])
     faulthandler.enable()
@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
     sys.path[:] = call["sys_path"]
     process = os.getpid()
     answer = _answer(call["task"], Path(call["root"]), in_s3=call["in_s3"])
-    if os.getpid() == process:  # a fork in user code that comes back here has no answer to give
+    if os.getpid() == process:  # a forked process of user code must not write an answer
         part = folder / f"{ANSWER}.part"
         try:
             part.write_text(json.dumps(answer), encoding="utf-8")
@@ -63,7 +63,7 @@ def _answer(task_json: str, root: Path, *, in_s3: bool) -> dict[str, Any]:
 
             mirror = Mirror(boto3.Session(), root)
         task = Task.from_json(task_json)
-        if mirror is None:  # a mirror is filled from S3 while the callable runs, and is thrown away
+        if mirror is None:  # a mirror is filled from S3 while the callable runs, and is deleted afterwards
             _keep_inside(root, task.output.path, task.node)
         return {"result": run_inlined(task, root, mirror).to_json()}
     except TaskFailure as failure:
@@ -71,9 +71,9 @@ def _answer(task_json: str, root: Path, *, in_s3: bool) -> dict[str, Any]:
 
 
 def _keep_inside(root: Path, output: str, node: str) -> None:
-    """Refuses what this process writes below the store and not below its own partition.
+    """Refuses writes of this process to the store outside its own partition.
 
-    It sees what goes through Python: a library of machine code that opens a file by itself passes it by.
+    It sees only writes through Python: a native library that opens a file itself is not checked.
     """
     store = (root / "s3").resolve()
     own = (store / output.removeprefix("s3://")).resolve()
@@ -82,14 +82,14 @@ def _keep_inside(root: Path, output: str, node: str) -> None:
         for real in _written(event, arguments):
             if real.is_relative_to(store) and not real.is_relative_to(own):
                 raise PermissionError(
-                    f"it writes to {real}, outside its own partition: '{node}' may write below output.local_paths[0]"
+                    f"it writes to {real}, outside its own partition: '{node}' may write only to output.local_paths[0]"
                 )
 
     sys.addaudithook(refuse)
 
 
 def _written(event: str, arguments: tuple[Any, ...]) -> list[Path]:
-    """Returns the real paths that an audited event is about to change."""
+    """Returns the real paths that an audit event is about to change."""
     if event == "open":
         path, _, flags = arguments
         changes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
@@ -99,7 +99,7 @@ def _written(event: str, arguments: tuple[Any, ...]) -> list[Path]:
         path = arguments[name]
         if isinstance(path, str | bytes):
             named = _folder(arguments, folder) / os.fsdecode(path)
-            found.append(named.parent.resolve() / named.name)  # a link itself, not what it leads to
+            found.append(named.parent.resolve() / named.name)  # the link itself, not its target
     return found
 
 
@@ -113,7 +113,7 @@ def _folder(arguments: tuple[Any, ...], position: int | None) -> Path:
 
 
 def _end_with(lifeline: int) -> None:
-    """Ends this process group when the engine's process is gone, even by `kill -9`: its end of the pipe closes then."""
+    """Ends this process group when the engine's process ends, even by `kill -9`: that closes its end of the pipe."""
     os.set_inheritable(lifeline, False)
 
     def wait() -> None:

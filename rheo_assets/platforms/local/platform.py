@@ -1,4 +1,4 @@
-"""The local platform: everything under one folder, everything for real."""
+"""The local platform: real storage and engines in one folder."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from rheo_assets.compute.targets import Target
 from rheo_assets.errors import CapabilityMissing
-from rheo_assets.platforms.capabilities import Engine
+from rheo_assets.model.compute.targets import Target
+from rheo_assets.platforms.capabilities import RETRY_FOR, Engine
 from rheo_assets.platforms.engines import Engines
 from rheo_assets.platforms.home import rheo_home
 from rheo_assets.platforms.local.catalog import LocalCatalog
@@ -22,14 +22,16 @@ class LocalPlatform:
     """Storage, engines and catalog of one machine.
 
     Args:
-        root: The folder that holds everything; `RHEO_HOME`, else `~/.rheo`.
+        root: The folder that holds everything. Defaults to `RHEO_HOME`, else `~/.rheo`.
+        retry_for: How long an execution waits for an engine that is unavailable, seconds. The default is a day.
     """
 
     name = "local"
     concurrency = 2
 
-    def __init__(self, root: str | Path | None = None) -> None:
+    def __init__(self, root: str | Path | None = None, *, retry_for: float = RETRY_FOR) -> None:
         self.root = rheo_home(root)
+        self.retry_for = retry_for
         self.storage = LocalStorage(self.root)
         makers = {
             **dict.fromkeys(("glue", "emr", "emr_serverless"), self._spark),
@@ -43,10 +45,10 @@ class LocalPlatform:
         return f"rheo-{application}"
 
     def prepare(self, application: str) -> None:
-        """Makes the root; other folders come to be when something is written.
+        """Creates the root; other folders are created by the first write.
 
         Raises:
-            CapabilityMissing: Nothing can be written there.
+            CapabilityMissing: The root is not writable.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -54,12 +56,12 @@ class LocalPlatform:
                 pass
         except OSError as error:
             raise CapabilityMissing(
-                f"application '{application}' cannot keep anything at {str(self.root)!r}: {error.strerror or error}. "
-                "Set RHEO_HOME, or LocalPlatform(root), to a folder that you may write to, with room left"
+                f"application '{application}' cannot write to {str(self.root)!r}: {error.strerror or error}. "
+                "Set RHEO_HOME, or LocalPlatform(root), to a writable folder with free space"
             ) from error
 
     def engine(self, target: Target) -> Engine:
-        """Returns the engine that serves a target.
+        """Returns the engine that runs a target.
 
         Raises:
             CapabilityMissing: A package is not installed.
@@ -68,7 +70,7 @@ class LocalPlatform:
 
     @cached_property
     def catalog(self) -> LocalCatalog:
-        """The tables that `app.glue_table` finds."""
+        """The catalog that `app.glue_table` reads."""
         return LocalCatalog(self.root)
 
     def _functions(self) -> Engine:
@@ -79,14 +81,14 @@ class LocalPlatform:
     def _presto(self) -> Engine:
         for package in ("duckdb", "sqlglot"):
             if importlib.util.find_spec(package) is None:
-                raise CapabilityMissing(f"Presto SQL needs {package} here: pip install {package}")
+                raise CapabilityMissing(f"Presto SQL needs {package} here: run pip install {package}")
         from rheo_assets.platforms.local.presto.engine import PrestoEngine
 
         return PrestoEngine(self.root)
 
     def _spark(self) -> Engine:
         if importlib.util.find_spec("pyspark") is None:
-            raise CapabilityMissing("Spark is not installed here: pip install 'rheo-assets[spark,java]'")
+            raise CapabilityMissing("Spark is not installed here: run pip install 'rheo-assets[spark,java]'")
         from rheo_assets.platforms.local.spark.engine import SparkEngine
 
         return SparkEngine(self.root)
@@ -97,7 +99,7 @@ class LocalPlatform:
             self.storage.write(uri, content, private=True)
 
     def params(self) -> Mapping[str, Any]:
-        """Returns what callables get in `params` besides `dimensions`."""
+        """Returns the entries of a callable's `params` besides `dimensions`."""
         return {"platform": self.name}
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a callable needs and this Python does not have."""
+"""The requirements of a callable that this Python does not meet."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ class Unmet:
     """A requirement that this Python does not meet.
 
     Attributes:
-        requirement: As the declaration says it: `requests==2.32.3`.
-        found: The version that is installed; empty where there is none.
+        requirement: The declared requirement: `requests==2.32.3`.
+        found: The installed version; empty if the package is not installed.
     """
 
     requirement: str
     found: str
 
     def __str__(self) -> str:
-        return f"{self.requirement} ({f'{self.found} is installed' if self.found else 'it is not installed'})"
+        return f"{self.requirement} ({f'{self.found} is installed' if self.found else 'not installed'})"
 
 
 def unmet(requirements: Iterable[str]) -> list[Unmet]:
-    """Returns the requirements that this Python does not meet: a package that is missing, or of another version.
+    """Returns the requirements that this Python does not meet: the package is missing or has another version.
 
     >>> unmet(["no-such-package==1.0"])
     [Unmet(requirement='no-such-package==1.0', found='')]
@@ -45,11 +45,11 @@ def unmet(requirements: Iterable[str]) -> list[Unmet]:
 
 
 def refusal(lacking: Sequence[Unmet], otherwise: str = "") -> str:
-    """Returns what is wrong and what to do, as the end of a sentence about a callable.
+    """Returns the problem and the remedy, as the end of a sentence about a callable.
 
     Args:
-        lacking: What is not met.
-        otherwise: What else people can do.
+        lacking: The unmet requirements.
+        otherwise: Another remedy.
     """
     needed = ", ".join(map(str, lacking))
     install = " ".join(["pip install", *(shlex.quote(each.requirement) for each in lacking)])

@@ -1,5 +1,5 @@
 """Keeps `s3://` objects as plain files: `s3://bucket/key` is `<root>/s3/bucket/key`."""
-# ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH116  # sensors stat every watched key: `os` is far faster than `pathlib`
+# ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH116, PTH119  # sensors stat every watched key: `os` is far faster than `pathlib`
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from rheo_assets.model.uris import bucket_and_key, object_path
 from rheo_assets.platforms.local.finding import Finder, Found, identity
-from rheo_assets.platforms.local.replacing import LocalReplacement
-from rheo_assets.platforms.uris import bucket_and_key, object_path
+from rheo_assets.platforms.local.replacement import LocalReplacement
+from rheo_assets.runner.data_files import is_bookkeeping, is_hidden_folder
 
 _KNOWN_FOLDERS = 4096
 _log = logging.getLogger("rheo_assets")
@@ -24,8 +25,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 class LocalStorage:
     """Serves an object store from a directory tree that people and other programs may also read and write.
 
-    Names that start with `.` (temporary files, `.crc` check sums) are not objects. Names that start with `_`
-    (`_SUCCESS`, `_temporary`) are objects but not data: `has_objects` does not count them.
+    Names that start with `.` (temporary files, `.crc` check sums) are not objects. Other bookkeeping (`_SUCCESS`,
+    `x.tmp`) is objects but not data: `has_objects` does not count it.
 
     Example:
         >>> import tempfile
@@ -35,7 +36,7 @@ class LocalStorage:
         ['NA']
 
     Attributes:
-        root: The folder that holds everything of the local platform; objects lie below `<root>/s3`.
+        root: The root of the local platform; objects are below `<root>/s3`.
     """
 
     def __init__(self, root: Path, *, fsync: bool = False) -> None:
@@ -43,14 +44,14 @@ class LocalStorage:
         self._base = str(self.root / "s3")
         self._fsync = fsync
         self._folders_inside: set[str] = set()
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._finder = Finder(self._leaves)
 
     def path(self, uri: str) -> Path:
-        """Returns where the object or prefix lies.
+        """Returns the path of the object or prefix.
 
         Raises:
-            ValueError: The URI is not `s3://…`, or it would lead outside the root.
+            ValueError: The URI is not `s3://…`, or leads outside the root.
         """
         return Path(self._checked(uri))
 
@@ -58,18 +59,18 @@ class LocalStorage:
         """Returns the URI of a file or folder below the root: the inverse of `path`.
 
         Raises:
-            ValueError: The path lies elsewhere.
+            ValueError: The path is not below the root.
         """
         try:
             key = Path(os.path.abspath(path)).relative_to(self._base).as_posix()
         except ValueError:
-            raise ValueError(f"{str(path)!r} has no s3:// URI: it does not lie below {self._base!r}") from None
+            raise ValueError(f"{str(path)!r} has no s3:// URI: it is not below {self._base!r}") from None
         if key == ".":
             raise ValueError(f"{str(path)!r} has no s3:// URI: it is the folder of all buckets")
         return f"s3://{key}"
 
     def version(self, uri: str) -> str | None:
-        """Returns the identity of the object's present content, or None when there is no such object."""
+        """Returns the version of the object's current content; None if the object does not exist."""
         path = self._seen(uri)
         try:
             found = os.stat(path)
@@ -78,7 +79,7 @@ class LocalStorage:
         return None if stat.S_ISDIR(found.st_mode) else identity(found)
 
     def modified(self, uri: str) -> float | None:
-        """Returns when the object was written by the clock of the disk; None when there is none."""
+        """Returns when the object was written, by the clock of the disk; None if it does not exist."""
         try:
             found = os.stat(self._seen(uri))
         except (FileNotFoundError, NotADirectoryError):
@@ -86,12 +87,14 @@ class LocalStorage:
         return None if stat.S_ISDIR(found.st_mode) else found.st_mtime
 
     def has_objects(self, uri: str) -> bool:
-        """Returns whether any data object lies below the prefix; stops at the first one.
+        """Returns whether any data object exists below the prefix; stops at the first one.
 
-        Hidden files (`.crc`, …) and markers that start with `_` (`_SUCCESS`) do not count.
+        Bookkeeping (`_SUCCESS`, `x.tmp`, `.crc`) does not count.
         """
         path = self._seen(uri)
-        return _any_data(path) if os.path.isdir(path) else os.path.isfile(path)
+        if os.path.isdir(path):
+            return _any_data(path)
+        return os.path.isfile(path) and not is_bookkeeping(os.path.basename(path))
 
     def children(self, uri: str) -> Iterator[str]:
         """Yields the names one level below the prefix, sorted: folders and objects."""
@@ -99,7 +102,7 @@ class LocalStorage:
             yield name
 
     def entries(self, uri: str) -> Iterator[tuple[str, str | None]]:
-        """Yields what `children` yields, each with its `version` (None for a folder), from one pass over the folder."""
+        """Yields the names of `children`, each with its `version` (None for a folder), in one pass over the folder."""
         try:
             with os.scandir(self._seen(uri)) as listing:
                 found = sorted((entry for entry in listing if not entry.name.startswith(".")), key=lambda e: e.name)
@@ -108,13 +111,19 @@ class LocalStorage:
         for entry in found:
             try:
                 yield entry.name, None if entry.is_dir() else identity(entry.stat())
-            except FileNotFoundError:  # deleted between the listing and the look at it
+            except FileNotFoundError:  # deleted after the listing
                 continue
 
-    def find(self, prefix: str, depth: int, names: Sequence[str] | None) -> Iterator[Found]:
+    def find(
+        self,
+        prefix: str,
+        depth: int,
+        names: Sequence[str] | None,
+        passes: Callable[[tuple[str, ...]], bool] | None = None,  # noqa: ARG002  # a look costs nothing here
+    ) -> Iterator[Found]:
         """Returns (path segments below the prefix, version) of the objects exactly `depth` folders below it.
 
-        An object that has not changed is the very same tuple as the last time: whoever looks again compares identities.
+        An unchanged object is the same tuple as the last time, so that callers can compare identities.
         """
         return iter(self._finder.find(self._checked(prefix), depth, names))
 
@@ -122,23 +131,23 @@ class LocalStorage:
         """Returns the object's content.
 
         Raises:
-            FileNotFoundError: There is no such object.
+            FileNotFoundError: The object does not exist.
         """
         try:
             return Path(self._checked(uri)).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise FileNotFoundError(errno.ENOENT, "there is no object", uri) from None
+            raise FileNotFoundError(errno.ENOENT, "there is no such object", uri) from None
 
     def write(self, uri: str, content: bytes, *, private: bool = False) -> None:
         """Writes the object whole: a reader sees the old content or the new, never a part.
 
         Args:
             uri: The object.
-            content: All of it.
+            content: The whole content.
             private: Whether only its owner may read it, from the first byte on.
 
         Raises:
-            OSError: The disk is full, or the key is taken by a prefix (or the other way round); the old content stays.
+            OSError: The disk is full, or the key is already a prefix, or the reverse. The old content stays.
         """
         path = Path(self._checked(uri))
         bucket_and_key(uri, needs_key=True)
@@ -158,7 +167,7 @@ class LocalStorage:
             raise
 
     def create(self, uri: str, content: bytes) -> bool:
-        """Writes the object only if there is none; of several writers at once exactly one gets True."""
+        """Writes the object only if it does not exist; of several concurrent writers, exactly one gets True."""
         path = Path(self._checked(uri))
         temporary = path.parent / f".tmp-{uuid.uuid4().hex}"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,9 +183,9 @@ class LocalStorage:
         return True
 
     def delete(self, uri: str) -> None:
-        """Deletes the object, or everything below the prefix; nothing there is no error.
+        """Deletes the object, or everything below the prefix, if it exists.
 
-        A prefix disappears at once (it is renamed aside) and is cleared afterwards.
+        A prefix disappears at once: it is renamed, and deleted afterwards.
         """
         path = Path(self._checked(uri))
         try:
@@ -189,7 +198,7 @@ class LocalStorage:
             return
 
     def expire(self, uri: str, before: float) -> None:
-        """Deletes the objects right below the prefix that were written before a time; temporary files, too."""
+        """Deletes the objects directly below the prefix that were written before a time; temporary files, too."""
         try:
             with os.scandir(self._checked(uri)) as entries:
                 for entry in entries:
@@ -199,11 +208,11 @@ class LocalStorage:
             return
 
     def replacement(self, uri: str, writer: str) -> LocalReplacement:
-        """Returns a context in which the next content of the prefix is written aside, until it is published."""
+        """Returns a context in which the next content of the prefix is written, hidden until it is published."""
         return LocalReplacement(Path(self._checked(uri)), uri, writer, self._explained)
 
     def location(self, uri: str) -> str:
-        """Returns what a person opens: the folder or file itself."""
+        """Returns the path of the folder or file, for people to open."""
         return self._checked(uri)
 
     def _mapped(self, uri: str) -> str:
@@ -219,7 +228,7 @@ class LocalStorage:
         return path
 
     def _seen(self, uri: str) -> str:
-        # Watching a million keys must cost one `stat` each: a folder found to be inside is not resolved again.
+        # Watching a million keys must cost one `stat` each: a folder found inside the root is not resolved again.
         path = self._mapped(uri)
         folder = path.rpartition("/")[0]
         if folder not in self._folders_inside or os.path.islink(path):
@@ -230,13 +239,13 @@ class LocalStorage:
         return path
 
     def _leaves(self, link: str) -> bool:
-        """Returns whether a symbolic link leads outside the root: then it is no object, and people are told once."""
+        """Returns whether a symbolic link leads outside the root, so that it is not an object; logs it once."""
         real = os.path.realpath(link)
         if real.startswith(self._base + "/"):
             return False
-        if link not in self._told:
-            self._told.add(link)
-            _log.warning("%r is not read: it is a symbolic link that leads outside the storage root, to %r", link, real)
+        if link not in self._logged:
+            self._logged.add(link)
+            _log.warning("skipped %r: this symbolic link leads outside the storage root, to %r", link, real)
         return True
 
     def _explained(self, error: OSError, uri: str) -> OSError:
@@ -255,30 +264,29 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def _discard(temporary: Path) -> None:
-    """Removes a temporary file if it came to be."""
+    """Removes a temporary file if it exists."""
     try:
         temporary.unlink(missing_ok=True)
-    except NotADirectoryError:  # its folder never came to be: a part of the key is an object
+    except NotADirectoryError:  # its folder was never created: a part of the key is an object
         return
 
 
 def _any_data(folder: str) -> bool:
-    """Returns whether a data file lies below the folder, files first so that the common case is one listing."""
+    """Returns whether a data file exists below the folder; files first, so that one listing is usually enough."""
     below = []
     try:
         with os.scandir(folder) as listing:
             for entry in listing:
-                if entry.name.startswith(".") or (entry.name.startswith("_") and "=" not in entry.name):
-                    continue
-                if not entry.is_dir(follow_symlinks=False):
+                if entry.is_dir(follow_symlinks=False):
+                    below += [] if is_hidden_folder(entry.name) else [entry.path]
+                elif not is_bookkeeping(entry.name):
                     return True
-                below.append(entry.path)
     except FileNotFoundError:
         return False
     return any(_any_data(path) for path in below)
 
 
 def _symlink(path: str) -> str:
-    """Returns the first symbolic link on the way to the path."""
+    """Returns the first symbolic link in the path."""
     here = Path(path)
     return str(next((step for step in [*reversed(here.parents), here] if step.is_symlink()), here))

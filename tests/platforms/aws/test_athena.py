@@ -15,10 +15,17 @@ from typing import Any
 import duckdb
 import pytest
 
+from rheo_assets import PrestoSQL
+from rheo_assets.errors import CapabilityMissing
+from rheo_assets.platforms.aws.account import Account
+from rheo_assets.platforms.aws.athena.names import give_names
 from rheo_assets.platforms.aws.athena.queries import AthenaQueries, AthenaSettings
 from rheo_assets.platforms.aws.athena.tables import Tables, database_name
-from rheo_assets.platforms.aws.jobs.engine import Phase, RemoteEngine
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
+from rheo_assets.platforms.aws.jobs.service import Phase
+from rheo_assets.platforms.local.presto.engine import PrestoEngine
 from rheo_assets.platforms.local.presto.session import literal
+from rheo_assets.platforms.local.storage import LocalStorage
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput, TaskResult
 from tests.platforms.aws.doubles.athena import AthenaDouble
 from tests.platforms.aws.doubles.engines import home, patient
@@ -65,9 +72,9 @@ class Bench:
 def bench(world: World, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     world.reset(BUCKET)
     s3, glue = world.clients.client("s3"), world.clients.client("glue")
-    double = AthenaDouble(s3, glue, scratch / "athena")
+    double = AthenaDouble(world.clients, scratch / "athena")
     double.replace(monkeypatch)
-    engine = patient(AthenaQueries(world.clients, world.storage, home, AthenaSettings()), slowest=0.1)
+    engine = patient(AthenaQueries(Account(world.clients, world.storage, home), AthenaSettings()), slowest=0.1)
     return Bench(s3, glue, world.storage, double, engine, tmp_path)
 
 
@@ -101,11 +108,95 @@ def test_a_query_unloads_its_rows_and_tells_what_they_are(bench: Bench) -> None:
     assert result.engine == "Athena (primary)"
 
 
+def workgroup(world: World, name: str = "team", **configuration: Any) -> None:
+    settings = {"EnforceWorkGroupConfiguration": False, **configuration}
+    world.clients.client("athena").create_work_group(Name=name, Configuration=settings)
+
+
+@pytest.mark.parametrize("may_look", [True, False])
+@pytest.mark.parametrize(
+    ("configuration", "place"),
+    [
+        ({}, f"s3://{BUCKET}/athena/"),
+        ({"ResultConfiguration": {"OutputLocation": "s3://team/"}}, f"s3://{BUCKET}/athena/"),
+        ({"ManagedQueryResultsConfiguration": {"Enabled": True}}, "managed"),
+        (
+            {"ResultConfiguration": {"OutputLocation": "s3://team/"}, "EnforceWorkGroupConfiguration": True},
+            "s3://team/",
+        ),
+    ],
+)
+def test_a_workgroup_has_the_last_word_on_where_results_go(
+    bench: Bench, world: World, configuration: dict[str, Any], place: str, may_look: bool
+) -> None:
+    workgroup(world, **configuration)
+    if not may_look:
+        bench.double.refuse("get_work_group", "AccessDeniedException", times=1)
+    land(bench)
+    engine = patient(AthenaQueries(Account(world.clients, world.storage, home), AthenaSettings("team")), slowest=0.1)
+    result = engine.run(task("SELECT id FROM orders WHERE id > 1", orders()), lambda _: None, lambda: False)
+    assert (result.rows, [name for name, _ in result.schema]) == (0, ["id"])
+    assert bench.double.settings == [("team", place)] * 2, "the query, and the one that asks for the columns of no row"
+
+
+def test_a_workgroup_that_becomes_managed_while_a_process_runs_is_no_failure(bench: Bench, world: World) -> None:
+    workgroup(world)
+    land(bench)
+    engine = patient(AthenaQueries(Account(world.clients, world.storage, home), AthenaSettings("team")), slowest=0.1)
+    engine.run(task("SELECT id FROM orders", orders()), lambda _: None, lambda: False)
+    world.clients.client("athena").delete_work_group(WorkGroup="team")
+    workgroup(world, ManagedQueryResultsConfiguration={"Enabled": True})
+    engine.run(task("SELECT id FROM orders", orders(), token="t-1"), lambda _: None, lambda: False)
+    assert [place for _, place in bench.double.settings] == [f"s3://{BUCKET}/athena/", "managed"]
+
+
+def test_a_workgroup_that_does_not_exist_is_named(bench: Bench, world: World) -> None:
+    land(bench)
+    engine = patient(AthenaQueries(Account(world.clients, world.storage, home), AthenaSettings("taem")))
+    with pytest.raises(TaskFailure, match="WorkGroup taem is not found"):
+        engine.run(task("SELECT id FROM orders", orders()), lambda _: None, lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "names"),
+    [
+        ("parquet", {}, ["part-00000.parquet"]),
+        ("json", {}, ["part-00000.json"]),
+        ("csv", {"delimiter": ","}, ["part-00000.csv"]),
+        ("json", {"compression": "gzip"}, ["part-00000.json.gz"]),
+    ],
+)
+def test_files_have_the_names_and_the_packing_that_the_laptop_gives_them(
+    bench: Bench, tmp_path: Path, kind: str, options: dict[str, Any], names: list[str]
+) -> None:
+    land(bench)
+    made = task("SELECT id, name FROM orders", orders(), kind=kind, options=options)
+    bench.run(made)
+    assert list(bench.storage.children(OUT)) == names
+    assert bench.rows(kind) == [(1, "o1")]
+    local = LocalStorage(tmp_path / "laptop")
+    local.write(f"s3://{BUCKET}/in/2024-01-01/part-0.parquet", (bench.folder / "file.parquet").read_bytes())
+    PrestoEngine(tmp_path / "laptop").run(made, print, lambda: False)
+    assert [name for name in local.children(OUT) if not name.startswith("_")] == names
+
+
+def test_names_are_given_once_whatever_dies_in_between(bench: Bench) -> None:
+    for name in ("a", "b", "c"):
+        bench.storage.write(f"{OUT}/2024_{name}", name.encode())
+    output = TaskOutput(OUT)
+    give_names(bench.storage, output, f"s3://{BUCKET}/jobs/t-0/names.json")
+    bench.storage.write(f"{OUT}/2024_b", b"b")  # what a driver leaves that dies before the last deletion
+    give_names(bench.storage, output, f"s3://{BUCKET}/jobs/t-0/names.json")
+    found = {name: bench.storage.read(f"{OUT}/{name}") for name in bench.storage.children(OUT)}
+    assert found == {"part-00000.parquet": b"a", "part-00001.parquet": b"b", "part-00002.parquet": b"c"}
+
+
 def test_a_query_goes_where_its_settings_say_with_a_token_of_its_own(bench: Bench, world: World) -> None:
     land(bench)
+    workgroup(world)
     bench.double.hold = True
     settings = AthenaSettings("team", f"s3://{BUCKET}/results/")
-    service = AthenaQueries(world.clients, world.storage, home, settings)
+    service = AthenaQueries(Account(world.clients, world.storage, home), settings)
     made = task("SELECT {least} AS least FROM orders", orders(), args={"least": 3})
     first, again = service.submit(made), service.submit(made)
     other = service.submit(replace(made, token="t-1"))
@@ -155,7 +246,7 @@ def test_a_result_without_rows_keeps_its_columns(bench: Bench) -> None:
     result = bench.run(task("SELECT id, name FROM orders WHERE id > 5", orders()))
     assert (result.rows, result.schema) == (0, (("id", "bigint"), ("name", "varchar")))
     path = bench.folder / "empty.parquet"
-    path.write_bytes(bench.storage.read(f"{OUT}/part-0.parquet"))
+    path.write_bytes(bench.storage.read(f"{OUT}/part-00000.parquet"))
     assert duckdb.read_parquet(str(path)).columns == ["id", "name"]
 
 
@@ -245,6 +336,29 @@ def test_partitions_whose_columns_differ_are_refused_with_both_names(bench: Benc
         bench.run(task("SELECT id FROM orders", orders(2)))
 
 
+def test_declared_columns_are_those_of_the_table_whatever_the_files_have(bench: Bench, world: World) -> None:
+    columns = (("id", "string"), ("amount", "decimal(10,2)"))
+    for form in ("json", "parquet", "csv"):
+        bench.storage.delete(f"s3://{BUCKET}/in")
+        bench.put(f"s3://{BUCKET}/in/2024-01-01", "SELECT '1.10' AS amount, '007' AS id", form)
+        made = task("SELECT id FROM orders", orders(format=form, columns=columns), token=form)
+        (table,) = Tables(Account(world.clients, bench.storage, home)).make(made)
+        assert table.columns == columns
+        name = "orders__text" if form == "csv" else "orders"
+        stored = bench.glue.get_table(DatabaseName=database_name(made), Name=name)["Table"]["StorageDescriptor"]
+        found = [(column["Name"], column["Type"]) for column in stored["Columns"]]
+        assert found == ([("amount", "string"), ("id", "string")] if form == "csv" else list(columns))
+    assert table.view.endswith('SELECT CAST(NULLIF("id", \'\') AS varchar) AS "id", CAST(NULLIF("amount", \'\') '
+                               'AS decimal(10,2)) AS "amount" FROM "orders__text"')  # fmt: skip
+
+
+def test_csv_files_whose_columns_stand_in_another_order_are_refused_since_athena_goes_by_position(bench: Bench) -> None:
+    for day, header in (("2024-01-01", "id,name"), ("2024-01-02", "name,id")):
+        bench.storage.write(f"s3://{BUCKET}/in/{day}/a.csv", f"{header}\n1,2\n".encode())
+    with pytest.raises(TaskFailure, match=r"by their position.*2024-01-0[12].*2024-01-0[12]"):
+        bench.run(task("SELECT id FROM orders", orders(2, format="csv")))
+
+
 def test_nothing_of_a_query_is_left_in_the_catalog(bench: Bench) -> None:
     land(bench)
     made = task("SELECT id FROM orders", orders())
@@ -290,7 +404,7 @@ def test_the_manifest_and_the_table_say_how_the_files_are_read(bench: Bench, wor
     bench.put(f"s3://{BUCKET}/in/2024-01-01", "SELECT 1 AS id, 'x' AS name", "csv", ", header true, delim '|'")
     given = orders(format="csv", options={"delimiter": "|", "header": True})
     made = task("SELECT id FROM orders", given)
-    tables = Tables(world.clients, bench.storage, home)
+    tables = Tables(Account(world.clients, bench.storage, home))
     (table,) = tables.make(made)
     assert table.columns == (("id", "int"), ("name", "string"))
     assert table.view.startswith('CREATE OR REPLACE VIEW "orders" AS SELECT CAST(NULLIF("id", \'\') AS integer)')
@@ -300,3 +414,24 @@ def test_the_manifest_and_the_table_say_how_the_files_are_read(bench: Bench, wor
     manifest = bench.storage.read(f"{stored['StorageDescriptor']['Location']}/manifest").decode()
     assert manifest == f"s3://{BUCKET}/in/2024-01-01/part-0.csv"
     assert json.dumps(table.columns)
+
+
+def test_sql_that_is_longer_than_athena_takes_is_refused_before_it_runs(bench: Bench) -> None:
+    bench.engine.check_target(PrestoSQL("select '" + "x" * 258_000 + "'"), "shop")
+    with pytest.raises(CapabilityMissing, match="its SQL has 258,049 bytes; Athena takes 258,048"):
+        bench.engine.check_target(PrestoSQL("select '" + "ö" * 129_020 + "'"), "shop")
+
+
+def test_a_query_that_its_workgroup_cuts_off_is_not_taken_for_one_that_somebody_stopped(
+    bench: Bench, world: World
+) -> None:
+    land(bench)
+    bench.double.hold = True
+    service = AthenaQueries(Account(world.clients, world.storage, home), AthenaSettings())
+    made = task("SELECT id FROM orders", orders())
+    job = service.submit(made)
+    query = bench.double.queries[job]
+    query.state, query.error = "CANCELLED", {"ErrorMessage": "Query cancelled! : Bytes scanned limit was exceeded"}
+    query.ended.set()
+    (state,) = service.states([job]).values()
+    assert (state.phase, "limit was exceeded" in service.failure(made, job, state).message) == (Phase.FAILED, True)

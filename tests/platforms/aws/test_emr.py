@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from moto.emrserverless.models import emrserverless_backends
 
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase
+from rheo_assets.errors import DeclarationError
+from rheo_assets.platforms.aws.account import Account
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase
 from rheo_assets.platforms.aws.spark.emr import EmrJobs, EmrSettings, emr_instances, emr_state
 from rheo_assets.platforms.aws.spark.emr_serverless import ServerlessJobs, ServerlessSettings, serverless_state
 from rheo_assets.platforms.aws.spark.jobs import SparkJobs, StillStarting
@@ -36,7 +38,7 @@ def host(world: World, tmp_path: Path) -> SparkHost:
 @pytest.fixture
 def clusters(world: World, host: SparkHost, monkeypatch: pytest.MonkeyPatch) -> Callable[..., EmrJobs]:
     EmrDouble(host, monkeypatch).outcome = ("ALL_STEPS_COMPLETED", "Steps completed")
-    return lambda **settings: EmrJobs(world.clients, world.storage, home, EmrSettings("rheo-jobs", **settings))
+    return lambda **settings: EmrJobs(Account(world.clients, world.storage, home), EmrSettings("rheo-jobs", **settings))
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def double(host: SparkHost, monkeypatch: pytest.MonkeyPatch) -> ServerlessDouble
 def runs(world: World, double: ServerlessDouble) -> Callable[..., ServerlessJobs]:
     def opened(**settings: Any) -> ServerlessJobs:
         role = "arn:aws:iam::123456789012:role/rheo-jobs"
-        return ServerlessJobs(world.clients, world.storage, home, ServerlessSettings(role, **settings))
+        return ServerlessJobs(Account(world.clients, world.storage, home), ServerlessSettings(role, **settings))
 
     return opened
 
@@ -252,3 +254,17 @@ def test_an_application_that_somebody_deleted_is_made_again_unless_it_was_named(
     with pytest.raises(TaskFailure, match="exit code 1"):
         patient(serverless).run(task("e-2-0"), lambda _: None, lambda: False)
     assert (double.tokens, double.calls["create_application"]) == (["e-0-0", "e-2-0"], 2)
+
+
+@pytest.mark.parametrize("name", ["team/rheo#1", "n" * 54])
+def test_an_application_of_emr_serverless_may_have_any_name_that_the_service_takes(double, runs, name):
+    double.looks = 0
+    started = runs(application_name=name).submit(task("a/token#that " + "is-long" * 20))
+    assert double.tokens == ["a/token#that " + "is-long" * 20]
+    assert started
+
+
+@pytest.mark.parametrize("name", ["team rheo", "n" * 55, "größe"])
+def test_a_name_that_emr_serverless_does_not_take_is_refused_when_it_is_given(name):
+    with pytest.raises(DeclarationError, match=r"would be named .*64 characters at most"):
+        ServerlessSettings("role", application_name=name)

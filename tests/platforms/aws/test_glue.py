@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from rheo_assets.compute.vocabulary import GlueVersion, GlueWorkerType
-from rheo_assets.compute.wrappers import BatchCompute
+from rheo_assets.model.compute.vocabulary import GlueVersion, GlueWorkerType
+from rheo_assets.model.compute.wrappers import BatchCompute
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.costs import dpus, glue_dollars
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase
+from rheo_assets.platforms.aws.jobs.watching import Watcher
+from rheo_assets.platforms.aws.retries import Patience
 from rheo_assets.platforms.aws.spark.glue import GlueJobs, GlueSettings, glue_state, glue_version, glue_workers
-from rheo_assets.platforms.aws.spark.jobs import StillStarting
+from rheo_assets.platforms.aws.spark.gone_jobs import delete_gone_jobs
+from rheo_assets.platforms.aws.spark.jobs import StillStarting, job_name
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput
 from tests.platforms.aws.doubles.engines import BUCKET, home
 from tests.platforms.aws.doubles.glue import GlueDouble
@@ -34,7 +40,7 @@ def double(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Glu
 @pytest.fixture
 def jobs(world: World, double: GlueDouble) -> Callable[..., GlueJobs]:
     def opened(storage: Any = None, **settings: Any) -> GlueJobs:
-        return GlueJobs(world.clients, storage or world.storage, home, GlueSettings("rheo-jobs", **settings))
+        return GlueJobs(Account(world.clients, storage or world.storage, home), GlueSettings("rheo-jobs", **settings))
 
     return opened
 
@@ -276,3 +282,78 @@ def test_the_cost_is_that_of_dpu_hours_and_of_a_minute_at_least():
     run = {"JobRunState": "SUCCEEDED", "ExecutionTime": 600, "WorkerType": "G.2X", "NumberOfWorkers": 5}
     facts = glue_state(run).facts
     assert (facts["DPU-seconds"], facts["workers"]) == (6000.0, "5 x G.2X")
+
+
+def test_nodes_with_long_names_have_jobs_of_their_own():
+    names = {job_name("a" * 127, "n" * 126 + last, 0) for last in "xy"}
+    assert len(names) == 2
+    assert all(len(name) <= 255 for name in names)
+
+
+def test_a_run_beyond_the_account_s_capacity_waits_in_glue_s_queue_and_says_so(double, jobs):
+    double.room = 1
+    glue = jobs()
+    first, second = glue.submit(task("a")), glue.submit(task("b"))
+    states = glue.states([first, second])
+    assert (states[first].phase, states[second].phase) == (Phase.RUNNING, Phase.WAITING)
+    assert states[second].reason == "Job run is waiting: no DPU is free"
+
+
+def test_where_glue_has_no_queue_a_run_beyond_the_capacity_is_lost_and_can_be_tried_again(double, jobs):
+    double.room, double.has_queue = 0, False
+    glue = jobs()
+    for token in ("a", "b"):
+        run = glue.submit(task(token))
+        state = glue.states([run])[run]
+        assert (state.phase, state.lasting) == (Phase.LOST, False)
+        assert "Exceeded maximum concurrent compute capacity" in state.reason
+    assert double.calls["start_job_run"] == 3, "it asks for a queue once"
+
+
+def test_a_quota_of_jobs_is_told_in_glue_s_words_after_a_while(double, jobs):
+    double.refuse("create_job", "ResourceNumberLimitExceededException", times=1000)
+    engine = RemoteEngine(jobs(), Watcher(), Patience(seconds=3, first=0.05, longest=0.5))
+    lines: list[str] = []
+    with pytest.raises(TaskFailure) as told:
+        engine.run(task(), lines.append, lambda: False)
+    assert told.value.kind == "user"
+    assert "ResourceNumberLimitExceededException: create_job is made to fail. Delete what is not" in told.value.message
+    assert "create_job is made to fail" in lines[0], "the log has the words from the beginning"
+
+
+def test_a_limit_of_runs_at_the_same_time_is_waited_for(double, jobs):
+    double.refuse("start_job_run", "ResourceNumberLimitExceededException", times=8)
+    engine = RemoteEngine(jobs(), Watcher(), Patience(seconds=9, first=0.05, longest=0.1))
+    double.outcome = ("FAILED", "it ran")
+    with pytest.raises(TaskFailure, match="it ran"):
+        engine.run(task(), lambda _: None, lambda: False)
+    assert double.calls["start_job_run"] == 9
+
+
+def names(world: World) -> set[str]:
+    return set(world.clients.client("glue").list_jobs()["JobNames"])
+
+
+def test_jobs_of_targets_that_are_gone_are_deleted_unless_they_run(double, jobs, world):
+    glue = jobs()
+    double.outcome = ("SUCCEEDED", "")
+    for node, position in (("kept", 0), ("kept", 1), ("gone", 0)):
+        glue.submit(replace(task(f"{node}-{position}"), node=node, position=position))
+    other = replace(task("other"), application="other", node="gone")
+    world.clients.client("s3").create_bucket(Bucket="rheo-other")
+    glue.submit(other)
+    double.outcome = ("RUNNING", "")
+    glue.submit(replace(task("running"), node="busy"))
+    assert delete_gone_jobs(world.clients, "shop", {("kept", 0)}) == ["rheo-shop-gone-0", "rheo-shop-kept-1"]
+    assert names(world) == {"rheo-shop-kept-0", "rheo-shop-busy-0", "rheo-other-gone-0"}
+    double.started[-1].status = "SUCCEEDED"
+    assert delete_gone_jobs(world.clients, "shop", {("kept", 0)}) == ["rheo-shop-busy-0"]
+
+
+@pytest.mark.parametrize("operation", ["list_jobs", "get_job_runs", "delete_job"])
+def test_who_may_not_delete_jobs_leaves_them(double, jobs, world, operation):
+    double.outcome = ("SUCCEEDED", "")
+    jobs().submit(task("a"))
+    double.refuse(operation, "AccessDeniedException")
+    assert delete_gone_jobs(world.clients, "shop", set()) == []
+    assert names(world) == {"rheo-shop-node-0"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import threading
 import time
@@ -14,9 +15,11 @@ import pytest
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine, Silence
+from rheo_assets.platforms.aws.errors import BAD_CREDENTIALS, in_words, told
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase, Silence
 from rheo_assets.platforms.aws.jobs.watching import Watcher
-from rheo_assets.platforms.aws.patience import BAD_CREDENTIALS, Patience, in_words, told
+from rheo_assets.platforms.aws.retries import Patience
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
 
 NOW: Callable[[], bool] = lambda: True  # noqa: E731
@@ -150,7 +153,7 @@ def test_a_lost_answer_leads_to_the_same_job() -> None:
     result, lines = run(service)
     assert result.rows == 3
     assert list(service.started) == ["t-0"]
-    assert "did not take the job yet (EndpointConnectionError); it is asked again" in lines[0]
+    assert "did not take the job yet, and it is asked again: EndpointConnectionError" in lines[0]
 
 
 def test_a_service_that_never_answers_leaves_the_attempt_unresolved() -> None:
@@ -312,3 +315,82 @@ def test_what_cannot_be_read_or_stopped_quotes_no_credentials() -> None:
     assert "could not be stopped yet: AWS refused the credentials with SignatureDoesNotMatch" in said
     assert "cannot be read: AWS refused the credentials with SignatureDoesNotMatch" in said
     assert "SECRET" not in said
+
+
+def test_the_log_says_once_what_a_job_waits_for() -> None:
+    class Queue(Service):
+        def _state(self, job: str) -> JobState:
+            state = super()._state(job)
+            return state if state.phase.has_ended else JobState(Phase.WAITING, "QUEUED", "no DPU is free")
+
+    service = Queue(lasts=2.5)
+    _, lines = run(service)
+    assert len(service.asked) > 2
+    assert [line for line in lines if "waits" in line] == ["Service job job-t-0 waits (QUEUED): no DPU is free"]
+
+
+def said(code: str, message: str, operation: str = "StartJobRun", status: int = 400) -> ClientError:
+    answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, operation)
+
+
+ROLE = "arn:aws:iam::123456789012:role/new"
+SETTLING = [
+    said(
+        "InvalidParameterValueException",
+        "The role defined for the function cannot be assumed by Lambda.",
+        "CreateFunction",
+    ),
+    said(
+        "InvalidInputException", f"Role {ROLE} should be given assume role permissions for Glue Service.", "CreateJob"
+    ),
+    said("ValidationException", f"EMR Serverless is not authorized to perform: sts:AssumeRole on {ROLE}"),
+    said("ValidationException", "Invalid InstanceProfile: new", "RunJobFlow"),
+    said("ResourceConflictException", "The function is currently in the following state: Pending", "Invoke", 409),
+    said("ResourceConflictException", "The function is currently in the following state: Inactive", "Invoke", 409),
+    said("ResourceNotReadyException", "The function is inactive and its VPC connection is gone", "Invoke", 502),
+]
+
+
+@pytest.mark.parametrize("error", SETTLING)
+def test_what_is_new_is_waited_for_and_told_if_it_does_not_settle(error: ClientError) -> None:
+    answers: list[ClientError] = [error, error]
+
+    def call() -> str:
+        if answers:
+            raise answers.pop()
+        return "done"
+
+    lines: list[str] = []
+    patience = Patience(seconds=9, first=0.01, longest=0.02, settle_seconds=1)
+    assert patience.call("it starts", call, lines.append, NEVER) == "done"
+    assert error.response["Error"]["Message"] in lines[0]
+    answers.extend([error] * 1000)
+    with pytest.raises(TaskFailure) as failure:
+        patience.call("it starts", call, lines.append, NEVER)
+    assert failure.value.kind == "user"
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (said("KMSAccessDeniedException", "Lambda was unable to decrypt", "Invoke", 502), "Allow kms:Decrypt and"),
+        (said("KMSDisabledException", "The key is disabled", "Invoke", 502), "and enable it"),
+        (said("AccessDeniedException", "not authorized to perform: kms:Decrypt"), "Allow kms:Decrypt and"),
+        (
+            said("AccessDeniedException", "Insufficient Lake Formation permission(s) on orders"),
+            "Grant it in Lake Formation",
+        ),
+        (said("AccessDeniedException", "with an explicit deny in a service control policy"), "IAM cannot allow it"),
+        (said("AccessDeniedException", "not authorized to perform: glue:GetJob"), "Allow it in IAM"),
+        (said("InvalidSubnetIDException", "no such subnet", "Invoke", 502), "InvalidSubnetIDException: no such subnet"),
+    ],
+)
+def test_what_somebody_has_to_change_is_told_at_once_with_what_to_do(error: ClientError, advice: str) -> None:
+    def call() -> str:
+        raise error
+
+    with pytest.raises(TaskFailure, match=re.escape(advice)) as failure:
+        Patience().call("it starts", call, lambda _: None, NEVER)
+    assert failure.value.kind == "user"
+    assert error.response["Error"]["Message"] in failure.value.message

@@ -12,8 +12,9 @@ import pytest
 import rheo_assets as flow
 from rheo_assets import AwsPlatform, InlinedCompute
 from rheo_assets.errors import CapabilityMissing
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.functions.lambdas import LambdaFunctions, LambdaSettings
-from rheo_assets.platforms.aws.functions.package import function_code, function_package
+from rheo_assets.platforms.aws.functions.package import function_code, function_package, install
 from rheo_assets.runner.blobs import dump_callable
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput
 from tests.cases.topologies import S3, node
@@ -24,17 +25,15 @@ from tests.platforms.aws.doubles.world import World
 BUCKET = "rheo-shop"
 
 
-def wheel(folder: Path) -> None:
-    """Builds a wheel by hand: `toy_words` 1.0."""
-    folder.mkdir()
-    with zipfile.ZipFile(folder / "toy_words-1.0-py3-none-any.whl", "w") as archive:
+def wheel(folder: Path, version: str = "1.0", tag: str = "py3-none-any") -> None:
+    """Builds a wheel of `toy_words` by hand."""
+    folder.mkdir(exist_ok=True)
+    about = f"toy_words-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"toy_words-{version}-{tag}.whl", "w") as archive:
         archive.writestr("toy_words.py", "WORD = 'packed'\n")
-        about = "Metadata-Version: 2.1\nName: toy-words\nVersion: 1.0\n"
-        archive.writestr("toy_words-1.0.dist-info/METADATA", about)
-        archive.writestr(
-            "toy_words-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr("toy_words-1.0.dist-info/RECORD", "")
+        archive.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: toy-words\nVersion: {version}\n")
+        archive.writestr(f"{about}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
+        archive.writestr(f"{about}/RECORD", "")
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def task(world: World, *requirements: str) -> Task:
 
 
 def functions(world: World) -> LambdaFunctions:
-    return LambdaFunctions(world.clients, world.storage, home, LambdaSettings(lambda_role(world)))
+    return LambdaFunctions(Account(world.clients, world.storage, home), LambdaSettings(lambda_role(world)))
 
 
 def test_pinned_requirements_travel_in_the_package(index: Path, world: World, double: LambdaDouble) -> None:
@@ -88,6 +87,38 @@ def test_a_version_that_there_is_not_fails_once_and_with_its_name(
         "'words': the requirements toy-words==99.99 cannot be packed for Lambda: No matching distribution found for "
         "toy-words==99.99. Name versions that have a wheel for Python 3."
     ) in told.value.message
+
+
+WHEELS = [
+    ("3.11", "manylinux_2_17_x86_64", True),
+    ("3.11", "manylinux2014_x86_64", True),
+    ("3.11", "manylinux_2_28_x86_64", False),
+    ("3.12", "manylinux_2_28_x86_64", True),
+    ("3.13", "manylinux_2_28_x86_64", True),
+    ("3.13", "manylinux_2_34_x86_64", True),
+    ("3.13", "manylinux2014_x86_64", True),
+    ("3.13", "manylinux_2_35_x86_64", False),
+    ("3.13", "manylinux_2_28_aarch64", False),
+]
+
+
+@pytest.mark.parametrize(("python", "platform", "runs"), WHEELS)
+def test_wheels_are_those_that_lambda_s_python_of_the_version_runs(
+    index: Path, tmp_path: Path, python: str, platform: str, runs: bool
+) -> None:
+    tag = f"cp{python.replace('.', '')}"
+    wheel(index, "2.0", f"{tag}-{tag}-{platform}")
+    if runs:
+        install(("toy-words==2.0",), str(tmp_path / "out"), python)
+        assert (tmp_path / "out" / "toy_words.py").exists()
+        return
+    with pytest.raises(CapabilityMissing) as told:
+        install(("toy-words==2.0",), str(tmp_path / "out"), python)
+    if python == "3.11":
+        assert "newer Linux than Lambda's Python 3.11 has" in str(told.value)
+        assert "Run the application with Python 3.12 or later" in str(told.value)
+    else:
+        assert f"Name versions that have a wheel for Python {python}" in str(told.value)
 
 
 def test_what_pip_ignored_is_not_the_reason(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 import rheo_assets as flow
 from rheo_assets import AwsPlatform, S3Dataset
-from rheo_assets.compute.targets import Batch, Inlined
 from rheo_assets.errors import CapabilityMissing, DeclarationError
+from rheo_assets.model.compute.targets import Batch, Inlined
 from rheo_assets.platforms.local.spark import SparkEngine
 from tests.platforms.aws.doubles.glue import GlueDouble
 from tests.platforms.aws.doubles.host import SparkHost
@@ -73,7 +73,7 @@ def test_activation_tells_what_a_role_must_allow(
         told.append(capsys.readouterr().err)
     assert (
         "asking: the role of 'scored' must allow s3:GetObject, s3:ListBucket on arn:aws:s3:::models/*. Add it to the "
-        "role: it is not granted from here" in told[0]
+        "role: rheo-assets does not" in told[0]
     )
     assert "role" not in told[1], "nobody is asked on a laptop"
 

@@ -17,7 +17,7 @@ import pytest
 
 import rheo_assets as flow
 from rheo_assets import AwsPlatform
-from rheo_assets.glue_tables import GlueTable
+from rheo_assets.model.glue.tables import GlueTable
 from rheo_assets.platforms.local.spark import SparkEngine
 from tests.platforms.aws.doubles.glue import GlueDouble
 from tests.platforms.aws.doubles.host import SparkHost

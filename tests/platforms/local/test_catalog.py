@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from rheo_assets.datasets import DataFormat
-from rheo_assets.errors import DeclarationError, StateError
-from rheo_assets.glue_tables import GlueTable, dataset_of
+from rheo_assets import Application, PrestoSQL, SparkSQL
+from rheo_assets.errors import DeclarationError, ExecutionFailed, StateError
+from rheo_assets.model.datasets import SUCCESS, DataFormat
+from rheo_assets.model.glue.tables import GlueTable, dataset_of
 from rheo_assets.platforms.local.catalog import LocalCatalog
 
 
@@ -81,9 +83,9 @@ def test_an_unknown_database_names_near_misses(catalog: LocalCatalog):
     "name", ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "%2e%2e", "a\0b", "a.b", "x" * 300, "\ud800", None]
 )
 def test_names_cannot_leave_the_catalog(catalog: LocalCatalog, name: str):
-    with pytest.raises(DeclarationError, match="is no name of the local catalog"):
+    with pytest.raises(DeclarationError, match="is not allowed as a name in the local catalog"):
         catalog.table("shop", name)
-    with pytest.raises(DeclarationError, match="is no name of the local catalog"):
+    with pytest.raises(DeclarationError, match="is not allowed as a name in the local catalog"):
         catalog.register(name, "orders", GlueTable("s3://lake/orders"))
 
 
@@ -109,3 +111,29 @@ def test_a_damaged_file_is_refused_by_name(catalog: LocalCatalog, tmp_path: Path
     file.write_text(content)
     with pytest.raises(StateError, match=r"orders\.json .*Register the table again"):
         catalog.table("shop", "orders")
+
+
+@pytest.mark.parametrize("engine", ["presto", pytest.param("spark", marks=pytest.mark.spark)])
+def test_the_catalogs_columns_hold_for_engines_load_data_and_preview(
+    app: Application, engine: str, spark_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("RHEO_SPARK_HOME", str(spark_home))
+    columns = [("id", "string"), ("zip", "string"), ("amount", "decimal(10,2)")]
+    described = GlueTable("s3://lake/orders", columns, [("day", "date")], dataset_format="csv", delimiter=",")
+    LocalCatalog(app.platform.root).register("shop", "orders", described)
+    orders = app.glue_table("shop", "orders", protocol=SUCCESS)
+    target = (PrestoSQL if engine == "presto" else SparkSQL)("select id, zip, amount from orders")
+    made = app.create_data("made", [orders], compute_targets=[target])
+    folder = app.platform.root / "s3/lake/orders/day=2024-01-01"
+    folder.mkdir(parents=True)
+    (folder / "a.csv").write_text("0007,00501,1.10\n")
+    (folder / "_SUCCESS").touch()
+    app.execute(made["2024-01-01"])
+    for node in (orders, made):
+        (row,) = app.load_data(node["2024-01-01"]).to_dict("records")
+        assert row == {"id": "0007", "zip": "00501", "amount": Decimal("1.10")}
+    app.preview_data(orders["2024-01-01"])
+    assert "00501" in capsys.readouterr().out
+    (folder / "b.csv").write_text("1,2,1.105\n")
+    with pytest.raises(ExecutionFailed, match=r"day=2024-01-01/b\.csv.*'amount'.*row 1.*1\.105"):
+        app.execute(made["2024-01-01"])

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from rheo_assets import Application, InlinedCompute, LocalPlatform, PrestoSQL, Spark, SparkSQL, scala_script
-from rheo_assets.compute.targets import Inlined
-from rheo_assets.nodes import DataNode
+from rheo_assets.bridge.execution.execution import Outcome, Request, Surroundings, run_execution
+from rheo_assets.model.compute.targets import Inlined
+from rheo_assets.model.nodes import DataNode
 from rheo_assets.platforms.local.presto.engine import PrestoEngine
 from rheo_assets.runner.blobs import dump_callable
-from rheo_assets.runner.execution import Outcome, Request, Surroundings, run_execution
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput
 from tests.cases.topologies import node, timer
 

@@ -174,7 +174,7 @@ def crash(inputs, output, params):
         (lambda i, o, p: os._exit(3), "exit code 3"),
         (lambda i, o, p: os._exit(0), "exit code 0"),
         (lambda i, o, p: os.abort(), "SIGABRT"),
-        (lambda i, o, p: os.kill(os.getpid(), signal.SIGKILL), "SIGKILL, as when memory runs out"),
+        (lambda i, o, p: os.kill(os.getpid(), signal.SIGKILL), "SIGKILL; perhaps it ran out of memory"),
     ],
     ids=["segfault", "os._exit", "os._exit(0)", "abort", "killed"],
 )
@@ -330,7 +330,7 @@ def test_a_callable_that_writes_to_another_partition_is_refused_by_name(bench, f
     (source / "part-0").write_text("kept")
     failure = bench.fails(fn)
     assert failure.kind == "user"
-    assert "outside its own partition: 'report' may write below output.local_paths[0]" in failure.message
+    assert "outside its own partition: 'report' may write only to output.local_paths[0]" in failure.message
     assert (source / "part-0").read_text() == "kept"
     assert sorted(path.name for path in (bench.root / "s3/lake").rglob("*")) == [
         "EWR",
@@ -396,7 +396,7 @@ def test_a_completion_file_written_by_user_code_is_withdrawn(bench):
             raise ValueError("too late")
 
     result = bench.run(announces, params={"fail": False})
-    assert result.warnings == ("node 'report': its callable wrote _SUCCESS, which is removed; it is written for you",)
+    assert result.warnings == ("node 'report': its callable wrote _SUCCESS, which was removed: do not write it",)
     assert not (bench.output / "_SUCCESS").exists()
     bench.fails(announces, params={"fail": True})
     assert not (bench.output / "_SUCCESS").exists()

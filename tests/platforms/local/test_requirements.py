@@ -44,7 +44,7 @@ def test_a_callable_without_its_package_does_not_start(tmp_path):
         FunctionEngine(tmp_path).run(task(tmp_path, "no-such-words==2.0"), print, lambda: False)
     assert told.value.kind == "user"
     assert told.value.message == (
-        "node 'report': its callable cannot run here: its Python lacks no-such-words==2.0 (it is not installed). "
+        "node 'report': its callable cannot run here: its Python lacks no-such-words==2.0 (not installed). "
         "Run `pip install no-such-words==2.0` here"
     )
 

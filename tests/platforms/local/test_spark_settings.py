@@ -51,7 +51,7 @@ def test_a_java_on_the_path_is_taken_when_java_home_is_no_use(no_java, monkeypat
 
 
 def test_without_java_the_error_says_what_was_found_and_what_to_install(no_java, monkeypatch, tmp_path):
-    with pytest.raises(NoJava, match=r"there is none: run pip install 'rheo-assets\[spark,java\]'"):
+    with pytest.raises(NoJava, match=r"no Java was found: run pip install 'rheo-assets\[spark,java\]'"):
         find_java()
     monkeypatch.setenv("JAVA_HOME", str(a_java(tmp_path / "jdk", "25")))
     with pytest.raises(NoJava, match=r"JAVA_HOME has Java 25 .*pip install"):
@@ -64,7 +64,7 @@ def test_without_java_the_error_says_what_was_found_and_what_to_install(no_java,
 
 def test_the_choice_of_java_is_checked(no_java, monkeypatch):
     monkeypatch.setenv("RHEO_JAVA", "whell")
-    with pytest.raises(NoJava, match="RHEO_JAVA='whell' is not a choice: set 'wheel' or 'system'"):
+    with pytest.raises(NoJava, match="RHEO_JAVA is 'whell': set it to 'wheel' or 'system'"):
         find_java()
 
 

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -69,7 +70,7 @@ def jvm_of(worker: int) -> int:
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """An engine whose worker is nobody else's and ends when it has had nothing to do for two seconds."""
-    monkeypatch.delenv("RHEO_SPARK_HOME", raising=False)
+    monkeypatch.setenv("RHEO_SPARK_HOME", str(tmp_path))
     monkeypatch.setenv("RHEO_SPARK_IDLE_SECONDS", "2")
     engine = SparkEngine(tmp_path)
     yield engine
@@ -175,6 +176,21 @@ print(SparkEngine(Path(sys.argv[1])).run(task, lambda line: None, lambda: False)
     assert stat.S_IMODE(home.folder.stat().st_mode) == 0o700
 
 
+def test_temporary_roots_share_a_worker_that_is_their_users_own(tmp_path, monkeypatch):
+    monkeypatch.delenv("RHEO_SPARK_HOME", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    one, two = Home.of(tmp_path / "one"), Home.of(tmp_path / "two")
+    assert one == two
+    assert stat.S_IMODE(one.root.stat().st_mode) == 0o700
+    assert Home.of(Path.home() / ".rheo").root == (Path.home() / ".rheo").resolve()
+
+
+def test_python_and_python3_of_one_environment_are_one_fingerprint():
+    program = "from rheo_assets.platforms.local.spark.protocol import fingerprint; print(fingerprint())"
+    names = [Path(sys.prefix, "bin", name) for name in ("python", "python3")]
+    assert len({subprocess.run([name, "-c", program], capture_output=True, check=True).stdout for name in names}) == 1
+
+
 def test_a_stranger_without_the_key_gets_no_answer(engine):
     import socket
 
@@ -214,7 +230,7 @@ if first:
     (again,) = run(engine, code, log).preview
     assert again["worker"] != row["worker"]
     assert mark.read_text() == "xx"
-    assert any("runs again on a new one" in line for line in lines)
+    assert any("running the task again on a new worker" in line for line in lines)
 
 
 def test_a_worker_killed_under_a_task_is_replaced_once_and_the_new_one_ends_when_idle(own, tmp_path):
@@ -243,10 +259,10 @@ def test_a_worker_killed_under_a_task_is_replaced_once_and_the_new_one_ends_when
         until(lambda pid=pid: gone(pid), "the JVM must not outlive its worker")
     until(lambda: gone(row["worker"]), "an idle worker ends")
     assert home.address() is None
-    assert "nothing to do for 2 s" in home.log_file.read_text()
+    assert "it was idle for 2 s" in home.log_file.read_text()
 
     with ThreadPoolExecutor(2) as pool:  # none is there: two that want one start one
         rows = [pool.submit(run, own, WHO, out=f"s3://lake/out/{n}").result for n in range(2)]
         workers = {answer().preview[0]["worker"] for answer in rows}
     assert len(workers) == 1
-    assert home.log_file.read_text().count("Spark is up") == 3
+    assert home.log_file.read_text().count("Spark started in") == 3

@@ -7,20 +7,24 @@ import hashlib
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rheo_assets.errors import CapabilityMissing
+from rheo_assets.model.compute.targets import Target
+from rheo_assets.platforms.aws.account import Account
+from rheo_assets.platforms.aws.athena.names import give_names
 from rheo_assets.platforms.aws.athena.result import Measured, empty_file, measured
 from rheo_assets.platforms.aws.athena.samples import objects
 from rheo_assets.platforms.aws.athena.statements import query_of, statements_of
 from rheo_assets.platforms.aws.athena.tables import Tables, database_name
-from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.jobs.engine import JobState, Messages, Phase, RemoteEngine, Silence
+from rheo_assets.platforms.aws.athena.workgroups import Workgroup
+from rheo_assets.platforms.aws.errors import is_worth_another_try, told
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
-from rheo_assets.platforms.aws.patience import is_worth_another_try, told
-from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.platforms.aws.jobs.service import JobState, Messages, Phase, Silence
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.runner.task import Task, TaskFailure, TaskOutput, TaskResult
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 BATCH: Final = 50  # ids of one BatchGetQueryExecution
 DOLLARS_PER_TERABYTE: Final = 5.0  # us-east-1: https://aws.amazon.com/athena/pricing/
 LEAST_BYTES: Final = 10 * 1024 * 1024  # charged for each query that reads
+LONGEST_SQL: Final = 262_144 - 4_096  # bytes of a query string, less those of the UNLOAD around it
 _CATALOG: Final = "AwsDataCatalog"  # where the inputs are; SQL may name tables of others: "catalog"."database"."table"
 _PHASES: Final = {
     "QUEUED": Phase.WAITING,
@@ -39,6 +44,7 @@ _PHASES: Final = {
     "CANCELLED": Phase.STOPPED,
 }
 _SYSTEM: Final = 1  # AthenaError.ErrorCategory
+_OVER_LIMIT: Final = "limit was exceeded"  # of the bytes that a workgroup lets a query scan
 _LINE: Final = re.compile(r"\bline (\d+):")
 
 
@@ -49,7 +55,7 @@ class AthenaSettings:
     Attributes:
         workgroup: The workgroup.
         output_location: The URI prefix of Athena's own results; the application's bucket otherwise. A workgroup that
-            enforces its own has the last word.
+            manages its results, or enforces a location of its own, has the last word.
     """
 
     workgroup: str = "primary"
@@ -87,27 +93,33 @@ class AthenaQueries:
     request token made of the task's: Athena answers a repeated start with the query that it has already.
 
     Args:
-        clients: Opens the clients of Athena, Glue and S3.
-        storage: Where the output is written.
-        home: Returns the URI prefix of an application's own objects.
+        account: Where the output is written and queries run.
         settings: Where queries run.
     """
 
     title = "Athena"
     polite_seconds = 15.0
 
-    def __init__(
-        self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: AthenaSettings
-    ) -> None:
-        self._clients = clients
-        self._tables = Tables(clients, storage, home)
-        self._storage = storage
-        self._home = home
+    def __init__(self, account: Account, settings: AthenaSettings) -> None:
+        self._clients = account.clients
+        self._storage = account.storage
+        self._home = account.home
+        self._tables = Tables(account)
         self._settings = settings
+        self._workgroup = Workgroup(lambda: account.clients.client("athena", repeats=False), settings.workgroup)
         self._chains: dict[str, _Chain] = {}
 
     def _athena(self) -> Any:
         return self._clients.client("athena")
+
+    def check_target(self, target: Target, application: str) -> None:  # noqa: ARG002  # of the protocol
+        """Raises `CapabilityMissing` if the SQL is longer than Athena takes."""
+        size = len(str(getattr(target, "code", "")).encode())
+        if size > LONGEST_SQL:
+            raise CapabilityMissing(
+                f"its SQL has {size:,} bytes; Athena takes {LONGEST_SQL:,}. Divide it between two nodes, or use a "
+                "Spark target"
+            )
 
     def submit(self, task: Task) -> str:
         """Starts the first query of the task, or finds it; see `JobService.submit`."""
@@ -149,21 +161,14 @@ class AthenaQueries:
     def _start(self, chain: _Chain, position: int) -> str:
         task = chain.task
         token = f"{task.application} {task.token} {position}"
-        answer = self._clients.client("athena", repeats=False).start_query_execution(
-            QueryString=chain.statements[position],
-            ClientRequestToken=hashlib.sha256(token.encode()).hexdigest(),
-            **self._where(task),
-        )
-        chain.query, chain.position = str(answer["QueryExecutionId"]), position
+        own = {"ClientRequestToken": hashlib.sha256(token.encode()).hexdigest()}
+        chain.query, chain.position = self._started(task, chain.statements[position], own), position
         return chain.query
 
-    def _where(self, task: Task) -> dict[str, Any]:
+    def _started(self, task: Task, sql: str, more: Mapping[str, str]) -> str:
         results = self._settings.output_location or f"{self._home(task.application)}/athena/"
-        return {
-            "QueryExecutionContext": {"Database": database_name(task), "Catalog": _CATALOG},
-            "ResultConfiguration": {"OutputLocation": results},
-            "WorkGroup": self._settings.workgroup,
-        }
+        context = {"Database": database_name(task), "Catalog": _CATALOG}
+        return self._workgroup.start(results, {"QueryString": sql, "QueryExecutionContext": context, **more})
 
     def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
         """Returns how the chains stand, 50 queries a call; goes on to the next query of each."""
@@ -194,6 +199,8 @@ class AthenaQueries:
         if phase is Phase.FAILED and (error.get("Retryable") or error.get("ErrorCategory") == _SYSTEM):
             phase = Phase.LOST
         reason = str(error.get("ErrorMessage") or status.get("StateChangeReason", ""))
+        if phase is Phase.STOPPED and _OVER_LIMIT in reason:  # nobody stopped it
+            phase = Phase.FAILED
         return JobState(phase, status["State"], reason, _facts(chain, execution))
 
     def _next(self, chain: _Chain, execution: Mapping[str, Any]) -> JobState:
@@ -223,6 +230,7 @@ class AthenaQueries:
     def result(self, task: Task, job: str, state: JobState) -> TaskResult:
         """Returns the rows, columns and first rows of what was unloaded."""
         chain = self._chains[job]
+        give_names(self._storage, task.output, f"{self._home(task.application)}/jobs/{task.token}/names.json")
         with tempfile.TemporaryDirectory(prefix="rheo-result-") as folder:
             found = measured(self._clients.client("s3"), task.output, Path(folder))
             if found is None:
@@ -240,7 +248,8 @@ class AthenaQueries:
     def failure(self, task: Task, job: str, state: JobState) -> TaskFailure:  # noqa: ARG002  # of the protocol
         """Returns Athena's words, with the lines of the user's own SQL."""
         told = _LINE.sub(lambda hit: f"line {max(int(hit[1]) - 1, 1)}:", state.reason)
-        return TaskFailure("user", f"{task.node!r}: its query failed: {told}")
+        advice = ". Grant it in Lake Formation: IAM alone does not" if "Lake Formation" in told else ""
+        return TaskFailure("user", f"{task.node!r}: its query failed: {told}{advice}")
 
     def ended(self, task: Task, job: str) -> None:
         """Removes the tables of the task's inputs."""
@@ -249,10 +258,7 @@ class AthenaQueries:
 
     def _columns_of_nothing(self, chain: _Chain) -> list[tuple[str, str]]:
         """Asks for the columns of a query without rows, which leaves no file that could say them."""
-        started = self._athena().start_query_execution(
-            QueryString=f"SELECT * FROM (\n{query_of(chain.task)}\n) LIMIT 0",
-            **self._where(chain.task),
-        )["QueryExecutionId"]
+        started = self._started(chain.task, f"SELECT * FROM (\n{query_of(chain.task)}\n) LIMIT 0", {})
         for pause in (0.2, 0.5, 1, 2, 4, 8, 15, 15, 15):
             status = self._athena().get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]
             if status["State"] == "SUCCEEDED":

@@ -11,6 +11,7 @@ from rheo_assets.platforms.aws.athena.samples import DataFile, data_files, fetch
 from rheo_assets.platforms.aws.athena.types import duckdb_type
 from rheo_assets.platforms.local.presto import athena_types
 from rheo_assets.platforms.local.presto.execution import PREVIEW_ROWS, plain
+from rheo_assets.platforms.local.presto.output import file_name
 from rheo_assets.platforms.local.presto.session import file_list, identifier, literal
 from rheo_assets.runner.csv_columns import names_when_read
 from rheo_assets.runner.task import TaskOutput
@@ -39,7 +40,7 @@ def measured(s3: Any, output: TaskOutput, folder: Path) -> Measured | None:
         rows = _count(s3, files, output, folder / "count", connection)
         source = _source(_whole(s3, files[0], output, folder / "first"), output)
         relation = connection.sql(f"SELECT * FROM {source}")
-        names = names_when_read(relation.columns, output.format, output.options)
+        names = names_when_read(relation.columns, output.format, output.options, output.columns)
         schema = tuple((name, athena_types.athena_name(kind)) for name, kind in zip(names, relation.types, strict=True))
         found = [] if files[0].size > _PREVIEWED else relation.limit(PREVIEW_ROWS).fetchall()
         return Measured(rows, schema, tuple({n: plain(v) for n, v in zip(names, row, strict=True)} for row in found))
@@ -78,13 +79,13 @@ def empty_file(output: TaskOutput, columns: Sequence[tuple[str, str]], folder: P
     """Returns a file without rows that still says its columns: name, content, and what it amounts to."""
     import duckdb
 
-    names = names_when_read((name for name, _ in columns), output.format, output.options)
+    names = names_when_read((name for name, _ in columns), output.format, output.options, output.columns)
     told = Measured(0, tuple(zip(names, (kind for _, kind in columns), strict=True)))
     if output.format != "parquet":
-        return f"part-0.{output.format}", b"", told
+        return file_name(output), b"", told
     fields = ", ".join(f"NULL::{duckdb_type(kind)} AS {identifier(name)}" for name, kind in columns)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "empty.parquet"
     with duckdb.connect() as connection:
         connection.execute(f"COPY (SELECT {fields} LIMIT 0) TO {literal(str(path))} (FORMAT parquet)")
-    return "part-0.parquet", path.read_bytes(), told
+    return file_name(output), path.read_bytes(), told

@@ -6,16 +6,21 @@ like the whole one. Of text the first lines are fetched.
 
 from __future__ import annotations
 
+import bz2
 import struct
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rheo_assets.runner.data_files import is_data
+
 _HEAD: Final = 1024 * 1024  # bytes of a text file
 _TAIL: Final = 64 * 1024  # bytes that hold most footers
 _MAGIC: Final = b"PAR1"
+_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class DataFile:
 def data_files(client: Any, uri: str) -> list[DataFile]:
     """Returns the data objects below a partition's prefix, sorted by key; hidden and empty ones are left out."""
     start = len(uri.rstrip("/")) + 1
-    found = (file for file in objects(client, uri) if file.size and not _is_hidden(file.uri[start:]))
+    found = (file for file in objects(client, uri) if file.size and is_data(file.uri[start:]))
     return sorted(found, key=lambda file: file.key)
 
 
@@ -51,13 +56,10 @@ def objects(client: Any, uri: str) -> list[DataFile]:
     return [DataFile(bucket, item["Key"], int(item["Size"])) for page in pages for item in page.get("Contents", ())]
 
 
-def _is_hidden(key: str) -> bool:
-    return any(part.startswith((".", "_")) and "=" not in part for part in key.split("/")) or key.endswith(".crc")
-
-
 def fetch_samples(client: Any, files: Sequence[DataFile], root: Path, data_format: str) -> list[Path]:
     """Fetches a sample of each file to its place below `root/s3`, and returns the paths."""
-    return [_fetched(client, file, root, data_format) for file in files]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="rheo-samples") as pool:
+        return list(pool.map(lambda file: _fetched(client, file, root, data_format), files))
 
 
 def _fetched(client: Any, file: DataFile, root: Path, data_format: str) -> Path:
@@ -65,6 +67,10 @@ def _fetched(client: Any, file: DataFile, root: Path, data_format: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if data_format == "parquet":
         _parquet_footer(client, file, path)
+    elif file.name.endswith(".bz2"):  # which Athena reads, and DuckDB does not
+        path = path.with_name(path.name.removesuffix(".bz2"))
+        head = _range(client, file, 0, min(file.size, _HEAD))
+        path.write_bytes(_lines(bz2.BZ2Decompressor().decompress(head), is_whole=file.size <= _HEAD))
     elif file.size <= _HEAD:
         path.write_bytes(_range(client, file, 0, file.size))
     else:
@@ -86,7 +92,11 @@ def _parquet_footer(client: Any, file: DataFile, path: Path) -> None:
 
 def _first_lines(head: bytes, *, is_packed: bool) -> bytes:
     text = zlib.decompressobj(wbits=31).decompress(head) if is_packed else head
-    return text[: text.rfind(b"\n") + 1] or text
+    return _lines(text, is_whole=False)
+
+
+def _lines(text: bytes, *, is_whole: bool) -> bytes:
+    return text if is_whole else text[: text.rfind(b"\n") + 1] or text
 
 
 def _range(client: Any, file: DataFile, start: int, end: int) -> bytes:

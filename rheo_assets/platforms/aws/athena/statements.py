@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from rheo_assets.model.compute.statements import split_statements
 from rheo_assets.platforms.local.presto.execution import parameters
 from rheo_assets.platforms.local.presto.parameters import Query, fill
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.platforms.local.presto.script import parse
-from rheo_assets.runner.statements import split_statements
 from rheo_assets.runner.task import Task, TaskOutput
 
 _FORMATS: Final = {"parquet": "PARQUET", "json": "JSON", "csv": "TEXTFILE", "orc": "ORC"}

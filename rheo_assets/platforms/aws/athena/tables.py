@@ -10,15 +10,16 @@ import contextlib
 import hashlib
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.athena.samples import DataFile, data_files, fetch_samples
 from rheo_assets.platforms.aws.athena.types import hive_type
-from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.platforms.local.presto import csv_files
+from rheo_assets.platforms.local.presto.files import partitions
 from rheo_assets.platforms.local.presto.inputs import make_table
 from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal
@@ -73,15 +74,13 @@ class Tables:
     """Makes and removes the tables of queries.
 
     Args:
-        clients: Opens the clients of Glue and S3.
-        storage: Where the manifests are written.
-        home: Returns the URI prefix of an application's own objects.
+        account: Where the tables are made and the manifests written.
     """
 
-    def __init__(self, clients: Clients, storage: Storage, home: Callable[[str], str]) -> None:
-        self._clients = clients
-        self._storage = storage
-        self._home = home
+    def __init__(self, account: Account) -> None:
+        self._clients = account.clients
+        self._storage = account.storage
+        self._home = account.home
 
     def _glue(self) -> Any:
         return self._clients.client("glue")
@@ -137,27 +136,62 @@ class Tables:
                 f"{', '.join(_SERDES)}, or read it in a Spark target"
             )
         files = {uri: data_files(self._clients.client("s3"), uri) for uri in given.present}
-        columns, warning = self._columns(given, files)
+        found = self._columns(given, files)
         location = f"{self._folder(task)}/{given.alias}"
         manifest = "\n".join(file.uri for listed in files.values() for file in listed)
         self._storage.write(f"{location}/manifest", manifest.encode())
         is_text = given.format == "csv"
-        table = _described(given, location, [(name, "string" if is_text else kind) for name, kind in columns])
-        self._create(self._glue().create_table, DatabaseName=database, TableInput=table)
-        return InputTable(given.alias, columns, _typed_view(given, columns) if is_text else "", warning)
+        stored = [(name, "string") for name in found.names] if is_text else found.columns
+        self._create(self._glue().create_table, DatabaseName=database, TableInput=_described(given, location, stored))
+        view = _typed_view(given, found.columns) if is_text else ""
+        return InputTable(given.alias, tuple(found.columns), view, " ".join(found.warnings))
 
-    def _columns(self, given: TaskInput, files: dict[str, list[DataFile]]) -> tuple[tuple[tuple[str, str], ...], str]:
-        """Returns the columns as the samples have them; partitions that differ are refused as they are locally."""
+    def _columns(self, given: TaskInput, files: dict[str, list[DataFile]]) -> _Columns:
+        """Returns the columns: those declared, or as the files have them, merged and refused as they are locally."""
+        if given.columns and given.format != "csv":
+            return _Columns(given.columns)
         with tempfile.TemporaryDirectory(prefix="rheo-samples-") as folder:
             root = Path(folder)
-            for listed in files.values():
-                fetch_samples(self._clients.client("s3"), listed[:1], root, given.format)
+            everything = [file for listed in files.values() for file in listed]
+            fetch_samples(self._clients.client("s3"), everything, root, given.format)
             store = Store(root)
             with session(store, threads=1, memory_limit="512MB") as connection:
                 made = make_table(given, store, connection, with_path=False)
                 view = connection.view(given.alias)
                 kinds = zip(view.columns, view.types, strict=True)
-                return tuple((name, hive_type(kind)) for name, kind in kinds), made.warning
+                # A manifest lists files, not folders: a query that names one fails there.
+                found = tuple((name, hive_type(kind)) for name, kind in kinds if name not in made.folders)
+                names = _names_by_position(given, store, connection) if given.format == "csv" else ()
+                return _Columns(given.columns or found, names, made.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns of an input, and of a csv the names in the order in which its files have them."""
+
+    columns: Sequence[tuple[str, str]]
+    names: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+
+def _names_by_position(given: TaskInput, store: Store, connection: Any) -> tuple[str, ...]:
+    """Returns the columns of csv files in the order of their headers, by which Athena does not go.
+
+    Raises:
+        Refusal: The files have them in several orders.
+    """
+    heads = csv_files.by_heads(given, [one for one in partitions(given, store) if one.files], connection)
+    groups: dict[tuple[str, ...], list[Any]] = {}
+    for head, of_head in heads.items():
+        groups.setdefault(head.names, []).extend(of_head)
+    (first, *others), (files, *other_files) = list(groups), list(groups.values())
+    if others:
+        raise Refusal(
+            f"the input '{given.alias}' has csv files whose columns differ, and Athena reads them by their position: "
+            f"{list(first)} in {files[0].uri}, {list(others[0])} in {other_files[0][0].uri}. Write one of them again, "
+            "or read the input in a Spark target"
+        )
+    return first
 
 
 def _names(code: str, alias: str) -> bool:

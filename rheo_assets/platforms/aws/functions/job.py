@@ -13,10 +13,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from rheo_assets.platforms.aws.errors import told
 from rheo_assets.platforms.aws.functions.process import run_function
-from rheo_assets.platforms.aws.patience import told
 from rheo_assets.runner.remote_messages import FilesChannel
-from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult, lasting_failure
 
 TASK_FILE: Final = "task.json"
 STARTED_FILE: Final = "started.json"
@@ -85,7 +85,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     except TaskFailure as failure:
         answer = {"failure": json.loads(failure.to_json())}
     except Exception as error:  # whatever it is: without an answer the driver waits until all time is over
-        answer = {"failure": json.loads(TaskFailure("platform", f"its Lambda failed: {told(error)}").to_json())}
+        answer = {"failure": json.loads(lasting_failure(f"its Lambda failed: {told(error)}").to_json())}
     folder.write(RESULT_FILE, json.dumps(answer))
     return {"again": False}
 

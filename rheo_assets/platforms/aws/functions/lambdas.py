@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from rheo_assets.compute.targets import LAMBDA_SECONDS, Target
-from rheo_assets.platforms.aws.clients import Clients
+from rheo_assets.model.compute.targets import LAMBDA_SECONDS, Target
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.functions.job import (
     CANCEL_FILE,
     MESSAGES_FOLDER,
@@ -18,12 +18,10 @@ from rheo_assets.platforms.aws.functions.job import (
     TASK_FILE,
 )
 from rheo_assets.platforms.aws.functions.made import LambdaSettings, MadeFunctions
-from rheo_assets.platforms.aws.jobs.engine import JobState, Messages, Phase, RemoteEngine
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.messages import PipesMessages
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
-from rheo_assets.platforms.aws.jobs.watching import Watcher, process_watcher
-from rheo_assets.platforms.aws.patience import Patience
-from rheo_assets.platforms.capabilities import Storage
+from rheo_assets.platforms.aws.jobs.service import JobState, Messages, Phase
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 if TYPE_CHECKING:
@@ -46,9 +44,7 @@ class LambdaFunctions:
     place where every failed call of the function had to be read to find the one.
 
     Args:
-        clients: Opens the client of Lambda.
-        storage: Where the application's own objects lie.
-        home: Returns the URI of an application's bucket.
+        account: Where the functions run.
         settings: How functions are made.
     """
 
@@ -56,23 +52,22 @@ class LambdaFunctions:
     polite_seconds = 5.0
     long_wait = _LONG
 
-    def __init__(
-        self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: LambdaSettings
-    ) -> None:
-        self._clients = clients
-        self._storage = storage
-        self._home = home
+    def __init__(self, account: Account, settings: LambdaSettings) -> None:
+        self._clients = account.clients
+        self._storage = account.storage
+        self._home = account.home
         self._settings = settings
-        self._functions = MadeFunctions(clients, storage, home, settings)
+        self._functions = MadeFunctions(account, settings)
         self._called: dict[str, float] = {}
         self._queued: set[str] = set()
 
-    def check_requirements(self, application: str, requirements: tuple[str, ...]) -> None:
+    def check_target(self, target: Target, application: str) -> None:
         """Packs the requirements of a callable, which its execution uses later.
 
         Raises:
             CapabilityMissing: They cannot be packed.
         """
+        requirements: tuple[str, ...] = getattr(target, "requirements", ())
         if requirements:
             self._functions.code(application, requirements)
 
@@ -106,7 +101,8 @@ class LambdaFunctions:
             seconds = float((answer.get("result") or {}).get("seconds", 0.0))
             phase = Phase.SUCCEEDED if "result" in answer else _PHASES.get(answer["failure"]["kind"], Phase.FAILED)
             reason = "" if "result" in answer else str(answer["failure"]["message"])
-            return JobState(phase, "ENDED", reason, self._facts(seconds))
+            lasting = bool((answer.get("failure") or {}).get("lasting", False))
+            return JobState(phase, "ENDED", reason, self._facts(seconds), lasting)
         if started is None:
             if time.time() - self._called.get(job, time.time()) > _QUEUED_AT_MOST:
                 return JobState(Phase.LOST, "EXPIRED", "Lambda had no room for it for six hours")
@@ -114,9 +110,8 @@ class LambdaFunctions:
             return JobState(Phase.WAITING, "QUEUED")
         age = (datetime.now(UTC) - datetime.fromisoformat(started["at"])).total_seconds()
         if age > LAMBDA_SECONDS + _GRACE:
-            return JobState(
-                Phase.LOST, "GONE", f"it started {age:.0f} s ago and left no result; memory may have run out"
-            )
+            reason = f"it started {age:.0f} s ago and left no result; memory may have run out"
+            return JobState(Phase.LOST, "GONE", reason, lasting=True)
         return JobState(Phase.RUNNING, "RUNNING")
 
     def _facts(self, seconds: float) -> dict[str, Any]:
@@ -189,38 +184,14 @@ class _Announced:
         return [*([line] if line is not None else []), *self._said.read()]
 
 
-class LambdaEngine(RemoteEngine):
-    """Runs callables on Lambda; see `Engine`.
-
-    Args:
-        functions: The service.
-        watcher: Looks at the jobs of all services of this process.
-        patience: How long a call that the service turns away is tried again.
-    """
-
-    def __init__(self, functions: LambdaFunctions, watcher: Watcher, patience: Patience | None = None) -> None:
-        super().__init__(functions, watcher, patience)
-        self._functions = functions
-
-    def check_target(self, target: Target, application: str) -> None:
-        """Packs the requirements of a callable; activation asks this.
-
-        Raises:
-            CapabilityMissing: They cannot be packed.
-        """
-        self._functions.check_requirements(application, getattr(target, "requirements", ()))
-
-
 _PHASES: Final = {"cancelled": Phase.STOPPED, "timeout": Phase.TIMED_OUT, "platform": Phase.LOST}
 
 
-def lambda_engine(platform: AwsPlatform) -> LambdaEngine:
+def lambda_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs callables on Lambda.
 
     Raises:
         CapabilityMissing: The platform has no role for it.
     """
     otherwise = ", or InlinedCompute(…, engine='process') to run callables beside the Dagster run"
-    opened = remote_engine(LambdaFunctions, LambdaSettings, "lambda", platform, otherwise)
-    assert isinstance(opened.service, LambdaFunctions)
-    return LambdaEngine(opened.service, process_watcher())
+    return remote_engine(LambdaFunctions, LambdaSettings, "lambda", platform, otherwise)

@@ -7,18 +7,17 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
 
-from rheo_assets.compute.targets import LAMBDA_SECONDS
 from rheo_assets.errors import CapabilityMissing
-from rheo_assets.platforms.aws.clients import Clients
+from rheo_assets.model.compute.targets import LAMBDA_SECONDS
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.functions.job import PROBE_FILE
 from rheo_assets.platforms.aws.functions.package import PYTHON, Code, NoIndex, function_code
-from rheo_assets.platforms.capabilities import Storage
-from rheo_assets.runner.task import Task, TaskFailure
+from rheo_assets.runner.task import Task, TaskFailure, lasting_failure
 
 _HANDLER: Final = "rheo_assets.platforms.aws.functions.job.handler"
 _MADE_WITHIN: Final = 120.0
@@ -48,18 +47,14 @@ class MadeFunctions:
     its code cannot be imported, tells nobody.
 
     Args:
-        clients: Opens the client of Lambda.
-        storage: Where the application's own objects lie.
-        home: Returns the URI of an application's bucket.
+        account: Where the functions run.
         settings: How functions are made.
     """
 
-    def __init__(
-        self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: LambdaSettings
-    ) -> None:
-        self._clients = clients
-        self._storage = storage
-        self._home = home
+    def __init__(self, account: Account, settings: LambdaSettings) -> None:
+        self._clients = account.clients
+        self._storage = account.storage
+        self._home = account.home
         self._settings = settings
         self._working: set[str] = set()
         self._codes: dict[tuple[str, tuple[str, ...]], Code] = {}
@@ -125,10 +120,13 @@ class MadeFunctions:
         # What failed is tried again by us, as another attempt with another token.
         client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
         deadline = time.monotonic() + _MADE_WITHIN
-        while client.get_function_configuration(FunctionName=name).get("State", "Active") == "Pending":
+        while (found := client.get_function_configuration(FunctionName=name)).get("State") == "Pending":
             if time.monotonic() > deadline:
                 raise TaskFailure("platform", f"{task.node!r}: Lambda does not get its function {name} ready")
             time.sleep(1)
+        if found.get("State") == "Failed":  # one that is Inactive becomes active when it is called
+            reason = found.get("StateReason") or found.get("StateReasonCode")
+            raise TaskFailure("user", f"{task.node!r}: Lambda could not make its function {name}: {reason}")
 
     def _try_out(self, task: Task, name: str) -> None:
         """Lets the function read and write in the application's bucket, and waits for its answer."""
@@ -150,7 +148,7 @@ class MadeFunctions:
                 "s3:GetObject, s3:PutObject and s3:ListBucket there and, where the bucket has a KMS key, kms:Decrypt "
                 "and kms:GenerateDataKey",
             )
-        return TaskFailure("platform", f"{function} does not start: {said}")
+        return lasting_failure(f"{function} does not start: {said}")
 
 
 def _said(payload: bytes) -> str:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,12 @@ from rheo_assets.platforms.capabilities import Storage
 ENTRY: Final = "rheo_assets.platforms.aws.functions.job"
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 _INSTALL_WITHIN: Final = 600.0
-_LAMBDA_PLATFORM: Final = "manylinux2014_x86_64"
+# The glibc of Lambda's images: Amazon Linux 2 up to Python 3.11, Amazon Linux 2023 from then on.
+# https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+_OLD_GLIBC: Final = 26
+_NEW_GLIBC: Final = 34
+_OLDEST_GLIBC: Final = 5
+_FIRST_NEW: Final = (3, 12)
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _LARGEST: Final = 250 * 1024 * 1024
 _NO_NETWORK: Final = re.compile(r"connection broken by|Failed to establish a new connection|name resolution")
@@ -83,7 +89,7 @@ def _noted(note: str, storage: Storage, home: str) -> Code | None:
 
 
 def _identity(requirements: tuple[str, ...]) -> str:
-    said = json.dumps([sorted(requirements), PYTHON, _LAMBDA_PLATFORM, function_package(()).digest])
+    said = json.dumps([sorted(requirements), PYTHON, platforms(PYTHON), function_package(()).digest])
     return hashlib.sha256(said.encode()).hexdigest()
 
 
@@ -105,7 +111,7 @@ def _installed(requirements: tuple[str, ...]) -> dict[str, bytes]:
     if not requirements:
         return {}
     with tempfile.TemporaryDirectory(prefix="rheo-requirements-") as folder:
-        _install(requirements, folder)
+        install(requirements, folder)
         files = {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in sorted(Path(folder).rglob("*"))
@@ -120,19 +126,50 @@ def _installed(requirements: tuple[str, ...]) -> dict[str, bytes]:
     return files
 
 
-def _install(requirements: tuple[str, ...], folder: str) -> None:
-    wanted = ["--platform", _LAMBDA_PLATFORM, "--python-version", PYTHON, "--only-binary=:all:", "--target", folder]
+def platforms(python: str) -> list[str]:
+    """Returns the platforms of wheels that Lambda's Python of a version runs, the newest first.
+
+    >>> platforms("3.11")[0], platforms("3.12")[0], platforms("3.12")[-1]
+    ('manylinux_2_26_x86_64', 'manylinux_2_34_x86_64', 'manylinux1_x86_64')
+    """
+    newest = _NEW_GLIBC if tuple(map(int, python.split("."))) >= _FIRST_NEW else _OLD_GLIBC
+    return _glibc(newest)
+
+
+def _glibc(newest: int) -> list[str]:
+    numbered = [f"manylinux_2_{minor}_x86_64" for minor in range(newest, _OLDEST_GLIBC - 1, -1)]
+    return [*numbered, *(f"manylinux{year}_x86_64" for year in ("2014", "2010", "1"))]  # pip knows no order of them
+
+
+def install(requirements: tuple[str, ...], folder: str, python: str = PYTHON) -> None:
+    """Installs requirements as wheels that Lambda's Python of a version runs.
+
+    Raises:
+        CapabilityMissing: pip does not find one of them.
+    """
+    told = _pip(requirements, folder, python, platforms(python))
+    if not told:
+        return
+    is_too_new = platforms(python) != _glibc(_NEW_GLIBC) and not _pip(
+        requirements, folder, python, _glibc(_NEW_GLIBC), "--dry-run"
+    )
+    raise _refused(requirements, told, python, is_too_new)
+
+
+def _pip(requirements: tuple[str, ...], folder: str, python: str, wheels: Sequence[str], *more: str) -> str:
+    """Runs `pip install` and returns what it says if it fails."""
+    wanted = [word for platform in wheels for word in ("--platform", platform)]
+    wanted += ["--python-version", python, "--only-binary=:all:", "--target", folder]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-compile", "--no-input"]
-    command = [sys.executable, "-m", "pip", "install", *quiet, *wanted, "--", *requirements]
+    command = [sys.executable, "-m", "pip", "install", *quiet, *wanted, *more, "--", *requirements]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_WITHIN, check=False)
     except subprocess.TimeoutExpired:
         raise NoIndex(f"{_not_packed(requirements)}: pip took more than {_INSTALL_WITHIN:.0f} s") from None
-    if done.returncode:
-        raise _refused(requirements, done.stderr)
+    return (done.stderr or f"pip ended with {done.returncode}") if done.returncode else ""
 
 
-def _refused(requirements: tuple[str, ...], told: str) -> CapabilityMissing:
+def _refused(requirements: tuple[str, ...], told: str, python: str, is_too_new: bool) -> CapabilityMissing:
     """Returns pip's reason; of its many lines the one that says which package it is about."""
     if _NO_NETWORK.search(told) and not _SOME_VERSION.search(told):
         return NoIndex(
@@ -142,9 +179,16 @@ def _refused(requirements: tuple[str, ...], told: str) -> CapabilityMissing:
     errors = [line.removeprefix("ERROR:").strip() for line in told.splitlines() if line.startswith("ERROR:")]
     reasons = [line for line in errors if not line.startswith("Ignored the following")]
     lines = [line for sign in _TELLING for line in reasons if line.startswith(sign)] or reasons
+    if is_too_new:
+        newer = ".".join(map(str, _FIRST_NEW))
+        return CapabilityMissing(
+            f"{_not_packed(requirements)}: their wheels need a newer Linux than Lambda's Python {python} has (Amazon "
+            f"Linux 2, glibc 2.{_OLD_GLIBC}). Run the application with Python {newer} or later, name versions with "
+            f"wheels for manylinux2014, or use InlinedCompute(…, engine='process')"
+        )
     return CapabilityMissing(
         f"{_not_packed(requirements)}: {lines[0] if lines else told.strip()[-300:]}. Name versions that have a wheel "
-        f"for Python {PYTHON} on Linux (x86_64), or use InlinedCompute(…, engine='process')"
+        f"for Python {python} on Linux (x86_64), or use InlinedCompute(…, engine='process')"
     )
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rheo_assets.compute.targets import Target
 from rheo_assets.errors import CapabilityMissing
-from rheo_assets.platforms.aws.patience import in_words
+from rheo_assets.model.compute.targets import Target
+from rheo_assets.platforms.aws.errors import in_words
 from rheo_assets.platforms.local.functions import FunctionEngine
 from rheo_assets.platforms.local.requirements import refusal, unmet
 from rheo_assets.runner.mirror import Mirror
@@ -50,7 +50,7 @@ def run_function(
             result = engine.run(replace(task, code=str(blob)), log, cancelled)
         except TaskFailure as failure:
             message, detail = mirror.in_uris(failure.message), mirror.in_uris(failure.detail)
-            raise TaskFailure(failure.kind, message, detail) from None
+            raise TaskFailure(failure.kind, message, detail, lasting=failure.lasting) from None
         mirror.push(task.output.path)
         return TaskResult.from_json(mirror.in_uris(result.to_json()))
 

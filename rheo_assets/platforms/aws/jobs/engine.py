@@ -1,110 +1,19 @@
 """Tasks as jobs of an AWS service: started once, found again, waited for, stopped.
 
-A service says how a job is submitted and how it stands; everything else is the same for all of them and lies here.
+A service says how a job is submitted and how it stands (`service.py`). Everything else is the same for all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import replace
 
+from rheo_assets.model.compute.targets import Target
+from rheo_assets.platforms.aws.errors import told
+from rheo_assets.platforms.aws.jobs.service import JobService, JobState, Phase
 from rheo_assets.platforms.aws.jobs.watching import Watched, Watcher
-from rheo_assets.platforms.aws.patience import Patience, told
+from rheo_assets.platforms.aws.retries import Patience
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
-
-
-class Phase(StrEnum):
-    """How a job stands, in the same words for every service."""
-
-    WAITING = "WAITING"
-    RUNNING = "RUNNING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"  # its own fault
-    LOST = "LOST"  # the service's: capacity, an internal error, a run that expired in the queue
-    STOPPED = "STOPPED"
-    TIMED_OUT = "TIMED_OUT"
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing changes any more."""
-        return self not in {Phase.WAITING, Phase.RUNNING}
-
-
-@dataclass(frozen=True, slots=True)
-class JobState:
-    """How a job stands.
-
-    Attributes:
-        phase: In our words.
-        name: In the service's own.
-        reason: What the service says about it.
-        facts: What is shown on the asset when the job has ended: seconds, bytes, cost, links.
-    """
-
-    phase: Phase
-    name: str = ""
-    reason: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-class JobService(Protocol):
-    """A service that runs jobs.
-
-    Attributes:
-        title: What people call it.
-        polite_seconds: The longest pause between two looks at a job that has been running for a while.
-    """
-
-    title: str
-    polite_seconds: float
-
-    def submit(self, task: Task) -> str:
-        """Returns the id of the job that carries the task's token; starts one only where there is none.
-
-        It may be called again after any failure, also by another process: there is never a second job of one token.
-        """
-
-    def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
-        """Returns how each of the jobs stands, with as few calls as the service allows.
-
-        A job that is not listed yet may be left out. One that the service has forgotten is `LOST`, not an error: an
-        error is taken for the answer to all.
-        """
-
-    def stop(self, job: str) -> None:
-        """Asks the service to end the job; one that has ended is no error."""
-
-    def link(self, job: str) -> str:
-        """Returns the page of the service's console that shows the job."""
-
-    def messages(self, task: Task, job: str) -> Messages:
-        """Returns what the job says while it runs."""
-
-    def result(self, task: Task, job: str, state: JobState) -> TaskResult:
-        """Returns what a job that succeeded left behind; raises `TaskFailure` where it left nothing usable."""
-
-    def failure(self, task: Task, job: str, state: JobState) -> TaskFailure:
-        """Returns why a job failed, in the user's own words where the job could say it."""
-
-    def ended(self, task: Task, job: str) -> None:
-        """Removes what the job needed and nobody else does, however it ended; a job that may still run is left."""
-
-
-class Messages(Protocol):
-    """What a job says while it runs. Reading costs a call, so that whoever waits for many jobs decides how often."""
-
-    def read(self) -> Sequence[str]:
-        """Returns the lines that are new since the last look."""
-
-
-class Silence:
-    """A job that says nothing while it runs."""
-
-    def read(self) -> Sequence[str]:
-        """Returns no line."""
-        return ()
 
 
 class RemoteEngine:
@@ -120,6 +29,10 @@ class RemoteEngine:
         self.service = service
         self._watcher = watcher
         self._patience = patience or Patience()
+
+    def check_target(self, target: Target, application: str) -> None:
+        """Raises `CapabilityMissing` if the service can never run this very target; `activate()` asks."""
+        self.service.check_target(target, application)
 
     def run(self, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]) -> TaskResult:
         """Runs the task to its end, or goes on with the job that an earlier process started for it."""
@@ -159,7 +72,6 @@ class RemoteEngine:
                 "timeout", f"{task.node!r}: its {title} job {job} ran into its time limit{limit}", state.reason
             )
         if state.phase is Phase.LOST:
-            raise TaskFailure(
-                "platform", f"{task.node!r}: {title} could not run the job {job} ({state.name}): {state.reason}"
-            )
+            told = f"{task.node!r}: {title} could not run the job {job} ({state.name}): {state.reason}"
+            raise TaskFailure("platform", told, lasting=state.lasting)
         raise self.service.failure(task, job, state)

@@ -7,10 +7,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rheo_assets.errors import CapabilityMissing, DeclarationError, did_you_mean, listed
-from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.jobs.engine import JobService, RemoteEngine
+from rheo_assets.platforms.aws.account import Account
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
+from rheo_assets.platforms.aws.jobs.service import JobService
 from rheo_assets.platforms.aws.jobs.watching import process_watcher
-from rheo_assets.platforms.capabilities import Storage
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rheo_assets.platforms.aws.platform import AwsPlatform
 
 Settings = TypeVar("Settings", bound="DataclassInstance")
-Opens = Callable[[Clients, Storage, Callable[[str], str], Settings], JobService]
+Opens = Callable[[Account, Settings], JobService]
 
 
 def remote_engine(
@@ -27,7 +27,7 @@ def remote_engine(
     """Returns the engine that runs tasks as jobs of a service.
 
     Args:
-        service: Makes the service of its clients, the storage, the URI of an application's bucket, and the settings.
+        service: Makes the service of the account and the settings.
         settings: What the service may be told.
         engine: The engine's name, under which the platform has its options.
         platform: Whose engine it is.
@@ -38,8 +38,8 @@ def remote_engine(
         CapabilityMissing: The jobs have no role to run as.
     """
     told = settings_of(settings, engine, platform, otherwise)
-    made = service(platform.clients_of(engine), platform.storage, platform.home, told)
-    return RemoteEngine(made, process_watcher())
+    account = Account(platform.clients_of(engine), platform.storage, platform.home)
+    return RemoteEngine(service(account, told), process_watcher())
 
 
 def settings_of(kind: type[Settings], engine: str, platform: AwsPlatform, otherwise: str = "") -> Settings:

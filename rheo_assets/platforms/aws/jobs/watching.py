@@ -8,13 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from threading import Condition, Event, Lock, Thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from rheo_assets.platforms.aws.patience import in_words, is_busy, may_have_arrived, told
+from rheo_assets.platforms.aws.errors import in_words, is_busy, may_have_arrived, told
+from rheo_assets.platforms.aws.jobs.service import JobService, JobState, Messages, Phase
 from rheo_assets.runner.task import TaskFailure
-
-if TYPE_CHECKING:
-    from rheo_assets.platforms.aws.jobs.engine import JobService, JobState, Messages
 
 _TURN: Final = 1.0  # seconds: how soon a cancellation is seen
 _FIRST: Final = 0.5
@@ -50,6 +48,7 @@ class Watched:
     due: float = 0.0
     answered: float = field(default_factory=time.monotonic)
     running_since: float | None = None
+    waits_for: str = ""
     is_stopping: bool = False
     is_late: bool = False
 
@@ -97,8 +96,8 @@ class Watcher:
             raise watched.error
         assert watched.state is not None
         self._read(watched)
-        if watched.is_late and watched.state.phase == "STOPPED":
-            return replace(watched.state, phase=type(watched.state.phase)("TIMED_OUT"))
+        if watched.is_late and watched.state.phase is Phase.STOPPED:
+            return replace(watched.state, phase=Phase.TIMED_OUT)
         return watched.state
 
     def _watch(self) -> None:
@@ -146,8 +145,10 @@ class Watcher:
             watched.state = state
             if state.phase.has_ended:
                 self._done(watched)
-            elif state.phase == "RUNNING":
+            elif state.phase is Phase.RUNNING:
                 watched.running_since = watched.running_since or now
+            else:
+                _tell_wait(watched, state)
 
     def _no_answer(self, group: Sequence[Watched], error: Exception, now: float) -> None:
         worth = is_busy(error) or may_have_arrived(error)
@@ -221,6 +222,13 @@ class Watcher:
             return 0.0
         soonest = min(watched.due for watched in self._jobs.values())
         return min(max(soonest - self._clock(), 0.01), _TURN)
+
+
+def _tell_wait(watched: Watched, state: JobState) -> None:
+    """Logs what a job waits for, as its service says it: once for each reason."""
+    if state.reason and state.reason != watched.waits_for:
+        watched.waits_for = state.reason
+        watched.log(f"{watched.service.title} job {watched.job} waits ({state.name}): {state.reason}")
 
 
 @cache

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from rheo_assets.platforms.aws.costs import REGION, emr_dollars
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine
+from rheo_assets.platforms.aws.errors import error_code
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
-from rheo_assets.platforms.aws.patience import error_code
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase
 from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs
 from rheo_assets.platforms.aws.spark.releases import PYTHON, RELEASE, emr_release, with_release
 from rheo_assets.runner.remote import JOB, TOKEN

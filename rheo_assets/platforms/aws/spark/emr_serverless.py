@@ -2,55 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.costs import REGION, serverless_dollars
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine
+from rheo_assets.errors import DeclarationError
+from rheo_assets.platforms.aws.account import Account
+from rheo_assets.platforms.aws.errors import error_code
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
-from rheo_assets.platforms.aws.patience import error_code
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase
+from rheo_assets.platforms.aws.spark.emr_serverless_states import serverless_state
 from rheo_assets.platforms.aws.spark.jobs import RUN_FILE, SparkJob, SparkJobs, StillStarting
 from rheo_assets.platforms.aws.spark.releases import PYTHON, RELEASE, emr_release, with_release
-from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import JOB, TOKEN
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 
 if TYPE_CHECKING:
     from rheo_assets.platforms.aws.platform import AwsPlatform
 
+_APPLICATION: Final = re.compile(r"[A-Za-z0-9._/#-]{1,64}")
 _LEAST_MINUTES: Final = 5  # that executionTimeoutMinutes takes
 _PAGE: Final = 50
 # While it is made, started or stopped, an application takes no job; where it is stopped, the job starts it:
 # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/application-states.html
 _READY: Final = frozenset({"CREATED", "STARTED", "STOPPED"})
 _GONE: Final = "TERMINATED"
-
-_PHASES: Final = {
-    "SUBMITTED": Phase.WAITING,
-    "PENDING": Phase.WAITING,
-    "SCHEDULED": Phase.WAITING,
-    "QUEUED": Phase.WAITING,
-    "RUNNING": Phase.RUNNING,
-    "CANCELLING": Phase.RUNNING,
-    "SUCCESS": Phase.SUCCEEDED,
-    "FAILED": Phase.FAILED,
-    "CANCELLED": Phase.STOPPED,
-}
-_NO_FAULT: Final = (
-    "internal error",
-    "internal service",
-    "insufficient capacity",
-    "could not be allocated",
-    "exceeded the maximum capacity",
-    "maximum capacity limit",
-    "vcpu quota",
-    "service unavailable",
-)
-_TOO_LATE: Final = ("execution timeout", "timed out", "timeout exceeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +58,15 @@ class ServerlessSettings:
     network: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        name = f"{self.application_name}-{self.release}"
+        if not _APPLICATION.fullmatch(name):
+            raise DeclarationError(
+                "AwsPlatform",
+                f"the EMR Serverless application would be named {name!r}",
+                "Give application_name letters, digits and ._/#-, and 64 characters at most with the release",
+            )
+
 
 class ServerlessJobs(SparkJobs):
     """Runs Spark tasks as job runs of EMR Serverless; see `JobService`.
@@ -95,10 +85,8 @@ class ServerlessJobs(SparkJobs):
     longest_wait: float = 300.0
     _settings: ServerlessSettings
 
-    def __init__(
-        self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: ServerlessSettings
-    ) -> None:
-        super().__init__(clients, storage, home, settings)
+    def __init__(self, account: Account, settings: ServerlessSettings) -> None:
+        super().__init__(account, settings)
         self._applications: dict[str, str] = {}
         self._waiting: dict[str, float] = {}
 
@@ -128,7 +116,7 @@ class ServerlessJobs(SparkJobs):
         application = self._application(job.task)
         run: dict[str, Any] = {
             "applicationId": application,
-            "clientToken": job.task.token,
+            "clientToken": _client_token(job.task.application, job.task.token),
             "executionRoleArn": self._settings.role,
             "name": _name(job),
             "jobDriver": {
@@ -208,7 +196,7 @@ class ServerlessJobs(SparkJobs):
             name=name,
             releaseLabel=release,
             type="SPARK",
-            clientToken=f"{name}-{gone}",
+            clientToken=_client_token(name, str(gone)),
             tags=dict(self._settings.tags),
             **more,
         )
@@ -264,31 +252,13 @@ def emr_serverless_engine(platform: AwsPlatform) -> RemoteEngine:
     return remote_engine(ServerlessJobs, ServerlessSettings, "emr_serverless", platform)
 
 
-def serverless_state(run: Mapping[str, Any]) -> JobState:
-    """Returns how a run stands, from the service's own description of it."""
-    name, reason = str(run["state"]), str(run.get("stateDetails") or "")
-    phase = _PHASES.get(name, Phase.RUNNING)
-    if phase is Phase.FAILED and any(words in reason.lower() for words in _NO_FAULT):
-        phase = Phase.LOST
-    if phase in {Phase.FAILED, Phase.STOPPED} and any(words in reason.lower() for words in _TOO_LATE):
-        phase = Phase.TIMED_OUT
-    return JobState(phase, name, reason, _facts(run) if phase.has_ended else {})
-
-
-def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
-    used = run.get("billedResourceUtilization") or run.get("totalResourceUtilization") or {}
-    vcpu, memory, storage = (float(used.get(name) or 0) for name in ("vCPUHour", "memoryGBHour", "storageGBHour"))
-    return {
-        "execution seconds": float(run.get("totalExecutionDurationSeconds") or 0),
-        "vCPU-hours": vcpu,
-        "memory GB-hours": memory,
-        "release": str(run.get("releaseLabel") or ""),
-        f"cost estimate (USD, {REGION})": serverless_dollars(vcpu, memory, storage),
-    }
-
-
 def _name(job: SparkJob) -> str:
     return f"{job.task.token} {job.name}"[:256]
+
+
+def _client_token(*parts: str) -> str:
+    """Returns a token as the service takes it: 64 characters at most, and not all of those that names have."""
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 def _quoted(word: str) -> str:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.costs import REGION, dpus, glue_dollars
-from rheo_assets.platforms.aws.jobs.engine import JobState, Phase, RemoteEngine
+from rheo_assets.platforms.aws.account import Account
+from rheo_assets.platforms.aws.errors import error_code
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
 from rheo_assets.platforms.aws.jobs.opening import remote_engine
-from rheo_assets.platforms.aws.patience import error_code
+from rheo_assets.platforms.aws.jobs.service import JobState, Phase
+from rheo_assets.platforms.aws.spark.glue_states import glue_state
 from rheo_assets.platforms.aws.spark.jobs import SparkJob, SparkJobs
-from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import JOB, TOKEN
 from rheo_assets.runner.task import Task, TaskResult
 
@@ -32,36 +32,13 @@ _PAGE: Final = 200
 _PAGES: Final = 25
 _FEW: Final = 4  # runs of one job that are cheaper to ask for one by one
 _TRIES: Final = 5
+TAG_APPLICATION: Final = "rheo:application"
+TAG_NODE: Final = "rheo:node"
+_REFUSED: Final = frozenset({"InvalidInputException", "ValidationException"})
 _LEAST_WORKERS: Final = 2  # one is the driver
 # Glue has the first up to version 2.0, and the second for streaming jobs only; ours are of type glueetl: WorkerType of
 # CreateJob in botocore's model, https://docs.aws.amazon.com/glue/latest/dg/add-job.html
 _OTHERWISE: Final = {"Standard": "G.1X", "G.025X": "G.1X"}
-
-_PHASES: Final = {
-    "STARTING": Phase.WAITING,
-    "WAITING": Phase.WAITING,
-    "RUNNING": Phase.RUNNING,
-    "STOPPING": Phase.RUNNING,
-    "SUCCEEDED": Phase.SUCCEEDED,
-    "FAILED": Phase.FAILED,
-    "STOPPED": Phase.STOPPED,
-    "TIMEOUT": Phase.TIMED_OUT,
-    "ERROR": Phase.LOST,
-    "EXPIRED": Phase.LOST,  # it waited in the queue for too long
-}
-# What Glue says when it failed a run for want of room or for a fault of its own:
-# https://docs.aws.amazon.com/glue/latest/dg/job-run-statuses.html
-_NO_FAULT: Final = (
-    "concurrent runs exceeded",
-    "maximum concurrent compute capacity",
-    "max concurrent",
-    "resource unavailable",
-    "not enough capacity",
-    "insufficient capacity",
-    "internal service error",
-    "service unavailable",
-    "rate exceeded",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +81,10 @@ class GlueJobs(SparkJobs):
     service: str = "glue"
     _settings: GlueSettings
 
-    def __init__(self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: GlueSettings) -> None:
-        super().__init__(clients, storage, home, settings)
+    def __init__(self, account: Account, settings: GlueSettings) -> None:
+        super().__init__(account, settings)
         self._defined: dict[str, Mapping[str, Any]] = {}
+        self._has_queue = True
 
     def find(self, job: SparkJob) -> str | None:
         """Looks through the job's runs, newest first, for the task's token."""
@@ -120,18 +98,29 @@ class GlueJobs(SparkJobs):
     def start(self, job: SparkJob) -> str:
         """Starts a run, after the job's definition has been brought up to date."""
         definition = self._definition(job)
-        self._define(job.name, definition)
+        own = {TAG_APPLICATION: job.task.application, TAG_NODE: job.task.node}
+        self._define(job.name, definition, {**self._settings.tags, **own})
         mine = {"--scriptLocation": job.script, JOB: job.folder, TOKEN: job.task.token}
-        sizes = {name: definition[name] for name in ("WorkerType", "NumberOfWorkers", "Timeout")}
+        run = {name: definition[name] for name in ("WorkerType", "NumberOfWorkers", "Timeout")}
+        run["Arguments"] = {**definition["DefaultArguments"], **mine}
         try:
-            answer = self._client.start_job_run(
-                JobName=job.name, Arguments={**definition["DefaultArguments"], **mine}, **sizes
-            )
+            answer = self._queued(lambda queue: self._client.start_job_run(JobName=job.name, **run, **queue))
         except Exception as error:
             if error_code(error) == "EntityNotFoundException":
                 self._defined.pop(job.name, None)  # somebody deleted it: the next try makes it again
             raise
         return f"{job.name}/{answer['JobRunId']}"
+
+    def _queued(self, start: Callable[[Mapping[str, bool]], Any]) -> Any:
+        """Starts a run that waits in Glue's queue while the account has no room, where Glue has such a queue."""
+        if self._has_queue:
+            try:
+                return start({"JobRunQueuingEnabled": True})
+            except Exception as error:
+                if error_code(error) not in _REFUSED or "queu" not in str(error).lower():
+                    raise
+                self._has_queue = False
+        return start({})
 
     def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
         """Returns how the runs stand: pages of 200 for many runs of one job, one by one for a few."""
@@ -203,13 +192,13 @@ class GlueJobs(SparkJobs):
             definition["SecurityConfiguration"] = settings.security_configuration
         return definition
 
-    def _define(self, name: str, definition: Mapping[str, Any]) -> None:
+    def _define(self, name: str, definition: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         """Makes the job what it is to be, by as few calls as that takes."""
         for attempt in range(_TRIES):
             if self._defined.get(name) == definition:
                 return
             try:
-                self._create_or_update(name, definition)
+                self._create_or_update(name, definition, tags)
                 self._defined[name] = definition
             except Exception as error:
                 others = {"AlreadyExistsException", "IdempotentParameterMismatchException"}
@@ -217,14 +206,13 @@ class GlueJobs(SparkJobs):
                 if error_code(error) not in others | busy or attempt == _TRIES - 1:
                     raise
 
-    def _create_or_update(self, name: str, definition: Mapping[str, Any]) -> None:
+    def _create_or_update(self, name: str, definition: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         try:
             current = self._client.get_job(JobName=name)["Job"]
         except Exception as error:
             if error_code(error) != "EntityNotFoundException":
                 raise
-            tags = {**self._settings.tags, "rheo:job": name[:256]}
-            self._client.create_job(Name=name, Tags=tags, **definition)
+            self._client.create_job(Name=name, Tags=dict(tags), **definition)
             return
         fields = {*definition, "Connections", "SecurityConfiguration"}
         if any((current.get(field) or None) != (definition.get(field) or None) for field in fields):
@@ -268,29 +256,6 @@ class GlueJobs(SparkJobs):
 def glue_engine(platform: AwsPlatform) -> RemoteEngine:
     """Returns the engine that runs Spark code on Glue; its options are those of `GlueSettings`."""
     return remote_engine(GlueJobs, GlueSettings, "glue", platform)
-
-
-def glue_state(run: Mapping[str, Any]) -> JobState:
-    """Returns how a run stands, from Glue's own description of it."""
-    name, reason = str(run["JobRunState"]), str(run.get("ErrorMessage") or run.get("StateDetail") or "")
-    phase = _PHASES.get(name, Phase.LOST if run.get("CompletedOn") else Phase.RUNNING)
-    if phase is Phase.FAILED and any(words in reason.lower() for words in _NO_FAULT):
-        phase = Phase.LOST
-    return JobState(phase, name, reason, _facts(run) if phase.has_ended else {})
-
-
-def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
-    seconds = float(run.get("ExecutionTime") or 0)
-    worker_type, workers = str(run.get("WorkerType") or "G.1X"), int(run.get("NumberOfWorkers") or 0)
-    capacity = dpus(worker_type, workers) if workers else float(run.get("MaxCapacity") or 0)
-    dpu_seconds = float(run.get("DPUSeconds") or seconds * capacity)
-    return {
-        "execution seconds": seconds,
-        "DPU-seconds": dpu_seconds,
-        "workers": f"{workers} x {worker_type}",
-        "Glue version": str(run.get("GlueVersion") or ""),
-        f"cost estimate (USD, {REGION})": glue_dollars(dpu_seconds, seconds, worker_type),
-    }
 
 
 def glue_version(task: Task) -> tuple[str, str]:

@@ -12,23 +12,36 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.jobs.engine import JobState, Messages
+from rheo_assets.model.compute.targets import Target
+from rheo_assets.platforms.aws.account import Account
+from rheo_assets.platforms.aws.errors import may_have_arrived
 from rheo_assets.platforms.aws.jobs.messages import PipesMessages
+from rheo_assets.platforms.aws.jobs.service import JobState, Messages
 from rheo_assets.platforms.aws.package import runner_package
-from rheo_assets.platforms.aws.patience import may_have_arrived
 from rheo_assets.platforms.aws.spark.script import job_script
-from rheo_assets.platforms.capabilities import Storage
 from rheo_assets.runner.remote import MESSAGES_FOLDER, RESULT_FILE, TASK_FILE
-from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult, lasting_failure
 
 CLAIM_FILE: Final = "claim.json"
 RUN_FILE: Final = "run.json"
+_LONGEST_NAME: Final = 200  # Glue takes 255 characters, and EMR 256 with the token before it
 _SKEW: Final = timedelta(minutes=5)  # between our clock and the service's
 
 
 class StillStarting(OSError):  # noqa: N818  # an answer that is asked for again
     """A driver, perhaps this one, has asked for the job, and no answer has come."""
+
+
+def job_name(application: str, node: str, position: int) -> str:
+    """Returns the name of a target's job, shortened where a service would not take it.
+
+    >>> job_name("shop", "totals", 0)
+    'rheo-shop-totals-0'
+    """
+    name = f"rheo-{application}-{node}-{position}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +69,8 @@ class SparkJobs(ABC):
     """Runs tasks as Spark jobs of a service; see `JobService`.
 
     Args:
-        clients: Opens the service's client. It repeats no call by itself: a second start would be a second job.
-        storage: Where the application's own objects lie.
-        home: Returns the URI of an application's bucket, `s3://<bucket>`.
+        account: Where the jobs run. The service's client repeats no call by itself: a second start would be a second
+            job.
         settings: What jobs get by default.
 
     Attributes:
@@ -71,12 +83,12 @@ class SparkJobs(ABC):
     polite_seconds: float = 15.0
     takeover: float = 60.0
 
-    def __init__(self, clients: Clients, storage: Storage, home: Callable[[str], str], settings: Any) -> None:
-        self._client = clients.client(self.service, repeats=False)
-        self._region = clients.region
+    def __init__(self, account: Account, settings: Any) -> None:
+        self._client = account.clients.client(self.service, repeats=False)
+        self._region = account.clients.region
         self._settings = settings
-        self._storage = storage
-        self._home = home
+        self._storage = account.storage
+        self._home = account.home
         self._uploaded: dict[object, str] = {}
         self._uploading = threading.Lock()
 
@@ -107,6 +119,9 @@ class SparkJobs(ABC):
         """Returns the page or the place of the run's log."""
 
     # What is the same for all
+
+    def check_target(self, target: Target, application: str) -> None:  # noqa: B027  # for all services
+        """Accepts every target: what a service refuses of a job, it says when the job starts."""
 
     def submit(self, task: Task) -> str:
         """Returns the id of the one run of the task's token; starts it where there is none.
@@ -150,7 +165,7 @@ class SparkJobs(ABC):
         left = self._read(f"{self.folder(task)}/{RESULT_FILE}")
         if left is None or "result" not in left:
             told = f"its {self.title} job {job} ended well but left no result; its log is {self.log_link(job)}"
-            raise TaskFailure("platform", f"{task.node!r}: {told}")
+            raise lasting_failure(f"{task.node!r}: {told}")
         result = TaskResult.from_json(json.dumps(left["result"]))
         return replace(result, engine=f"{result.engine} on {self.title}")
 
@@ -160,10 +175,11 @@ class SparkJobs(ABC):
         log = f"its log is {self.log_link(job)}"
         if "failure" in left:
             failure = TaskFailure.from_json(json.dumps(left["failure"]))
-            return TaskFailure(failure.kind, failure.message, "\n".join(filter(None, [failure.detail, log])))
+            detail = "\n".join(filter(None, [failure.detail, log]))
+            return TaskFailure(failure.kind, failure.message, detail, lasting=failure.lasting)
         if "result" in left:
             told = f"its {self.title} job {job} wrote its output and failed then: {state.reason}; {log}"
-            return TaskFailure("platform", f"{task.node!r}: {told}")
+            return lasting_failure(f"{task.node!r}: {told}")
         told = f"its {self.title} job {job} failed ({state.name}): {state.reason or 'no reason was given'}; {log}"
         return TaskFailure("user", f"{task.node!r}: {told}")
 
@@ -204,7 +220,7 @@ class SparkJobs(ABC):
         self._storage.create(f"{folder}/{TASK_FILE}", shipped.to_json().encode())
         return SparkJob(
             task,
-            f"rheo-{task.application}-{task.node}-{task.position}",
+            job_name(task.application, task.node, task.position),
             folder,
             self._script(task, home),
             package,

@@ -31,10 +31,19 @@ def schema_left_behind(folder: Path, where: str) -> dict[str, str] | None:
         Refusal: The file is damaged; `where` says whose it is.
     """
     try:
-        schema = json.loads((folder / EMPTY_SCHEMA).read_bytes())
-        return {field["name"]: _duckdb(field["type"]) for field in schema["fields"]}
+        return columns_of((folder / EMPTY_SCHEMA).read_bytes(), where)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def columns_of(content: bytes, where: str) -> dict[str, str]:
+    """Returns the columns of a schema that was left behind, with the DuckDB types to read them as.
+
+    Raises:
+        Refusal: It is damaged; `where` says whose it is.
+    """
+    try:
+        return {field["name"]: _duckdb(field["type"]) for field in json.loads(content)["fields"]}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refusal(f"{where} has no rows, and its {EMPTY_SCHEMA} is damaged: {error!r}. Write it again") from None
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal
-from rheo_assets.runner.disks import full_disk, says_full_disk
-from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+from rheo_assets.runner.full_disk import full_disk, says_full_disk
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult, lasting_failure
 
 LANG = "PRESTO_SQL"
 _POLL_SECONDS = 0.05
@@ -40,7 +40,7 @@ class PrestoEngine:
             TaskFailure: The query cannot be run, failed, took too long or was cancelled.
         """
         if task.lang != LANG:
-            raise TaskFailure("platform", f"'{task.node}': the local Athena runs {LANG}, not {task.lang}")
+            raise lasting_failure(f"'{task.node}': the local Athena runs {LANG}, not {task.lang}")
         from rheo_assets.platforms.local.presto.session import warm_session
 
         try:
@@ -121,8 +121,7 @@ class _Watched:
         if isinstance(error, DiskFull):
             return full_disk(self._task.node, "while the query ran", str(error))
         if isinstance(error, OutOfMemory):
-            return TaskFailure(
-                "platform",
+            return lasting_failure(
                 f"'{self._task.node}': the query needs more memory than the local Athena may take: read less at once, "
                 "or leave columns out before it sorts or groups",
                 str(error),
@@ -133,4 +132,4 @@ class _Watched:
 def _of_disk(task: Task, error: OSError) -> TaskFailure:
     if says_full_disk(error):
         return full_disk(task.node, detail=str(error))
-    return TaskFailure("platform", f"'{task.node}': the local store failed: {error}")
+    return lasting_failure(f"'{task.node}': the local store failed: {error}")

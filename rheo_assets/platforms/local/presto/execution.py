@@ -16,7 +16,7 @@ from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.problems import explain
 from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.platforms.local.presto.script import Statement
-from rheo_assets.platforms.local.presto.session import identifier
+from rheo_assets.platforms.local.presto.session import file_list, identifier
 from rheo_assets.platforms.local.presto.translation.names import reads_path, tables_of
 from rheo_assets.platforms.local.presto.translation.statements import Translated, translate
 from rheo_assets.platforms.local.presto.types.kinds import ZONED, Type
@@ -82,7 +82,7 @@ class Execution:
                 make = partial(make_table, given, self.store, self.connection, with_path=with_path)
                 table = explain(make, store=self.store)
                 self.columns[key] = self._columns_of(given.alias)
-                self.warnings += [table.warning] if table.warning else []
+                self.warnings += table.warnings
 
     def _run(self, statement: Statement, query: Query, *, last: bool) -> None:
         if statement.kind == "drop":
@@ -126,6 +126,11 @@ class Execution:
         _check_names(translated)
         selected, schema = translated.stored, _schema(translated)
         if last:
+            declared = output.as_declared(selected, self.task.output, self.connection)
+            if declared != selected:
+                relation = self.connection.sql(declared)
+                kinds = map(of_column, relation.types)
+                selected, schema = declared, tuple(zip(relation.columns, kinds, strict=True))
             self.schema = schema
             self.warnings += _unwritten(schema)
         if last and self._is_streamed(statement):
@@ -199,9 +204,9 @@ class Execution:
 
     def _shown(self) -> tuple[tuple[tuple[str, str], ...], tuple[Mapping[str, Any], ...]]:
         """Returns the columns of what was written, as its readers name them, and its first rows."""
-        file = output.file_of(self.task.output, self.store)
         if self.task.output.format == "parquet":
-            relation = self.connection.read_parquet(str(file), hive_partitioning=False)
+            written = file_list([output.file_of(self.task.output, self.store)])
+            relation = self.connection.sql(f"SELECT * FROM read_parquet({written}, hive_partitioning = false)")
         else:
             relation = self.connection.table(_RESULT)
         schema = tuple((name, str(kind)) for name, kind in self.schema)
@@ -212,7 +217,8 @@ class Execution:
             for name, kind in schema
         )
         found = relation.limit(PREVIEW_ROWS).project(shown).fetchall()
-        names = names_when_read(relation.columns, self.task.output.format, self.task.output.options)
+        out = self.task.output
+        names = names_when_read(relation.columns, out.format, out.options, out.columns)
         return (
             tuple(zip(names, (kind for _, kind in schema), strict=True)),
             tuple({n: plain(v) for n, v in zip(names, row, strict=True)} for row in found),

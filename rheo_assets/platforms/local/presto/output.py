@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rheo_assets.model.column_types import kind_of
+from rheo_assets.platforms.local.presto.column_types import kind_of_type, type_of_kind
 from rheo_assets.platforms.local.presto.empty_outputs import leave_schema
-from rheo_assets.platforms.local.presto.files import hidden
 from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal, listing, not_available
 from rheo_assets.platforms.local.presto.session import identifier, literal
 from rheo_assets.runner.csv_columns import has_header, names_when_read
+from rheo_assets.runner.data_files import is_bookkeeping
 from rheo_assets.runner.empty_outputs import WITHOUT_TYPES
+from rheo_assets.runner.merging import misfit
 from rheo_assets.runner.task import TaskOutput
 
 _FORMATS = {"PARQUET": "parquet", "JSON": "json", "TEXTFILE": "csv"}
@@ -76,7 +79,7 @@ def destination(location: str, properties: Mapping[str, Any]) -> Destination:
 def check_empty(place: Destination, store: Store) -> None:
     """Refuses a location that holds data, as Athena does."""
     path = store.local(place.location)
-    if path.is_file() or any(not hidden(name.name) for name in path.rglob("*")):
+    if path.is_file() or any(not is_bookkeeping(name.name) for name in path.rglob("*")):
         raise Refusal(
             f"the location {place.location} already holds data, where Athena fails with HIVE_PATH_ALREADY_EXISTS: "
             "delete it first, or put the partition into the location, as in s3://bucket/folder/{day}"
@@ -105,6 +108,27 @@ def add_files(table: str, place: Destination, store: Store, connection: Any) -> 
     connection.execute(f"COPY {source} TO {literal(str(target))} ({options})")
 
 
+def as_declared(query: str, output: TaskOutput, connection: Any) -> str:
+    """Returns a query with the columns that the node declares, in their order.
+
+    Raises:
+        Refusal: The query has others, or of other types.
+    """
+    if not output.columns:
+        return query
+    declared = {name: kind_of(kind) for name, kind in output.columns}
+    relation = connection.sql(query)
+    kinds = {name: kind_of_type(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
+    if wrong := misfit(kinds, declared):
+        raise Refusal(wrong)
+    names = {name.lower(): name for name in relation.columns}
+    columns = (
+        f"CAST({identifier(names[name.lower()])} AS {type_of_kind(kind)}) AS {identifier(names[name.lower()])}"
+        for name, kind in declared.items()
+    )
+    return f"SELECT {', '.join(columns)} FROM ({query})"
+
+
 def write_partition(source: str, output: TaskOutput, store: Store, connection: Any) -> int:
     """Replaces the output by one file with the rows of a table or of a query in parentheses; returns how many.
 
@@ -121,14 +145,23 @@ def write_partition(source: str, output: TaskOutput, store: Store, connection: A
     told = _nulls_told(source, relation.columns, output.format)
     (rows,) = connection.execute(f"COPY {told} TO {literal(str(file))} ({options})").fetchone()
     if rows == 0 and output.format in WITHOUT_TYPES:
-        names = names_when_read(relation.columns, output.format, output.options)
+        names = names_when_read(relation.columns, output.format, output.options, output.columns)
         leave_schema(file.parent, zip(names, relation.types, strict=True))
     return int(rows)
 
 
+def file_name(output: TaskOutput, number: int = 0) -> str:
+    """Returns the name of one of the output's files.
+
+    >>> file_name(TaskOutput("s3://lake/out", "json", {"compression": "gzip"}), 1)
+    'part-00001.json.gz'
+    """
+    return f"part-{number:05}{_suffix(output.format, _compression(output))}"
+
+
 def file_of(output: TaskOutput, store: Store) -> Path:
     """Returns the file with the output's rows."""
-    return store.local(output.path) / f"part-00000{_suffix(output.format, _compression(output))}"
+    return store.local(output.path) / file_name(output)
 
 
 def _nulls_told(source: str, columns: Sequence[str], data_format: str) -> str:
@@ -140,7 +173,7 @@ def _nulls_told(source: str, columns: Sequence[str], data_format: str) -> str:
 
 
 def _compression(output: TaskOutput) -> str:
-    return str(output.options.get("compression") or _DEFAULT_COMPRESSION[output.format]).upper()
+    return str(output.options.get("compression") or _DEFAULT_COMPRESSION.get(output.format, "NONE")).upper()
 
 
 def _remove(path: Path) -> None:
@@ -151,7 +184,7 @@ def _remove(path: Path) -> None:
 
 
 def _suffix(kind: str, compression: str) -> str:
-    return f".{kind}" + ("" if kind == "parquet" else _SUFFIXES[compression])
+    return f".{kind}" + ("" if kind not in WITHOUT_TYPES else _SUFFIXES[compression])
 
 
 def _options(kind: str, compression: str, delimiter: str, *, header: bool) -> str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from rheo_assets.platforms.local.presto.parameters import Query
 from rheo_assets.platforms.local.presto.paths import Store
 from rheo_assets.platforms.local.presto.refusals import Refusal, listing, near_misses
-from rheo_assets.runner.disks import says_full_disk
+from rheo_assets.runner.full_disk import says_full_disk
 
 T = TypeVar("T")
 _UNKNOWN_COLUMN = re.compile(

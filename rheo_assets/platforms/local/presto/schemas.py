@@ -1,47 +1,50 @@
-"""The columns of an input's partitions, and whether they agree."""
+"""The columns that the files of an input say they have: Parquet in its footers, JSON in its objects."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from rheo_assets.model.column_types import UNKNOWN, Kind
 from rheo_assets.platforms.local.presto import athena_types
-from rheo_assets.platforms.local.presto.csv_files import UNKNOWN, kinds_of, reader
-from rheo_assets.platforms.local.presto.files import Partition
-from rheo_assets.platforms.local.presto.refusals import Refusal, listing
+from rheo_assets.platforms.local.presto.column_types import kind_of_type
+from rheo_assets.platforms.local.presto.files import DataFile, FileFault, Partition, as_paths
+from rheo_assets.platforms.local.presto.refusals import Refusal
 from rheo_assets.platforms.local.presto.session import file_list, identifier
+from rheo_assets.runner.merging import Seen
 from rheo_assets.runner.task import TaskInput
 
-_NUMBERS = ("INTEGER", "BIGINT", "DOUBLE")
-_FOOTERS_KEPT = 10_000
-_Column = tuple[str, str, str]  # its name, its type as Athena calls it, the DuckDB type to read it as
-_footers: dict[tuple[str, int, int, int], tuple[_Column, ...]] = {}
+_FOOTERS_KEPT: Final = 10_000
+_JSON_KINDS: Final = {
+    "UBIGINT": "bigint", "BIGINT": "bigint", "HUGEINT": "bigint", "DOUBLE": "double", "BOOLEAN": "boolean",
+    "VARCHAR": "string", "JSON": "string", "NULL": UNKNOWN,
+}  # fmt: skip
 
 
-def of_parquet(given: TaskInput, found: Sequence[Partition], connection: Any) -> dict[str, str]:
-    """Returns the columns of Parquet files with the DuckDB types to read them as.
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a Parquet file.
 
-    Raises:
-        Refusal: Two partitions differ.
+    Attributes:
+        name: Its name, as it is spelled there.
+        kind: Its kind.
+        native: The DuckDB type that it has.
+        stored: The DuckDB type as which Athena would read it.
     """
-    first: tuple[Partition, dict[str, _Column]] | None = None
-    for partition in found:
-        columns = {column[0].lower(): column for column in _footer(partition.files[0], connection)}
-        if first is None:
-            first = (partition, columns)
-            continue
-        _same_names(given, (first[0], first[1]), (partition, columns))
-        for key, (name, now, _) in columns.items():
-            _, before, _ = first[1][key]
-            if before != now:
-                raise _conflict(given, name, (first[0], before), (partition, now))
-    assert first is not None
-    return {name: stored for name, _, stored in first[1].values()}
+
+    name: str
+    kind: Kind = field(hash=False)
+    native: str
+    stored: str
 
 
-def _footer(file: Path, connection: Any) -> tuple[_Column, ...]:
+_footers: dict[tuple[str, int, int, int], tuple[Column, ...]] = {}
+
+
+def footer(file: Path, connection: Any) -> tuple[Column, ...]:
     """Returns the columns of a Parquet file; ranges overlap, so that most files are asked for many times."""
     found = file.stat()
     identity = (str(file), found.st_ino, found.st_mtime_ns, found.st_size)
@@ -49,7 +52,7 @@ def _footer(file: Path, connection: Any) -> tuple[_Column, ...]:
     if known is None:
         relation = connection.sql(f"SELECT * FROM read_parquet({file_list([file])}, hive_partitioning = false)")
         known = tuple(
-            (name, athena_types.athena_name(kind), athena_types.stored(kind, zoned=False))
+            Column(name, kind_of_type(kind), str(kind), athena_types.stored(kind, zoned=False))
             for name, kind in zip(relation.columns, relation.types, strict=True)
         )
         if len(_footers) >= _FOOTERS_KEPT:
@@ -58,119 +61,81 @@ def _footer(file: Path, connection: Any) -> tuple[_Column, ...]:
     return known
 
 
-def of_json(given: TaskInput, found: Sequence[Partition], connection: Any) -> dict[str, str]:
-    """Returns the columns of newline-delimited JSON objects, typed by what all of them hold."""
-    per_partition: list[tuple[Partition, dict[str, Any]]] = []
-    for partition in found:
-        columns = _json_structure(partition.files, connection)
-        if columns is None:
-            continue
-        if not isinstance(columns, dict):
-            raise Refusal(
-                f"the partition {partition.label} of the input '{given.alias}' holds JSON but not one object a line. "
-                "Write it again as one object a line"
-            )
-        per_partition.append((partition, {name: _json_type(kind) for name, kind in columns.items()}))
-    return {name: _json_sql(kind) for name, kind in _merged(given, per_partition).items()}
+class NotLines(Refusal):
+    """A partition with JSON that is not one object a line."""
 
 
-def json_columns(files: Sequence[Path], connection: Any) -> dict[str, str] | None:
-    """Returns the columns of newline-delimited JSON objects as a query reads them; None where the files hold others."""
-    structure = _json_structure(files, connection)
-    if not isinstance(structure, dict):
-        return None
-    return {name: _json_sql(_json_type(kind)) for name, kind in structure.items()}
+def json_columns(given: TaskInput, partition: Partition, connection: Any) -> dict[str, Kind]:
+    """Returns the columns of newline-delimited JSON objects by their keys; none where there are no rows.
+
+    Raises:
+        NotLines: The files hold other JSON.
+    """
+    source = _objects(partition.files)
+    (text,) = connection.execute(f"SELECT json_group_structure(json) FROM {source}").fetchone()
+    structure = {} if text is None else json.loads(text)
+    if not isinstance(structure, Mapping):
+        raise NotLines(
+            f"the partition {partition.label} of the input '{given.alias}' holds JSON but not one object a line. "
+            "Write it again as one object a line"
+        )
+    if '"DOUBLE"' in str(text):
+        _check_whole_numbers(given, partition, connection)
+    kinds = {name: _kind(kind) for name, kind in structure.items()}
+    mixed = [name for name, kind in structure.items() if kind == "JSON"]
+    return {**kinds, **{name: {} for name in mixed if _is_only_empty_objects(name, source, connection)}}
 
 
-def _json_structure(files: Sequence[Path], connection: Any) -> Any:
-    source = f"read_json_objects({file_list(files)}, format = 'newline_delimited')"
-    (structure,) = connection.execute(f"SELECT json_group_structure(json) FROM {source}").fetchone()
-    return None if structure is None else json.loads(structure)
+def _check_whole_numbers(given: TaskInput, partition: Partition, connection: Any) -> None:
+    """Refuses whole numbers that DuckDB reads as doubles, and so rounds."""
+    texts = r'"([^"\\]|\\.)*"'
+    lines = f"read_json_objects({file_list(as_paths(partition.files))}, format = 'newline_delimited', filename = true)"
+    found = connection.execute(
+        f"SELECT filename FROM {lines} WHERE regexp_matches(json, '[0-9]{{20}}') "
+        f"AND regexp_matches(regexp_replace(json, '{texts}', '', 'g'), '[:,[]\\s*-?[0-9]{{20,}}\\s*[],}}]') LIMIT 1"
+    ).fetchone()
+    if found is not None:
+        uri = next(file.uri for file in partition.files if str(file.path) == found[0])
+        fault = "it has a whole number of 20 digits or more, which would be rounded: write it as text"
+        raise FileFault(given, partition.label, uri, fault)
 
 
-def of_csv(given: TaskInput, found: Sequence[Partition], names: Sequence[str], connection: Any) -> dict[str, str]:
-    """Returns the columns of delimited text, typed by what all of them hold: what is no number or time is text."""
-    per_partition = [
-        (partition, kinds_of(names, reader(partition.files, names, given.options), connection)) for partition in found
-    ]
-    return {name: _json_sql(kind) for name, kind in _merged(given, per_partition, texts=True).items()}
+def _objects(files: Sequence[DataFile]) -> str:
+    return f"read_json_objects({file_list(as_paths(files))}, format = 'newline_delimited')"
 
 
-def _json_type(kind: Any) -> Any:
-    """Returns a type of `json_structure` with one name for whole numbers."""
-    if isinstance(kind, dict):
-        return {name: _json_type(child) for name, child in kind.items()}
-    if isinstance(kind, list):
-        return [_json_type(kind[0]) if kind else UNKNOWN]
-    return {"UBIGINT": "BIGINT", "HUGEINT": "BIGINT", "JSON": "VARCHAR"}.get(kind, kind)
+def _is_only_empty_objects(name: str, source: str, connection: Any) -> bool:
+    """Returns whether all values of a key are `{}`, of which DuckDB says no more than of values of several types."""
+    pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+    value = "json_extract_string(json, ?)"
+    (found,) = connection.execute(
+        f"SELECT bool_and(json_type(json, ?) = 'OBJECT' AND {value} = '{{}}') FROM {source} WHERE {value} IS NOT NULL",
+        [pointer, pointer, pointer],
+    ).fetchone()
+    return bool(found)
 
 
-def _json_sql(kind: Any) -> str:
-    if isinstance(kind, dict):
-        return f"STRUCT({', '.join(f'{identifier(name)} {_json_sql(child)}' for name, child in kind.items())})"
-    if isinstance(kind, list):
-        return f"{_json_sql(kind[0])}[]"
-    return "VARCHAR" if kind == UNKNOWN else str(kind)
+def _kind(structure: Any) -> Kind:
+    if isinstance(structure, Mapping):
+        return {name: _kind(child) for name, child in structure.items()}
+    if isinstance(structure, list):
+        return [_kind(structure[0]) if structure else UNKNOWN]
+    return _JSON_KINDS.get(structure, "string")
 
 
-def _merged(
-    given: TaskInput, per_partition: Sequence[tuple[Partition, Mapping[str, Any]]], *, texts: bool = False
-) -> dict[str, Any]:
-    """Returns one type a column for all partitions."""
-    if not per_partition:
-        raise Refusal(f"the input '{given.alias}' has no rows, so its columns are unknown")
-    (first, start), *others = per_partition
-    columns = dict(start)
-    origin = dict.fromkeys(columns, first)
-    for partition, found in others:
-        _same_names(given, (first, {n.lower(): n for n in columns}), (partition, {n.lower(): n for n in found}))
-        spelled = {name.lower(): name for name in columns}
-        for name, kind in found.items():
-            known = spelled[name.lower()]
-            both = _wider(columns[known], kind, texts=texts)
-            if both is None:
-                before = (origin[known], _json_sql(columns[known]).lower())
-                raise _conflict(given, name, before, (partition, _json_sql(kind).lower()))
-            if columns[known] == UNKNOWN:
-                origin[known] = partition
-            columns[known] = both
-    return columns
+def seen_in_footers(found: Sequence[Partition], connection: Any) -> dict[DataFile, Seen]:
+    """Returns the columns of each Parquet file."""
+    return {
+        file: Seen(partition.label, file.uri, {column.name: column.kind for column in footer(file.path, connection)})
+        for partition in found
+        for file in partition.files
+    }
 
 
-def _wider(a: Any, b: Any, *, texts: bool) -> Any:  # one line a kind
-    """Returns the type that holds both, or None when they are of different kinds."""
-    if b in (a, UNKNOWN):
-        return a
-    if a == UNKNOWN:
-        return b
-    if isinstance(a, list) and isinstance(b, list):
-        inner = _wider(a[0], b[0], texts=texts)
-        return None if inner is None else [inner]
-    if isinstance(a, dict) and isinstance(b, dict):
-        fields = {name: _wider(a.get(name, UNKNOWN), b.get(name, UNKNOWN), texts=texts) for name in {**a, **b}}
-        return None if any(kind is None for kind in fields.values()) else fields
-    if a in _NUMBERS and b in _NUMBERS:
-        return max(a, b, key=_NUMBERS.index)
-    if {a, b} == {"DATE", "TIMESTAMP"}:
-        return "TIMESTAMP"
-    # In delimited text everything but a number is a text that happens to look alike.
-    return "VARCHAR" if texts and a not in _NUMBERS and b not in _NUMBERS else None
-
-
-def _same_names(
-    given: TaskInput, first: tuple[Partition, Mapping[str, Any]], second: tuple[Partition, Mapping[str, Any]]
-) -> None:
-    for (having, more), (lacking, fewer) in ((first, second), (second, first)):
-        missing = [name for name in more if name not in fewer]
-        if missing:
-            raise Refusal(
-                f"the partitions of the input '{given.alias}' have different columns: {listing(map(repr, missing))} "
-                f"is in {having.label} and not in {lacking.label}. Write one of them again, or read them apart"
-            )
-
-
-def _conflict(given: TaskInput, name: str, first: tuple[Partition, str], second: tuple[Partition, str]) -> Refusal:
-    return Refusal(
-        f"the column '{name}' of the input '{given.alias}' has different types: {first[1]} in {first[0].label}, "
-        f"{second[1]} in {second[0].label}. Write one of the partitions again, or read them apart"
+def has_values(file: DataFile, name: str, connection: Any) -> bool:
+    """Returns whether a column of a Parquet file has a value."""
+    source = f"read_parquet({file_list([file.path])}, hive_partitioning = false)"
+    return (
+        connection.execute(f"SELECT 1 FROM {source} WHERE {identifier(name)} IS NOT NULL LIMIT 1").fetchone()
+        is not None
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import threading
 import uuid
@@ -15,8 +16,10 @@ from typing import Any
 from rheo_assets.platforms.local.presto.functions.python import register
 from rheo_assets.platforms.local.presto.functions.texts import definitions
 from rheo_assets.platforms.local.presto.paths import Store
+from rheo_assets.platforms.local.presto.refusals import Refusal
 
 _IDLE_KEPT = 2
+_PATTERN = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,9 @@ def _started(store: Store, threads: int, memory_limit: str) -> _Engine:
         connection.execute("SET enable_progress_bar = false")
         register(connection)
         connection.execute(definitions())
-        connection.execute(f"SET allowed_directories = [{literal(f'{store.base}/')}]")
+        base = f"{store.base}/"
+        allowed = ", ".join(map(literal, {base, _as_name(base)}))  # a path is compared as it is written
+        connection.execute(f"SET allowed_directories = [{allowed}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
     except BaseException:
@@ -124,5 +129,13 @@ def identifier(name: str) -> str:
 
 
 def file_list(files: Any) -> str:
-    """Returns the paths as a SQL list."""
-    return "[" + ", ".join(literal(str(file)) for file in files) + "]"
+    """Returns the paths as a SQL list. Each is a name: what DuckDB would take for a pattern stands in brackets."""
+    return "[" + ", ".join(literal(_as_name(str(file))) for file in files) + "]"
+
+
+def _as_name(path: str) -> str:
+    if not _PATTERN.search(path):
+        return path
+    if "\\" in path:  # DuckDB knows no way to write one in a pattern
+        raise Refusal(f"the path {path!r} has a backslash and one of '*', '?' and '[', which DuckDB cannot read")
+    return _PATTERN.sub(r"[\g<0>]", path)

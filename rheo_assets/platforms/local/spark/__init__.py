@@ -1,4 +1,4 @@
-"""Spark on one machine: a long-lived worker process that the runs of one root share."""
+"""Spark on one machine: a long-lived worker process, shared by the runs of one root."""
 
 from rheo_assets.platforms.local.spark.engine import SparkEngine
 from rheo_assets.platforms.local.spark.scalac import scala_compiler

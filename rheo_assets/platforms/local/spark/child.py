@@ -1,6 +1,6 @@
-"""What runs in the worker's forked children: one task, on a JVM that outlives it.
+"""The code of the worker's forked children: each runs one task, on a JVM that outlives it.
 
-A child may exit, crash or hang: only its task is lost. It shares nothing with its parent but two pipes.
+A child may exit, crash or hang: only its task is lost. It shares only two pipes with its parent.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 from rheo_assets.runner.scala_task import OtherLibraries, StoppedSession, snippet_thread
 from rheo_assets.runner.spark import run_spark_task
-from rheo_assets.runner.task import Task, TaskFailure
+from rheo_assets.runner.task import Task, TaskFailure, lasting_failure
 
-UNUSABLE = 75  # the exit code that says: the JVM's session is gone, start another
+UNUSABLE = 75  # exit code: the JVM's session cannot be used, start another JVM
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _CANCEL_TRIES = 10
 _SNIPPET_TRIES = 25
@@ -29,7 +29,7 @@ _ROOT = "fs.rheo.root"  # LocalS3FileSystem.ROOT
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """How a process attaches to the JVM."""
+    """The address and secret with which a process attaches to the JVM."""
 
     port: int
     secret: str
@@ -39,7 +39,7 @@ def fork(work: Callable[[], int], *, output: int, keep: tuple[int, ...] = ()) ->
     """Runs `work` in a child process and returns its id; the child exits with what `work` returns.
 
     Args:
-        work: What to do.
+        work: The function to run.
         output: The file descriptor that becomes the child's standard output and error.
         keep: File descriptors that the child needs.
     """
@@ -60,9 +60,9 @@ def fork(work: Callable[[], int], *, output: int, keep: tuple[int, ...] = ()) ->
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a child is to do: the task as JSON, the root it works on, its group of Spark jobs, its own folder.
+    """The job of a child: the task as JSON, the root of its data, its Spark job group, its own folder.
 
-    `cache` is the folder of what outlives it.
+    `cache` is the folder of files that outlive it.
     """
 
     text: str
@@ -75,7 +75,7 @@ class Job:
 def run(gateway: Gateway, job: Job, answer: int) -> int:
     """Runs the task in this process and writes its answer to the pipe."""
     job.scratch.mkdir(parents=True, exist_ok=True)
-    os.chdir(job.scratch)  # files that user code writes without a folder are gone with the task
+    os.chdir(job.scratch)  # files that user code writes to relative paths are removed with the task
     task = Task.from_json(job.text)
     code = 0
     try:
@@ -90,13 +90,14 @@ def run(gateway: Gateway, job: Job, answer: int) -> int:
     except OtherLibraries as failure:
         message, code = {"failure": failure.to_json()}, UNUSABLE
     except TaskFailure as failure:
-        lost = _lost()  # then whatever user code was doing failed for that
+        lost = _lost()  # then this is why user code failed
         kind = "platform" if lost else failure.kind
-        message = {"failure": TaskFailure(kind, failure.message, failure.detail).to_json()}
+        told = TaskFailure(kind, failure.message, failure.detail, lasting=lost or failure.lasting)
+        message = {"failure": told.to_json()}
         code = UNUSABLE if lost else 0
     except BaseException as error:
         text = f"{task.node!r} could not be run: {type(error).__name__}: {error}"
-        message = {"failure": TaskFailure("platform", text).to_json()}
+        message = {"failure": lasting_failure(text).to_json()}
         code = UNUSABLE if _lost() else 0
     sys.stdout.flush()
     sys.stderr.flush()
@@ -113,11 +114,11 @@ def start_session(gateway: Gateway) -> int:
 
 
 def cancel(gateway: Gateway, group: str) -> int:
-    """Cancels what a task that was ended left running in the JVM; `UNUSABLE` when its Scala does not end."""
+    """Cancels the work of an ended task in the JVM; returns `UNUSABLE` if its Scala code does not end."""
     jvm = _java_gateway(gateway).jvm
     context = jvm.org.apache.spark.SparkContext.getOrCreate()
     for tried in range(_SNIPPET_TRIES):
-        context.cancelJobGroup(group)  # between two of its jobs there is nothing to cancel, and it goes on
+        context.cancelJobGroup(group)  # again and again: between two of its jobs, nothing can be cancelled
         left = [
             thread for thread in jvm.Thread.getAllStackTraces().keySet() if thread.getName() == snippet_thread(group)
         ]
@@ -142,8 +143,8 @@ def _settle(parent: int, output: int, keep: tuple[int, ...]) -> None:
     os.dup2(null, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    # The parent's sockets, pipes and locks must not live on here. They are covered, not closed: objects that were
-    # copied with this process still hold their numbers.
+    # The parent's sockets, pipes and locks must not stay open here. They are replaced, not closed: objects that were
+    # copied from the parent still use their numbers.
     for entry in os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"):  # noqa: PTH208
         number = int(entry)
         if number > 2 and number not in keep and number != null and _is_open(number):
@@ -180,7 +181,7 @@ def _context(gateway: Gateway, existing: Callable[[Any], Any] | None) -> Any:
 
 
 def _attached(gateway: Gateway) -> Any:
-    """Returns a new session on the JVM that is up."""
+    """Returns a new session on the running JVM."""
     from pyspark.sql import SparkSession
 
     def existing(jvm: Any) -> Any:
@@ -190,7 +191,7 @@ def _attached(gateway: Gateway) -> Any:
     base = context._jvm.SparkSession.builder().getOrCreate()
     spark = SparkSession(context, base.newSession())
     context._jvm.SparkSession.setDefaultSession(base)
-    ignored = "stop() is ignored: the session belongs to all nodes of this machine"
+    ignored = "stop() is ignored: all nodes on this machine share the session"
     for kind in (SparkSession, type(context)):
         kind.stop = lambda _: print(ignored)
     return spark
@@ -204,7 +205,7 @@ def _stopped(spark: Any) -> bool:
 
 
 def _lost() -> bool:
-    """Returns whether the JVM's session cannot be used any more."""
+    """Returns whether the JVM's session can no longer be used."""
     from pyspark import SparkContext
 
     context = SparkContext._active_spark_context

@@ -1,4 +1,4 @@
-"""Talks to the Spark worker of a root, and starts it when there is none."""
+"""The client of the Spark worker of a root; starts the worker if none runs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import Any
 
 from rheo_assets.platforms.local.spark.java import find_java
 from rheo_assets.platforms.local.spark.protocol import Home, encode
-from rheo_assets.runner.task import Task, TaskFailure, TaskResult
+from rheo_assets.runner.task import Task, TaskFailure, TaskResult, lasting_failure
 
-_ASK = 0.2  # seconds between two looks at `cancelled`
+_ASK = 0.2  # seconds between two calls of `cancelled`
 _START_PATIENCE = 60.0
 _CONNECT_PATIENCE = 10.0
 _ATTEMPTS = 3
@@ -31,7 +31,7 @@ class WorkerLost(Exception):  # noqa: N818  # says what happened
 def run_on_worker(
     home: Home, root: Path, task: Task, log: Callable[[str], None], cancelled: Callable[[], bool]
 ) -> TaskResult:
-    """Runs the task over the data of `root`; once more on a new worker if the worker dies under it.
+    """Runs the task on the data of `root`; runs it again on a new worker if the worker dies.
 
     Raises:
         TaskFailure: The task did not succeed.
@@ -39,16 +39,16 @@ def run_on_worker(
     lost = ""
     for attempt in range(2):
         if attempt:
-            log(f"{lost}; the task runs again on a new one")
+            log(f"{lost}; running the task again on a new worker")
         try:
             return _run(home, {"task": task.to_json(), "root": str(root)}, log, cancelled)
         except WorkerLost as error:
             lost = str(error)
-    raise TaskFailure("platform", f"{task.node!r}: {lost}, twice; its log is {home.log_file}", _tail(home.log_file))
+    raise lasting_failure(f"{task.node!r}: {lost}, twice. See its log, {home.log_file}", _tail(home.log_file))
 
 
 def stop_worker(home: Home) -> bool:
-    """Tells the worker to finish its tasks and end; returns whether there was one."""
+    """Stops the worker after its tasks; returns whether one was running."""
     stream = _connected(home, {"stop": True})
     if stream is None:
         return False
@@ -60,17 +60,17 @@ def _run(
     home: Home, request: Mapping[str, str], log: Callable[[str], None], cancelled: Callable[[], bool]
 ) -> TaskResult:
     connection = _reached(home, request, log)
-    told = False
+    has_cancelled = False
     with contextlib.closing(connection):
         for message in _messages(connection):
             if message is None:
-                if not told and cancelled():
-                    told = True
+                if not has_cancelled and cancelled():
+                    has_cancelled = True
                     _send(connection, {"cancel": True})
             elif "log" in message:
                 log(message["log"])
-                if not told and cancelled():
-                    told = True
+                if not has_cancelled and cancelled():
+                    has_cancelled = True
                     _send(connection, {"cancel": True})
             elif "result" in message:
                 return TaskResult.from_json(message["result"])
@@ -79,7 +79,7 @@ def _run(
                 if message.get("again"):
                     raise WorkerLost(failure.message)
                 raise failure
-    if told:
+    if has_cancelled:
         raise TaskFailure("cancelled", "the task was cancelled")
     raise WorkerLost("the Spark worker died")
 
@@ -90,7 +90,7 @@ def _send(connection: socket.socket, message: Mapping[str, Any]) -> None:
 
 
 def _messages(connection: socket.socket) -> Iterator[dict[str, Any] | None]:
-    """Yields what the worker says until it hangs up, and None whenever it has been silent for a moment."""
+    """Yields the messages of the worker until it disconnects, and None after each moment without a message."""
     connection.settimeout(_ASK)
     rest = b""
     while True:
@@ -109,17 +109,17 @@ def _messages(connection: socket.socket) -> Iterator[dict[str, Any] | None]:
 
 
 def _reached(home: Home, request: Mapping[str, Any], log: Callable[[str], None]) -> socket.socket:
-    """Returns a connection to a worker that accepted the request; starts one if need be."""
+    """Returns a connection to a worker that accepted the request; starts a worker if necessary."""
     for _ in range(_ATTEMPTS):
         connection = _connected(home, request)
         if connection is not None:
             return connection
         _started(home, log)
-    raise TaskFailure("platform", f"the Spark worker does not answer; its log is {home.log_file}", _tail(home.log_file))
+    raise lasting_failure(f"the Spark worker does not answer. See its log, {home.log_file}", _tail(home.log_file))
 
 
 def _connected(home: Home, request: Mapping[str, Any]) -> socket.socket | None:
-    """Returns a connection on which the worker accepted the request, or None when there is no such worker."""
+    """Returns a connection on which the worker accepted the request; None if there is no such worker."""
     address = home.address()
     if address is None:
         return None
@@ -131,7 +131,7 @@ def _connected(home: Home, request: Mapping[str, Any]) -> socket.socket | None:
         connection.sendall(encode({"token": address.token, **request}))
         accepted = b""
         while not accepted.endswith(b"\n"):
-            byte = connection.recv(1)  # one at a time: what follows belongs to the caller
+            byte = connection.recv(1)  # one at a time: the caller reads the rest
             if not byte:
                 break
             accepted += byte
@@ -150,7 +150,7 @@ def _started(home: Home, log: Callable[[str], None]) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _listens(home):
             return
-        find_java()  # its message is better here than in the worker's log
+        find_java()  # to raise here, not in the worker's log
         log("starting the Spark worker")
         home.address_file.unlink(missing_ok=True)
         with home.log_file.open("ab") as output:
@@ -180,7 +180,7 @@ def _listens(home: Home) -> bool:
 
 
 def _import_path() -> list[str]:
-    """Returns where the worker finds this very library, also when it is not installed but on a path."""
+    """Returns the import path on which the worker finds this library, even if it is not installed."""
     here = str(Path(__file__).resolve().parents[4])
     given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     return [*given, here] if here in sys.path and here not in given else given

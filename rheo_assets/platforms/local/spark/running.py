@@ -1,4 +1,4 @@
-"""One task of the Spark worker: its child process, its lines, its end."""
+"""One task of the Spark worker: its child process, its output and its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from rheo_assets.platforms.local.spark import child
 from rheo_assets.platforms.local.spark.protocol import Home, encode
-from rheo_assets.runner.task import Task, TaskFailure
+from rheo_assets.runner.task import Task, TaskFailure, lasting_failure
 
 _LOG_CHUNK = 64 * 1024
 
@@ -54,22 +54,22 @@ class Running:
         ending: asyncio.Event,
         retire: Callable[..., str],
     ) -> dict[str, Any]:
-        """Passes the child's lines on until it ends, or ends it, and returns the message for the client."""
+        """Forwards the child's output until the child ends or must be ended; returns the message for the client."""
         lines = asyncio.ensure_future(_pass_on(self._out, writer))
         answer = asyncio.ensure_future(_all_of(self._answer))
         deadline = None if self._task.timeout is None else time.monotonic() + self._task.timeout
         broken: asyncio.Future[Any] = asyncio.ensure_future(ending.wait())
         waited: set[asyncio.Future[Any]] = {answer, cancelled, broken}
         try:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            rest = None if deadline is None else max(0.0, deadline - time.monotonic())
+            await asyncio.wait(waited, timeout=rest, return_when=asyncio.FIRST_COMPLETED)
             text = answer.result() if answer.done() else b""
             message = self._ended_early(cancelled, broken, retire) if not answer.done() else None
             self._code = await self._reaped(kill=message is not None)
-            await asyncio.wait({lines}, timeout=0.5)  # a process that the user's code left behind may hold the pipe
+            await asyncio.wait({lines}, timeout=0.5)  # a process that user code left running may hold the pipe
             if message is not None:
                 return message
-            return self._told(text, retire)
+            return self._answered(text, retire)
         finally:
             broken.cancel()
             answer.cancel()
@@ -81,14 +81,14 @@ class Running:
     ) -> dict[str, Any]:
         node = self._task.node
         if broken.done() and not cancelled.done():
-            return failed(TaskFailure("platform", f"{node!r}: the Spark worker ended: {retire()}"), again=True)
+            return failed(lasting_failure(f"{node!r}: the Spark worker ended: {retire()}"), again=True)
         self._chore(self._cancel_jobs(retire))
         if cancelled.done():
             return failed(TaskFailure("cancelled", f"{node!r} was cancelled"))
         limit = f"{self._task.timeout:g} s"
         return failed(TaskFailure("timeout", f"{node!r} ran longer than its time limit of {limit} and was ended"))
 
-    def _told(self, text: bytes, retire: Callable[..., str]) -> dict[str, Any]:
+    def _answered(self, text: bytes, retire: Callable[..., str]) -> dict[str, Any]:
         lost = self._code == child.UNUSABLE
         if lost:
             retire()
@@ -96,11 +96,9 @@ class Running:
             message: dict[str, Any] = json.loads(text)
         except ValueError:
             how = f"signal {-self._code}" if self._code and self._code < 0 else f"exit code {self._code}"
-            told = (
-                f"{self._task.node!r}: its process ended in the middle ({how}): its code called os._exit, or it crashed"
-            )
+            error = f"{self._task.node!r}: its process ended early ({how}): its code called os._exit, or it crashed"
             self._chore(self._cancel_jobs(retire))
-            return failed(TaskFailure("user", told))
+            return failed(TaskFailure("user", error))
         final = bool(message.pop("final", False))
         return {**message, "again": lost and not final} if "failure" in message else message
 
@@ -113,7 +111,7 @@ class Running:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.1)
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._pid, signal.SIGKILL)  # what the user's code left behind
+            os.killpg(self._pid, signal.SIGKILL)  # processes that user code left running
         return code
 
     async def _cancel_jobs(self, retire: Callable[..., str]) -> None:
@@ -121,11 +119,11 @@ class Running:
         while (code := exit_code(canceller)) is None:
             await asyncio.sleep(0.1)
         if code == child.UNUSABLE:
-            retire(f"Scala of {self._task.node!r} did not end when its task was ended, and a JVM's thread has no kill")
+            retire(f"the Scala code of {self._task.node!r} did not stop with its task, and a JVM cannot kill a thread")
 
 
 def failed(failure: TaskFailure, *, again: bool = False) -> dict[str, Any]:
-    """Returns the message that says it; `again` when another worker may do better."""
+    """Returns the message of a failure; `again` if the client should try another worker."""
     return {"failure": failure.to_json(), "again": again}
 
 
@@ -138,7 +136,7 @@ async def _all_of(pipe: int) -> bytes:
 
 
 async def _pass_on(pipe: int, writer: asyncio.StreamWriter) -> None:
-    """Sends the lines of the pipe to the client; a slow client slows the child, not the worker's memory."""
+    """Sends the lines of the pipe to the client. A slow client slows down the child, and fills no memory."""
     reader, transport = await _reading(pipe)
     try:
         rest = b""
@@ -165,6 +163,6 @@ async def _reading(pipe: int) -> tuple[asyncio.StreamReader, asyncio.BaseTranspo
 
 
 def exit_code(pid: int) -> int | None:
-    """Returns how the child ended (a negative number: the signal), or None while it runs."""
+    """Returns the exit code of the child (negative: the signal); None while it runs."""
     done, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if done else None

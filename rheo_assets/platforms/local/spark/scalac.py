@@ -1,4 +1,4 @@
-"""The Scala compiler among Spark's own jars, for jars of a team's own: no JDK and no build tool is needed."""
+"""The Scala compiler in Spark's jars, for a team's own jars: it needs no JDK and no build tool."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from rheo_assets.platforms.local.spark.java import find_java
 
 
 def scala_compiler() -> list[str]:
-    """Returns the command that compiles Scala against Spark; add `-d`, the jar, and the sources.
+    """Returns the command that compiles Scala against Spark. Append `-d`, the jar, and the sources.
 
     Example:
         `subprocess.run([*scala_compiler(), "-d", "features.jar", "Features.scala"], check=True)`
 
     Raises:
-        NoJava: There is no Java.
+        NoJava: No Java can run Spark.
         ModuleNotFoundError: pyspark is not installed.
     """
     jars = f"{spark_jars()}{os.sep}*"

@@ -1,4 +1,4 @@
-"""How the local Spark session is set, and the command that starts its JVM."""
+"""The settings of the local Spark session, and the command that starts its JVM."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rheo_assets.platforms.local.spark.java import Java, find_java
 MEMORY = "RHEO_SPARK_MEMORY"
 _SHUFFLE_PARTITIONS = 4
 _SCHEMES = ("s3", "s3a", "s3n")
-# What Spark's own launcher opens on Java 9 and later (org.apache.spark.launcher.JavaModuleOptions).
+# The modules that Spark's own launcher opens on Java 9 and later (org.apache.spark.launcher.JavaModuleOptions).
 _OPENED = (
     *(f"java.base/java.{name}" for name in ("lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "util")),
     *(f"java.base/java.util.concurrent{name}" for name in ("", ".atomic")),
@@ -20,7 +20,7 @@ _OPENED = (
     "java.base/sun.util.calendar",
     "java.security.jgss/sun.security.krb5",
 )
-# Small jobs: the second compiler and a parallel collector cost more than they give.
+# For small jobs, the second compiler and a parallel garbage collector cost more than they gain.
 _QUICK = (
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
@@ -31,7 +31,7 @@ _QUICK = (
 
 
 def local_spark_settings(root: Path | str) -> dict[str, str]:
-    """Returns the settings of the local session, for a session of a team's own assets.
+    """Returns the settings of the local session, for the Spark session of a team's own assets.
 
     A session with these settings reads and writes the same `s3://` objects as the nodes. `JAVA_HOME` is set in this
     process if there is no system Java that Spark runs on.
@@ -40,7 +40,7 @@ def local_spark_settings(root: Path | str) -> dict[str, str]:
         `LazyPySparkResource(spark_config=local_spark_settings(root))`
 
     Raises:
-        NoJava: There is no Java.
+        NoJava: No Java can run Spark.
         ModuleNotFoundError: pyspark is not installed.
     """
     java = find_java()
@@ -56,7 +56,7 @@ def local_spark_settings(root: Path | str) -> dict[str, str]:
 
 
 def session_settings(root: Path) -> dict[str, str]:
-    """Returns the settings that need no JVM of their own."""
+    """Returns the settings that do not depend on the JVM."""
     home = Path(root).resolve()
     return {
         "spark.app.name": "rheo_assets",
@@ -82,12 +82,12 @@ def session_settings(root: Path) -> dict[str, str]:
 
 
 def memory() -> str:
-    """Returns the JVM's heap: 2 GB unless `RHEO_SPARK_MEMORY` says otherwise."""
+    """Returns the JVM's heap size: `RHEO_SPARK_MEMORY`, or 2 GB by default."""
     return os.environ.get(MEMORY, "2g")
 
 
 def jvm_command(root: Path, java: Java, scratch: Path) -> list[str]:
-    """Returns the command that starts the JVM and waits for Python; without Spark's scripts, which start two more."""
+    """Returns the command that starts the JVM and waits for Python; Spark's own scripts would start two more JVMs."""
     opened = [f"--add-opens={name}=ALL-UNNAMED" for name in _OPENED]
     path = os.pathsep.join((str(compiled_filesystem(root, java)), f"{spark_jars()}{os.sep}*"))
     settings = {**session_settings(root), "spark.local.dir": str(scratch)}

@@ -1,7 +1,7 @@
-"""The Spark worker of one root: one JVM, kept warm, and a forked child for each task.
+"""The Spark worker of one root: one JVM that keeps running, and a forked child per task.
 
 Started by the client: `python -m rheo_assets.platforms.local.spark.worker HOME VERSION`. One thread and one event
-loop: it never touches the JVM itself, so nothing that a task does can make it wait.
+loop: it never calls the JVM itself, so that no task can block it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rheo_assets.platforms.local.spark.java import find_java
 from rheo_assets.platforms.local.spark.protocol import Address, Home, encode
 from rheo_assets.platforms.local.spark.running import Running, exit_code, failed
 from rheo_assets.platforms.local.spark.session import jvm_command
-from rheo_assets.runner.task import Task, TaskFailure
+from rheo_assets.runner.task import Task, TaskFailure, lasting_failure
 
 IDLE = "RHEO_SPARK_IDLE_SECONDS"
 AT_ONCE = 2
@@ -40,7 +40,7 @@ _LOCK_PATIENCE = 60.0
 
 
 class Worker:
-    """Serves one root until it is idle, told to stop, or its JVM ends."""
+    """Serves one root until it is idle, is stopped, or its JVM ends."""
 
     def __init__(self, home: Home, idle: float) -> None:
         self._home = home
@@ -49,7 +49,7 @@ class Worker:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._ready = asyncio.Event()
         self._ending = asyncio.Event()
-        self._ended = ""  # why no further task is taken
+        self._ended = ""  # why no more tasks are accepted
         self._busy = 0
         self._last = time.monotonic()
         self._jvm: subprocess.Popen[bytes] | None = None
@@ -61,7 +61,7 @@ class Worker:
         server = await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=_LONGEST_LINE)
         port = int(server.sockets[0].getsockname()[1])
         for name in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(name, self._end, "it was told to stop")
+            asyncio.get_running_loop().add_signal_handler(name, self._end, "it was stopped by a signal")
         address = Address(port, self._token, os.getpid())
         self._home.announce(address)
         self._chore(self._start())
@@ -76,15 +76,15 @@ class Worker:
                 await asyncio.sleep(0.02)
         finally:
             self._stop_jvm()
-            _say(f"the worker ends: {self._ended}")
+            _log(f"worker ends: {self._ended}")
 
     def _look(self, address: Address) -> None:
         if self._jvm is not None and self._jvm.poll() is not None:
             self._end(f"Spark's JVM ended with code {self._jvm.returncode}")
         elif self._busy == 0 and time.monotonic() - self._last > self._idle:
-            self._end(f"nothing to do for {self._idle:.0f} s")
+            self._end(f"it was idle for {self._idle:.0f} s")
         elif self._home.address() != address:
-            self._end("its address file is gone")
+            self._end("its address file was removed")
 
     def _end(self, why: str) -> None:
         self._ended = self._ended or why
@@ -105,15 +105,15 @@ class Worker:
         try:
             await self._start_jvm()
         except Exception as error:
-            _say(f"Spark could not be started: {error}")
-            self._end(f"Spark could not be started: {error}")
+            _log(f"Spark could not start: {error}")
+            self._end(f"Spark could not start: {error}")
 
     async def _start_jvm(self) -> None:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            told = Path(folder) / "gateway"
-            environment = {**os.environ, "_PYSPARK_DRIVER_CONN_INFO_PATH": str(told)}
-            # The JVM ends when its standard input does: with this process, however that ends.
+            connection = Path(folder) / "gateway"
+            environment = {**os.environ, "_PYSPARK_DRIVER_CONN_INFO_PATH": str(connection)}
+            # The JVM ends when its standard input closes: together with this process, however it ends.
             self._jvm = subprocess.Popen(
                 jvm_command(self._home.root, find_java(), self._home.scratch),
                 stdin=subprocess.PIPE,
@@ -121,11 +121,11 @@ class Worker:
                 start_new_session=True,
             )
             _preload()
-            while not told.exists():
+            while not connection.exists():
                 if self._jvm.poll() is not None or time.monotonic() - began > _START_PATIENCE:
-                    raise RuntimeError(f"its JVM did not come up (exit code {self._jvm.returncode})")
+                    raise RuntimeError(f"its JVM did not start (exit code {self._jvm.returncode})")
                 await asyncio.sleep(0.05)
-            content = told.read_bytes()
+            content = connection.read_bytes()
         port, length = struct.unpack(">ii", content[:8])
         self._gateway = child.Gateway(port, content[8 : 8 + length].decode())
         starter = child.fork(lambda: child.start_session(self._gateway), output=2)
@@ -135,7 +135,7 @@ class Worker:
             raise RuntimeError(f"its session did not start (exit code {code})")
         self._last = time.monotonic()
         self._ready.set()
-        _say(f"Spark is up after {time.monotonic() - began:.1f} s")
+        _log(f"Spark started in {time.monotonic() - began:.1f} s")
 
     def _stop_jvm(self) -> None:
         if self._jvm is None:
@@ -155,7 +155,7 @@ class Worker:
         try:
             await self._answer(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, ValueError):
-            pass  # the client is gone, or it is none of ours
+            pass  # the client disconnected, or is not a client of this library
         finally:
             self._busy -= 1
             self._last = time.monotonic()
@@ -170,7 +170,7 @@ class Worker:
             return  # without `accepted`: the client starts another worker
         writer.write(encode({"accepted": True}))
         if request.get("stop"):
-            self._end("a client told it to stop")
+            self._end("a client stopped it")
             return
         cancelled = asyncio.ensure_future(_cancelled(reader))
         try:
@@ -198,7 +198,7 @@ class Worker:
             self._slots.release()
 
     async def _first(self, cancelled: asyncio.Future[None], what: Coroutine[Any, Any, Any]) -> bool:
-        """Waits, and returns whether it came before a cancellation and the worker's own end."""
+        """Waits; returns whether it happened before a cancellation or the end of the worker."""
         wanted = asyncio.ensure_future(what)
         ending = asyncio.ensure_future(self._ending.wait())
         try:
@@ -211,7 +211,7 @@ class Worker:
     def _gone(self, task: Task, cancelled: asyncio.Future[None]) -> dict[str, Any]:
         if cancelled.done():
             return failed(TaskFailure("cancelled", f"{task.node!r} was cancelled before it started"))
-        return failed(TaskFailure("platform", f"{task.node!r}: the Spark worker ended: {self._ended}"), again=True)
+        return failed(lasting_failure(f"{task.node!r}: the Spark worker ended: {self._ended}"), again=True)
 
     def _retire(self, why: str = "the session was stopped") -> str:
         """Ends the worker if its JVM can no longer be used, and returns why."""
@@ -221,27 +221,27 @@ class Worker:
 
 
 async def _cancelled(reader: asyncio.StreamReader) -> None:
-    """Returns when the client cancels its task or is gone."""
+    """Returns when the client cancels its task or disconnects."""
     while line := await reader.readline():
         if json.loads(line).get("cancel"):
             return
 
 
 def _preload() -> None:
-    """Imports, while the JVM starts, what every child would import."""
+    """Imports the modules that every child needs, while the JVM starts."""
     import pyspark.sql.functions
     import pyspark.sql.types  # noqa: F401
 
     with contextlib.suppress(ImportError):
-        import pandas  # noqa: F401  # `createDataFrame` looks for it
+        import pandas  # noqa: F401  # `createDataFrame` tries to import it
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} [{os.getpid()}] {text}", flush=True)
 
 
 def _only_one(home: Home) -> int:
-    """Locks the worker's file for life, so that there are never two; waits for one that is ending."""
+    """Locks the worker's file until the process ends, so that only one worker runs; waits for one that is ending."""
     lock = os.open(home.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + _LOCK_PATIENCE
     while True:
@@ -249,7 +249,7 @@ def _only_one(home: Home) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                _say("another worker of this root lives; this one ends")
+                _log("another worker of this root is running: this one ends")
                 sys.exit(1)
             time.sleep(0.05)
         else:

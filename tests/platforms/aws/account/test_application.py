@@ -126,6 +126,17 @@ def test_data_is_loaded_from_s3(new_app: Callable[[], flow.Application]) -> None
         app.load_data(orders["EU"][DAYS[0]])
 
 
+def test_activation_deletes_the_jobs_of_nodes_that_are_gone(new_app: Callable[[], flow.Application]) -> None:
+    app = new_app()
+    declare(app)
+    glue = app.platform.clients.client("glue")
+    for name, application in (("rheo-shop-gone-0", "shop"), ("rheo-other-gone-0", "other")):
+        command = {"Name": "glueetl", "ScriptLocation": "s3://b/s.py"}
+        glue.create_job(Name=name, Role="role", Command=command, Tags={"rheo:application": application})
+    app.activate()
+    assert glue.list_jobs()["JobNames"] == ["rheo-other-gone-0"]
+
+
 # who chooses the platform -------------------------------------------------------------------------------------
 
 

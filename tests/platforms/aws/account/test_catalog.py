@@ -7,7 +7,7 @@ from botocore.stub import Stubber
 
 from rheo_assets import DataFormat
 from rheo_assets.errors import CapabilityMissing, DeclarationError
-from rheo_assets.glue_tables import GlueTable, dataset_of
+from rheo_assets.model.glue.tables import GlueTable, dataset_of
 from rheo_assets.platforms.aws.catalog import GlueCatalog
 from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.local.catalog import LocalCatalog

@@ -97,6 +97,7 @@ def settings(platform: AwsPlatform, bucket: str) -> dict[str, Any]:
         "expired": [
             (rule["Filter"]["Prefix"], rule["Expiration"]["Days"])
             for rule in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+            if "Days" in rule.get("Expiration", {})
         ],
         "region": s3.get_bucket_location(Bucket=bucket)["LocationConstraint"],
     }
@@ -114,6 +115,24 @@ def test_a_missing_bucket_is_made_private_and_encrypted(aws: None, region: str, 
         "expired": [(".writing/", 7)],
         "region": None if region == "us-east-1" else region,
     }
+
+
+def test_cut_uploads_and_old_versions_do_not_stay_for_ever(platform: AwsPlatform) -> None:
+    s3, bucket = platform.clients.client("s3"), platform.bucket("shop")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    earlier = {
+        "ID": "rheo-leftovers",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ".writing/"},
+        "Expiration": {"Days": 7},
+    }
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [earlier]})
+    platform.prepare("shop")
+    rules = {rule["ID"]: rule for rule in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]}
+    assert rules["rheo-cut-uploads"]["Filter"] == rules["rheo-old-versions"]["Filter"] == {"Prefix": ""}
+    assert rules["rheo-cut-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert rules["rheo-old-versions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert rules["rheo-old-versions"]["Expiration"]["ExpiredObjectDeleteMarker"] is True
 
 
 def test_preparing_again_changes_nothing(platform: AwsPlatform) -> None:
@@ -159,6 +178,25 @@ def test_a_bucket_that_cannot_be_had_is_said_with_the_application(platform: AwsP
         stub.add_client_error("head_bucket", "404", http_status_code=404)
         stub.add_client_error("create_bucket", code)
         with pytest.raises(CapabilityMissing, match=f"application 'shop'.*{says}"):
+            platform.prepare("shop")
+
+
+def test_a_bucket_in_another_region_is_not_taken_silently(platform: AwsPlatform) -> None:
+    other = AwsPlatform(region="us-west-2").clients.client("s3")
+    place = {"LocationConstraint": "us-west-2"}
+    other.create_bucket(Bucket=platform.bucket("shop"), CreateBucketConfiguration=place)
+    with pytest.raises(
+        CapabilityMissing, match=r"runs in eu-west-1, but its bucket .* is in us-west-2.*region='us-west-2'"
+    ):
+        platform.prepare("shop")
+
+
+def test_a_bucket_that_another_account_owns_is_told_as_that(platform: AwsPlatform) -> None:
+    with Stubber(platform.clients.client("s3")) as stub:
+        stub.add_client_error("head_bucket", "403", http_status_code=403)
+        stub.add_client_error("list_objects_v2", "AccessDenied", http_status_code=403)  # the HEAD, with a body
+        stub.add_response("head_bucket", {})  # whoever owns it lets us look
+        with pytest.raises(CapabilityMissing, match="another account has it"):
             platform.prepare("shop")
 
 

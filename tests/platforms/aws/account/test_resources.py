@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 import rheo_assets as flow
-from rheo_assets.assets.resources import AthenaResource, GlueResource
+from rheo_assets.bridge.resources import AthenaResource, GlueResource
 from rheo_assets.platforms.aws.platform import AwsPlatform
 from tests.platforms.aws.doubles.athena import AthenaDouble
 
@@ -29,7 +30,7 @@ def athena(platform: AwsPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     platform.clients.client("s3").create_bucket(
         Bucket="lake", CreateBucketConfiguration={"LocationConstraint": platform.region}
     )
-    double = AthenaDouble(platform.clients.client("s3"), platform.clients.client("glue"), tmp_path / "athena")
+    double = AthenaDouble(platform.clients, tmp_path / "athena")
     double.replace(monkeypatch)
     return double
 
@@ -75,12 +76,12 @@ def test_definitions_have_a_resource_for_each_engine_that_is_used(platform: AwsP
     app.create_data("code", [daily], compute_targets=[flow.Spark("output = daily")])
     app.create_data("python", [daily], compute_targets=[flow.InlinedCompute(lambda i, o, p: None)])
     found = app.definitions().resources or {}
-    assert set(found) == {"athena", "glue", "lambda_"}
-    assert isinstance(found["glue"], GlueResource)
+    assert set(found) == {"rheo_athena", "rheo_glue", "rheo_lambda"}
+    assert isinstance(found["rheo_glue"], GlueResource)
     repository = app.definitions().get_repository_def()
-    assert "athena" in repository.get_top_level_resources()
+    assert "rheo_athena" in repository.get_top_level_resources()
     asset = repository.assets_defs_by_key[dg.AssetKey(["shop", "daily"])]
-    assert "athena" in asset.required_resource_keys
+    assert "rheo_athena" in asset.required_resource_keys
 
 
 def test_a_resource_sets_how_the_engine_runs(platform: AwsPlatform, athena: AthenaDouble, instance: None) -> None:
@@ -112,6 +113,24 @@ def test_settings_come_from_the_platform_where_a_resource_says_nothing(platform:
     made = AwsPlatform(region="eu-west-1", engine_options={"glue": {"workers": 4, "role": "jobs"}})
     app = flow.Application("shop", platform=made)
     app.create_data("code", compute_targets=[flow.Spark("output = 1")])
-    glue = (app.definitions().resources or {})["glue"]
+    ((key, glue),) = (app.definitions().resources or {}).items()
+    assert re.fullmatch(r"rheo_glue_[0-9a-f]{8}", key)
     assert (glue.workers, glue.role, glue.worker_type) == (4, "jobs", "G.1X")
     assert glue.options() == {"workers": 4, "role": "jobs"}
+
+
+def test_applications_with_the_same_settings_merge_and_a_teams_own_resource_keeps_its_name(
+    platform: AwsPlatform,
+) -> None:
+    one, _, _ = declared(platform)
+    two = flow.Application("other", platform=AwsPlatform(region=platform.region))
+    two.create_data("sums", compute_targets=[flow.PrestoSQL("select 1 as n")])
+    slow = flow.Application("slow", platform=AwsPlatform(engine_options={"athena": {"workgroup": "slow"}}))
+    slow.create_data("sums", compute_targets=[flow.PrestoSQL("select 1 as n")])
+    team = dg.Definitions(resources={"athena": "a team's own"}, executor=dg.multiprocess_executor)
+    merged = dg.Definitions.merge(one.definitions(), two.definitions(), slow.definitions(), team)
+    workgroups = [r.workgroup for r in (merged.resources or {}).values() if isinstance(r, AthenaResource)]
+    assert sorted(workgroups) == ["primary", "slow"]
+    assert (merged.resources or {})["athena"] == "a team's own"
+    assert merged.executor is dg.multiprocess_executor
+    merged.get_repository_def()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -12,10 +14,11 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
-from rheo_assets.platforms.aws import storage as storage_module
+from rheo_assets.errors import CapabilityMissing
+from rheo_assets.platforms.aws.buckets import make_bucket
 from rheo_assets.platforms.aws.clients import Clients
-from rheo_assets.platforms.aws.replacing import S3Replacement
 from rheo_assets.platforms.aws.storage import S3Storage
+from rheo_assets.runner.mirror import Mirror
 
 LAKE = "s3://lake/orders"
 DAY = f"{LAKE}/NA/2024-01-01"
@@ -30,6 +33,15 @@ class Answers:
 
     def __init__(self, clients: Clients) -> None:
         self._events = clients.client("s3").meta.events
+
+    def turn_away(self, status: int, code: str) -> None:
+        """Answers every call with an error from now on, and a HEAD without a word of which one, as S3 does."""
+
+        def answer(request: Any, **_: Any) -> AWSResponse:
+            body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+            return AWSResponse(request.url, status, {}, _Raw(b"" if request.method == "HEAD" else body))
+
+        self._events.register("before-send.s3", answer)
 
     def instead(self, operation: str, *errors: tuple[int, str]) -> list[str]:
         """Answers as many calls as there are errors: (HTTP status, code)."""
@@ -130,23 +142,43 @@ def test_a_bucket_that_does_not_exist_is_said_once(storage: S3Storage, caplog: p
 def test_a_large_object_is_written_in_parts(
     storage: S3Storage, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage_module, "_LARGE", 5 * 1024**2)
+    monkeypatch.setattr(S3Storage, "large", 5 * 1024**2)
     content = bytes(range(256)) * 4 * 11 * 1024
     storage.write(f"{DAY}/big", content)
     assert (calls["CreateMultipartUpload"], calls["UploadPart"], calls["PutObject"]) == (1, 3, 0)
     assert storage.read(f"{DAY}/big") == content
 
 
-@pytest.mark.parametrize(
-    ("kms_key", "algorithm"), [(None, "AES256"), ("arn:aws:kms:eu-west-1:123456789012:key/k", "aws:kms")]
-)
-def test_whatever_is_written_is_encrypted(
-    storage: S3Storage, clients: Clients, kms_key: str | None, algorithm: str, monkeypatch: pytest.MonkeyPatch
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/k"
+DEFAULT_KEY = "arn:aws:kms:eu-west-1:123456789012:key/default"
+
+
+def encrypted_by_default(clients: Clients) -> None:
+    """Gives the bucket a key of its own and a policy that denies every other encryption."""
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": DEFAULT_KEY}
+    rules = [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]
+    s3 = clients.client("s3")
+    s3.put_bucket_encryption(Bucket="lake", ServerSideEncryptionConfiguration={"Rules": rules})
+
+    def deny(request: Any, **_: Any) -> AWSResponse | None:
+        asked = request.headers.get("x-amz-server-side-encryption", b"aws:kms")
+        if asked in {"aws:kms", b"aws:kms"}:
+            return None
+        body = b"<Error><Code>AccessDenied</Code><Message>explicit deny in a resource-based policy</Message></Error>"
+        return AWSResponse(request.url, 403, {}, _Raw(body))
+
+    s3.meta.events.register("before-send.s3", deny)
+
+
+@pytest.mark.parametrize(("named", "used"), [(None, DEFAULT_KEY), (KEY, KEY)])
+def test_the_bucket_s_default_key_encrypts_what_is_written_unless_another_was_named(
+    storage: S3Storage, clients: Clients, named: str | None, used: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encrypted = S3Storage(clients, kms_key=kms_key)
-    monkeypatch.setattr(storage_module, "_LARGE", 5 * 1024**2)
-    monkeypatch.setattr(S3Replacement, "one_copy", 5 * 1024**2)
-    monkeypatch.setattr(S3Replacement, "part", 5 * 1024**2)
+    encrypted_by_default(clients)
+    encrypted = S3Storage(clients, kms_key=named)
+    monkeypatch.setattr(S3Storage, "large", 5 * 1024**2)
+    monkeypatch.setattr(S3Storage, "one_copy", 5 * 1024**2)
+    monkeypatch.setattr(S3Storage, "part", 5 * 1024**2)
     encrypted.write(f"{DAY}/written", b"")
     encrypted.create(f"{DAY}/created", b"")
     with encrypted.replacement(f"{DAY}/made", "writer") as fresh:
@@ -155,8 +187,7 @@ def test_whatever_is_written_is_encrypted(
         fresh.publish("_SUCCESS", b"")
     for name in ("written", "created", "made/copied", "made/large", "made/_SUCCESS"):
         head = clients.client("s3").head_object(Bucket="lake", Key=f"orders/NA/2024-01-01/{name}")
-        assert (name, head["ServerSideEncryption"]) == (name, algorithm)
-        assert head.get("SSEKMSKeyId") == kms_key
+        assert (name, head["ServerSideEncryption"], head["SSEKMSKeyId"]) == (name, "aws:kms", used)
 
 
 # races and refusals -------------------------------------------------------------------------------------------
@@ -202,6 +233,42 @@ def test_a_refusal_names_the_object_and_the_permission(storage: S3Storage, answe
     answers.instead("HeadObject", (403, ""))
     with pytest.raises(PermissionError, match=r"need s3:GetObject and s3:ListBucket"):
         storage.version(f"{DAY}/a")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "says"),
+    [
+        (400, "ExpiredToken", "AWS refused them with ExpiredToken .*Log in again: they have expired"),
+        (400, "InvalidToken", "AWS refused them with InvalidToken .*Log in again, or set AWS_PROFILE"),
+        (403, "InvalidAccessKeyId", "AWS refused them with InvalidAccessKeyId .*Log in again"),
+        (403, "RequestTimeTooSkewed", "AWS refused them with RequestTimeTooSkewed .*Set the clock of this machine"),
+    ],
+)
+@pytest.mark.parametrize("ask", ["version", "modified", "create", "copy", "download", "prepare"])
+def test_a_head_without_a_body_is_told_in_the_words_of_an_answer_with_one(
+    storage: S3Storage, clients: Clients, answers: Answers, ask: str, status: int, code: str, says: str, tmp_path: Path
+) -> None:
+    asks: dict[str, Callable[[], object]] = {
+        "version": lambda: storage.version(f"{DAY}/a"),
+        "modified": lambda: storage.modified(f"{DAY}/a"),
+        "create": lambda: storage.create(f"{DAY}/a", b""),
+        "copy": lambda: storage.copy("lake", "orders/a", 2**40, "orders/b"),
+        "download": lambda: Mirror(None, tmp_path, clients.client("s3")).fetch_object(f"{DAY}/a"),
+        "prepare": lambda: make_bucket(clients, "lake", "123456789012", None, "application 'shop'"),
+    }
+    answers.turn_away(status, code)
+    with pytest.raises(CapabilityMissing, match=says), clients.explaining("'shop'"):
+        asks[ask]()
+
+
+def test_a_head_that_is_refused_by_mistake_is_answered_by_the_second_call(
+    storage: S3Storage, answers: Answers, calls: Counter[str]
+) -> None:
+    storage.write(f"{DAY}/a", b"1")
+    calls.clear()
+    answers.instead("HeadObject", (403, ""))
+    assert storage.version(f"{DAY}/b") is None
+    assert calls == {"HeadObject": 1, "GetObject": 1}, "once more, not for ever"
 
 
 def test_other_errors_of_s3_are_told_as_they_are(storage: S3Storage, answers: Answers) -> None:
@@ -270,8 +337,8 @@ def test_a_crash_at_any_call_leaves_the_partition_whole_or_incomplete(storage: S
 def test_an_object_too_large_for_one_copy_is_copied_in_parts(
     storage: S3Storage, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(S3Replacement, "one_copy", 5 * 1024**2)
-    monkeypatch.setattr(S3Replacement, "part", 5 * 1024**2)
+    monkeypatch.setattr(S3Storage, "one_copy", 5 * 1024**2)
+    monkeypatch.setattr(S3Storage, "part", 5 * 1024**2)
     content = bytes(range(256)) * 4 * 11 * 1024
     with storage.replacement(DAY, "writer") as fresh:
         storage.write(f"{fresh.uri}/big", content)

@@ -9,9 +9,9 @@ from datetime import datetime
 import pytest
 
 from rheo_assets import Application, AwsPlatform, Spark
-from rheo_assets.compute.targets import Target
+from rheo_assets.bridge.execution.execution import Outcome, Request, Surroundings, run_execution
+from rheo_assets.model.compute.targets import Target
 from rheo_assets.platforms.aws.storage import S3Storage
-from rheo_assets.runner.execution import Outcome, Request, Surroundings, run_execution
 from rheo_assets.runner.task import Task, TaskFailure, TaskResult
 from tests.cases.topologies import S3, node
 from tests.platforms.aws.account.conftest import REGION

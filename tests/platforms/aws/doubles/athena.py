@@ -1,12 +1,13 @@
 """An Athena that answers: moto takes the calls, the local Presto engine runs the queries on what lies in moto's S3.
 
 The tables are those of moto's Glue catalog. The files that a table's manifest names are fetched, the statements of a
-database run in order, and what UNLOAD writes is put back, so that SUCCEEDED means that rows landed.
+database run in order, and what UNLOAD writes is put back under Athena's names. So SUCCEEDED means that rows landed.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import re
 import threading
@@ -18,8 +19,11 @@ from typing import Any
 
 import duckdb
 import pytest
+from moto.athena.models import athena_backends
 from moto.athena.responses import AthenaResponse
+from moto.core.exceptions import JsonRESTError
 
+from rheo_assets.platforms.aws.clients import Clients
 from rheo_assets.platforms.local.presto.engine import PrestoEngine
 from rheo_assets.platforms.local.presto.session import identifier
 from rheo_assets.runner.task import Task, TaskFailure, TaskInput, TaskOutput
@@ -75,9 +79,10 @@ class AthenaDouble(Faults):
 
     no_faults = (("SYSTEM", "GENERIC_INTERNAL_ERROR: try again"), ("EXHAUSTED", "Query exhausted resources"))
 
-    def __init__(self, s3: Any, glue: Any, root: Path) -> None:
+    def __init__(self, clients: Clients, root: Path) -> None:
         super().__init__()
-        self._s3, self._glue, self._root = s3, glue, root
+        self._s3, self._glue, self._root = clients.client("s3"), clients.client("glue"), root
+        self._region = clients.region
         self._tokens: dict[str, str] = {}
         self._earlier: dict[str, list[str]] = {}
         self._lock = threading.Lock()
@@ -96,7 +101,14 @@ class AthenaDouble(Faults):
         """Replaces moto's answers."""
         for name in _OPERATIONS:
             patch.setattr(AthenaResponse, name, self._answering(getattr(self, f"_{name}")), raising=False)
-        self.install(patch, AthenaResponse, *_OPERATIONS)
+        get = AthenaResponse.get_work_group
+
+        def get_work_group(response: Any) -> Any:
+            self._workgroup(response._get_param("WorkGroup"))
+            return get(response)
+
+        patch.setattr(AthenaResponse, "get_work_group", get_work_group)
+        self.install(patch, AthenaResponse, *_OPERATIONS, "get_work_group")
 
     @staticmethod
     def _answering(answer: Any) -> Any:
@@ -106,12 +118,35 @@ class AthenaDouble(Faults):
         with self._lock:
             token = param("ClientRequestToken") or uuid.uuid4().hex
             if token not in self._tokens:
+                location = self._location(param("WorkGroup"), param("ResultConfiguration"))
                 query = Query(str(uuid.uuid4()), param("QueryString"), param("QueryExecutionContext")["Database"])
                 self._tokens[token] = query.id
-                self.settings.append((param("WorkGroup"), param("ResultConfiguration")["OutputLocation"]))
+                self.settings.append((param("WorkGroup"), location))
                 self.queries[query.id] = query
                 threading.Thread(target=self._run, args=(query,), daemon=True).start()
         return json.dumps({"QueryExecutionId": self._tokens[token]})
+
+    def _location(self, workgroup: str, asked: dict[str, str] | None) -> str:
+        """Returns where the results of a query go, or refuses it in Athena's words."""
+        found = self._workgroup(workgroup)
+        if found.get("ManagedQueryResultsConfiguration", {}).get("Enabled"):
+            if asked is not None:
+                raise invalid("ManagedQueryResultsConfiguration and ResultConfiguration cannot be set together")
+            return "managed"
+        own = found.get("ResultConfiguration", {}).get("OutputLocation")
+        if own and found.get("EnforceWorkGroupConfiguration"):
+            return str(own)
+        location = (asked or {}).get("OutputLocation") or own
+        if not location:
+            raise invalid("No output location provided. An output location is required either through the Workgroup")
+        return str(location)
+
+    def _workgroup(self, name: str) -> dict[str, Any]:
+        known = athena_backends["123456789012"][self._region].work_groups
+        if name not in known:
+            raise invalid(f"WorkGroup {name} is not found.")
+        configuration: dict[str, Any] = known[name].configuration
+        return configuration
 
     def _stop_query_execution(self, param: Any) -> Any:
         query = self.queries[param("QueryExecutionId")]
@@ -181,7 +216,10 @@ class AthenaDouble(Faults):
             return  # Athena leaves no file for no row
         for path in (self._root / "s3" / "double" / query.id / "out").rglob("*"):
             if path.is_file() and not path.name.startswith((".", "_")):
-                self._s3.upload_file(str(path), bucket, f"{prefix}{path.name}")
+                name, content = f"20240102_030405_00042_abcde_{uuid.uuid4()}", path.read_bytes()
+                if kind != "parquet":
+                    name, content = f"{name}.gz", gzip.compress(content)
+                self._s3.put_object(Bucket=bucket, Key=f"{prefix}{name}", Body=content)
 
     def _presto(self, query: Query, statements: list[str], to: str, kind: str, options: dict[str, Any]) -> Any:
         inputs = tuple(self._inputs(query))
@@ -209,6 +247,13 @@ class AthenaDouble(Faults):
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         content: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         return content
+
+
+def invalid(message: str) -> JsonRESTError:
+    """Returns Athena's refusal of a request."""
+    error = JsonRESTError("InvalidRequestException", message)
+    error.code = 400
+    return error
 
 
 def _as_text(folder: Path, table: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any
 
@@ -41,6 +42,7 @@ class ServerlessDouble(Faults):
         make, get = models.EMRServerlessBackend.create_application, responses.EMRServerlessResponse.get_application
 
         def create_application(backend: Any, **given: Any) -> models.Application:
+            check_token(given["client_token"])
             for known in backend.applications.values():
                 if known.client_token == given["client_token"]:
                     return known
@@ -56,6 +58,7 @@ class ServerlessDouble(Faults):
             return get(response)
 
         def start_job_run(backend: Any, **given: Any) -> models.JobRun:
+            check_token(given["client_token"])
             for run in backend.job_runs.get(given["application_id"], ()):
                 if run.client_token == given["client_token"]:
                     return run
@@ -83,9 +86,10 @@ class ServerlessDouble(Faults):
         self.install(patch, responses.EMRServerlessResponse, *_OPERATIONS)
 
     def _run(self, run: models.JobRun) -> None:
-        self.tokens.append(run.client_token)
         run.created_at = utcnow()
         submit = run.job_driver["sparkSubmit"]
+        arguments = submit["entryPointArguments"]
+        self.tokens.append(arguments[arguments.index("--rheo_token") + 1])
         if lacks_python(run.release_label, submit["sparkSubmitParameters"]):
             run.state, run.state_details = "FAILED", "Cannot run program, No such file or directory"
             return
@@ -107,3 +111,9 @@ class ServerlessDouble(Faults):
             run.state = "CANCELLED" if job.is_stopped else "SUCCESS" if job.code == 0 else "FAILED"
 
         self._jobs[run.id] = self.host.start(submit["entryPoint"], python, submit["entryPointArguments"], ended)
+
+
+def check_token(token: str) -> None:
+    """Refuses a client token as the service does; see `ClientToken` in botocore's model."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", token):
+        raise models.ValidationException(f"Value '{token}' at 'clientToken' failed to satisfy constraint")

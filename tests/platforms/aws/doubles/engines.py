@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from rheo_assets.platforms.aws.account import Account
 from rheo_assets.platforms.aws.athena.queries import AthenaQueries, AthenaSettings
 from rheo_assets.platforms.aws.functions.lambdas import LambdaFunctions, LambdaSettings
 from rheo_assets.platforms.aws.functions.process import ProcessFunctions
-from rheo_assets.platforms.aws.jobs.engine import JobService, RemoteEngine
+from rheo_assets.platforms.aws.jobs.engine import RemoteEngine
+from rheo_assets.platforms.aws.jobs.service import JobService
 from rheo_assets.platforms.aws.jobs.watching import Watcher
-from rheo_assets.platforms.aws.patience import Patience
+from rheo_assets.platforms.aws.retries import Patience
 from rheo_assets.platforms.aws.spark.emr import EmrJobs, EmrSettings
 from rheo_assets.platforms.aws.spark.emr_serverless import ServerlessJobs, ServerlessSettings
 from rheo_assets.platforms.aws.spark.glue import GlueJobs, GlueSettings
@@ -139,11 +141,13 @@ def process(setting: Setting) -> Bench:
 def athena(setting: Setting) -> Bench:
     world = setting.world()
     world.reset(BUCKET, LAKE)
-    double = AthenaDouble(world.clients.client("s3"), world.clients.client("glue"), setting.scratch / "athena")
+    double = AthenaDouble(world.clients, setting.scratch / "athena")
     double.replace(setting.patch)
 
     def fresh(storage: Storage | None = None) -> Engine:
-        return patient(AthenaQueries(world.clients, storage or world.storage, home, AthenaSettings()), slowest=0.1)
+        return patient(
+            AthenaQueries(Account(world.clients, storage or world.storage, home), AthenaSettings()), slowest=0.1
+        )
 
     return Bench(world.storage, fresh, double, "start_query_execution")
 
@@ -156,7 +160,7 @@ def functions(setting: Setting) -> Bench:
     settings = LambdaSettings(lambda_role(world))
 
     def fresh(storage: Storage | None = None) -> Engine:
-        return patient(LambdaFunctions(world.clients, storage or world.storage, home, settings), slowest=0.2)
+        return patient(LambdaFunctions(Account(world.clients, storage or world.storage, home), settings), slowest=0.2)
 
     return Bench(world.storage, fresh, double, "invoke", kept_in(world), double.close)
 
@@ -193,7 +197,7 @@ def remote(setting: Setting, double: Any, start: str, jobs: Any, settings: Any) 
     host = spark_host(setting, world)
 
     def fresh(storage: Storage | None = None) -> Engine:
-        service = jobs(world.clients, storage or world.storage, home, settings)
+        service = jobs(Account(world.clients, storage or world.storage, home), settings)
         service.takeover = 2.0  # longer than a start takes on a busy machine
         return patient(service)
 

@@ -16,6 +16,7 @@ from tests.platforms.aws.doubles.host import HostedJob, SparkHost
 
 _OPERATIONS = (
     "create_job", "get_job", "update_job", "start_job_run", "get_job_run", "get_job_runs", "batch_stop_job_run",
+    "list_jobs", "delete_job",
 )  # fmt: skip
 
 
@@ -29,6 +30,8 @@ class GlueDouble(Faults):
     Attributes:
         started: The runs, in the order in which they were started.
         outcome: Makes every run end so, without running: (state, message).
+        room: How many runs the account's capacity is enough for; None for any number.
+        has_queue: Whether the account's region knows queues of runs.
     """
 
     no_faults = (("ERROR", "deleted"), ("EXPIRED", "waited for too long"), ("FAILED", "Resource unavailable"))
@@ -38,14 +41,32 @@ class GlueDouble(Faults):
         self.host = host
         self.started: list[Run] = []
         self.outcome: tuple[str, str] | None = None
+        self.room: int | None = None
+        self.has_queue = True
+        self.is_queued = False
         patch.setattr(models, "FakeJobRun", lambda **given: Run(self, given))
         patch.setattr(models.FakeJob, "get_job_runs", lambda job: job.job_runs[::-1])  # Glue lists the newest first
         patch.setattr(models.FakeJob, "get_job_run", _run_of)
         patch.setattr(responses.GlueResponse, "update_job", _update_job, raising=False)
         for operation in ("create_job", "update_job", "start_job_run"):
             patch.setattr(responses.GlueResponse, operation, _checking(getattr(responses.GlueResponse, operation)))
+        patch.setattr(responses.GlueResponse, "start_job_run", self._queueing(responses.GlueResponse.start_job_run))
         patch.setattr(responses.GlueResponse, "batch_stop_job_run", _batch_stop_job_run, raising=False)
         self.install(patch, responses.GlueResponse, *_OPERATIONS)
+
+    def _queueing(self, start: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def call(response: Any) -> Any:
+            self.is_queued = bool(response.parameters.get("JobRunQueuingEnabled"))
+            if self.is_queued and not self.has_queue:
+                raise InvalidInputException("StartJobRun", "Job run queuing is not supported")
+            return start(response)
+
+        return call
+
+    def is_full(self, run: Run) -> bool:
+        """Returns whether there is no capacity for a run that has just been asked for."""
+        others = (each for each in self.started if each is not run and each.status in {"RUNNING", "STOPPING"})
+        return self.room is not None and len(list(others)) >= self.room
 
     @property
     def tokens(self) -> list[str]:
@@ -62,12 +83,22 @@ class Run:
         self.job_run_id = f"jr_{len(double.started):064x}"
         self.status = "RUNNING"
         self.message = ""
+        self.waits_for = ""
         self.started_on = utcnow()
         self.completed_on: Any = None
         self.seconds = 0.0
         double.started.append(self)
+        self.hosted = None
+        if double.is_full(self):
+            if double.is_queued:
+                self.status, self.waits_for = (
+                    "WAITING",
+                    "Job run is waiting: no DPU is free",
+                )
+            else:
+                self._end("FAILED", "Exceeded maximum concurrent compute capacity for your account: 1 DPU")
+            return
         if double.outcome is not None:
-            self.hosted = None
             self._end(*double.outcome)
             return
         arguments = [part for pair in self.arguments.items() for part in pair]
@@ -109,6 +140,7 @@ class Run:
             "WorkerType": self.given["worker_type"],
             "NumberOfWorkers": self.given["number_of_workers"],
             "Timeout": self.given["timeout"],
+            **({"StateDetail": self.waits_for} if self.waits_for else {}),
             **({"CompletedOn": self.completed_on} if self.completed_on else {}),
             **({"ErrorMessage": self.message} if self.message else {}),
         }

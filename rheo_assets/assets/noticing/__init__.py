@@ -1,1 +1,0 @@
-"""What happened outside, as events: files that arrived, timers that are due."""

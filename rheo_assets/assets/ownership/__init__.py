@@ -1,1 +1,0 @@
-"""Who runs what, and who is alive: claims, seats and heartbeats."""

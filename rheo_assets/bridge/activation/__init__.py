@@ -1,0 +1,1 @@
+"""Activation: checks that a declaration can run here, and records it next to the data."""

@@ -1,0 +1,1 @@
+"""Arrivals: new files and due timers, recorded as events."""

@@ -1,0 +1,1 @@
+"""Nodes as Dagster assets, and the partition mappings that draw their lineage."""

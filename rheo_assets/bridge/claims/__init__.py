@@ -1,0 +1,1 @@
+"""Claims of executions, snapshot slots of drivers, and heartbeats of processes."""

@@ -1,0 +1,1 @@
+"""What ran, what waits, and why."""

@@ -1,1 +1,0 @@
-"""Compute targets: what a node runs, in which language, with which hints."""

@@ -1,0 +1,1 @@
+"""Compute targets: the code of a node, its language and its hints."""

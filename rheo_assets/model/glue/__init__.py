@@ -1,0 +1,1 @@
+"""Tables of the Glue Data Catalog as datasets: columns, partition keys and partition projection."""
