@@ -56,7 +56,6 @@ def activation(root: Path, blocked: str = "", target: str = "NOOPCompute", **env
     [
         ("pyspark", "Spark('output = 1')", "pip install 'rheo-assets[spark,java]'"),
         ("duckdb", "PrestoSQL('select 1 as x')", "Presto SQL needs duckdb here: run pip install duckdb"),
-        ("sqlglot", "PrestoSQL('select 1 as x')", "Presto SQL needs sqlglot here: run pip install sqlglot"),
     ],
 )
 def test_a_package_that_is_missing_is_named_with_the_pip_line(
@@ -69,7 +68,7 @@ def test_a_package_that_is_missing_is_named_with_the_pip_line(
 
 
 def test_packages_that_no_node_needs_are_not_missed(tmp_path: Path) -> None:
-    assert activation(tmp_path, "pyspark,duckdb,sqlglot,boto3,pandas") == "activated"
+    assert activation(tmp_path, "pyspark,duckdb,boto3,pandas") == "activated"
 
 
 def test_aws_without_its_package_says_the_pip_line(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import rheo_assets
 
-HEAVY = ("boto3", "pyspark", "pandas", "duckdb", "sqlglot")
+HEAVY = ("boto3", "pyspark", "pandas", "duckdb")
 
 
 def _order(name: str) -> tuple[int, str]:

@@ -79,9 +79,8 @@ class LocalPlatform:
         return FunctionEngine(self.root)
 
     def _presto(self) -> Engine:
-        for package in ("duckdb", "sqlglot"):
-            if importlib.util.find_spec(package) is None:
-                raise CapabilityMissing(f"Presto SQL needs {package} here: run pip install {package}")
+        if importlib.util.find_spec("duckdb") is None:
+            raise CapabilityMissing("Presto SQL needs duckdb here: run pip install duckdb")
         from rheo_assets.platforms.local.presto.engine import PrestoEngine
 
         return PrestoEngine(self.root)

@@ -1,7 +1,8 @@
 """The local Athena: Presto SQL answered by DuckDB, over the files of the local object store.
 
-`dialect` reads the SQL, `functions` and `rewrites` turn it into DuckDB's, `inputs` and `output` are its files, and
-`engine` runs it. What Athena has and this engine has not is refused by name, never guessed.
+`syntax` parses the SQL, `analysis` gives each expression the type that Trino gives it, `translation` writes it for DuckDB
+by that type. `inputs` and `output` are the files, and `engine` runs it all. What DuckDB cannot answer as Athena does is
+refused by name.
 """
 
 from rheo_assets.platforms.local.presto.engine import PrestoEngine

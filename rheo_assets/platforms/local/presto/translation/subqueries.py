@@ -60,9 +60,10 @@ def _member(context: Context, node: tree.Node, written: tree.Node, inner: querie
         raise context.not_available(node, f"IN of {kind} and a query", "use EXISTS")
     column = casts.coerce(context, node, Value(made.fields[0].sql, made.fields[0].type), kind).sql
     sql = casts.coerce(context, node, value, kind).sql
-    if kind.name in FLOATS:
-        column = f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END" if False else column
-    return f"({sql} IN (SELECT {column} FROM ({made.sql})))"
+    found = f"SELECT {column} AS v FROM ({made.sql})"
+    if kind.name in FLOATS:  # NaN equals nothing, while DuckDB finds it
+        found = f"SELECT v FROM ({found}) WHERE v IS NULL OR NOT isnan(v)"
+    return f"({sql} IN ({found}))"
 
 
 def quantified(context: Context, node: tree.Quantified) -> Value:
