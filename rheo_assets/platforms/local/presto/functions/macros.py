@@ -203,6 +203,7 @@ COLLECTIONS: Final = (
         "athena_array_distinct(list_filter(a, lambda e: list_position(b, e) IS NULL)) END"
     ),
     "has_null(l) AS len(list_filter(l, lambda e: e IS NULL)) > 0",
+    "array_max_floats(l) AS CASE WHEN NOT athena_has_null(l) THEN coalesce(list_max(list_filter(l, lambda x: NOT isnan(x))), list_max(l)) END",
     "array_max(l) AS CASE WHEN NOT athena_has_null(l) THEN list_max(l) END",
     "array_min(l) AS CASE WHEN NOT athena_has_null(l) THEN list_min(l) END",
     "array_remove(l, x) AS CASE WHEN x IS NOT NULL THEN list_filter(l, lambda e: e IS DISTINCT FROM x) END",

@@ -236,6 +236,9 @@ def _date_add(context: Context, node: tree.Call) -> Value:
         amount = Value(f"({number} * {millis})", Type(kinds.DAY_INTERVAL))
     if (time.type.name == "date" and unit in _CLOCK) or (time.type.name == "time" and unit not in _CLOCK):
         raise context.wrong(node, f"'{unit}' is no unit of {time.type}")
+    if time.type.name == ZONED and unit in {"day", "week"}:  # a day of the zone's own clock, whose length may change
+        days = f"to_days(CAST({number} * {7 if unit == 'week' else 1} AS INTEGER))"
+        return Value(f"athena_in_zone(CAST(athena_local({time.sql}) + {days} AS TIMESTAMP), ({time.sql}).z)", time.type)
     made = (
         operators.shifted(context, node, time, amount, "+")
         if time.type.name in {"date", "time", "timestamp", ZONED}
