@@ -85,7 +85,7 @@ TEXTS: Final = (
     """json_boolean(j) AS CASE json_type(j) WHEN 'NULL' THEN NULL WHEN 'BOOLEAN' THEN CAST(j AS VARCHAR)
         WHEN 'VARCHAR' THEN athena_text_boolean(json_extract_string(j, '$'))
         WHEN 'OBJECT' THEN 'athena: Cannot cast JSON to boolean' WHEN 'ARRAY' THEN 'athena: Cannot cast JSON to boolean'
-        ELSE CASE WHEN CAST(CAST(j AS VARCHAR) AS DOUBLE) <> 0 THEN 'true' ELSE 'false' END END""",
+        ELSE CASE CAST(CAST(j AS VARCHAR) AS DOUBLE) <> 0 WHEN true THEN 'true' WHEN false THEN 'false' END END""",
     """json_integer(j) AS CASE json_type(j) WHEN 'NULL' THEN NULL
         WHEN 'BOOLEAN' THEN CASE CAST(j AS VARCHAR) WHEN 'true' THEN '1' ELSE '0' END
         WHEN 'VARCHAR' THEN athena_text_integer(json_extract_string(j, '$'))
@@ -100,7 +100,8 @@ TEXTS: Final = (
         ELSE CAST(j AS VARCHAR) END"""
         for name in ("double", "decimal")
     ),
-    f"""json_list(j) AS CASE json_type(j) WHEN 'NULL' THEN NULL WHEN 'ARRAY' THEN CAST(j AS JSON[])
+    f"""json_list(j) AS CASE json_type(j) WHEN 'NULL' THEN NULL WHEN 'ARRAY' THEN
+        list_transform(CAST(j AS JSON[]), lambda e: coalesce(e, CAST('null' AS JSON)))
         ELSE {_fails("'Cannot cast JSON to array: expected a JSON array'", "j", "CAST(j AS JSON[])")} END""",
     f"""json_entries(j) AS CASE json_type(j) WHEN 'NULL' THEN NULL WHEN 'OBJECT' THEN
         list_transform(json_keys(j), lambda k: {{'key': k, 'value': CAST(j AS JSON) -> ('$."' || k || '"')}})
