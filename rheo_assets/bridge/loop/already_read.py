@@ -37,7 +37,9 @@ def skip_if_read(driver: Driver, node: DataNode, request: Request) -> bool:
     if not request.is_arrival:
         return False
     last = completed(node, request.partition, driver.binding.platform)
-    if last is None or last.status != Status.COMPLETED or not _has_read(node, request, last):
+    if last is None or last.id == request.id:  # it succeeded and its process died: it is recorded as a success
+        return False
+    if last.status != Status.COMPLETED or not _has_read(node, request, last):
         return False
     if Staleness(driver.binding.readiness).newer(node, last):
         return False

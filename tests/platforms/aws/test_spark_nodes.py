@@ -72,7 +72,7 @@ def test_activation_tells_what_a_role_must_allow(
         app.activate()
         told.append(capsys.readouterr().err)
     assert (
-        "asking: the role of 'scored' must allow s3:GetObject, s3:ListBucket on arn:aws:s3:::models/*. Add it to the "
+        "asking: the role of 'scored' must allow s3:GetObject, s3:ListBucket on arn:aws:s3:::models/*. Add this to the "
         "role: rheo-assets does not" in told[0]
     )
     assert "role" not in told[1], "nobody is asked on a laptop"

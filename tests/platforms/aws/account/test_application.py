@@ -145,7 +145,7 @@ def test_the_variable_chooses_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("RHEO_PLATFORM", "aws")
     assert repr(flow.Application("shop", REGION).platform) == "AwsPlatform(region='eu-west-1')"
     monkeypatch.setenv("RHEO_PLATFORM", "azure")
-    with pytest.raises(CapabilityMissing, match="'azure': it can be 'local' or 'aws'"):
+    with pytest.raises(CapabilityMissing, match="RHEO_PLATFORM is 'azure': set it to 'local' or 'aws'"):
         _ = flow.Application("shop").platform
     monkeypatch.delenv("RHEO_PLATFORM")
     assert isinstance(flow.Application("shop").platform, LocalPlatform)

@@ -61,8 +61,8 @@ SLEEP: Code = {
     "INLINED": sleep,
     "PYTHON": "import time\nprint('asleep', flush=True)\ntime.sleep(120)\noutput = orders",
     "SPARK_SQL": "select java_method('java.lang.Thread', 'sleep', 120000L) as slept from orders",
-    "PRESTO_SQL": "select sum(x * y % 7) as n from orders, unnest(sequence(1, 2000000)) as a(x), "
-    "unnest(sequence(1, 2000000)) as b(y)",
+    "PRESTO_SQL": "select sum(x * y % 7 + z) as n from orders, unnest(sequence(1, 9999)) as a(x), "
+    "unnest(sequence(1, 9999)) as b(y), unnest(sequence(1, 9999)) as c(z)",
     "SCALA": 'println("asleep")\nThread.sleep(120000)\norders',
 }
 SILENT = {"SPARK_SQL", "PRESTO_SQL"}  # code that says nothing while it runs
