@@ -188,6 +188,6 @@ def test_activation_packs_what_lambda_needs_or_refuses(
 
 @pytest.mark.parametrize("more", [{"engine": "process"}, {"timeout": 3600.0}])
 def test_activation_refuses_what_a_process_lacks(world: World, double: LambdaDouble, root: Path, more: Any) -> None:
-    said = r"callable 'word' of 'words' cannot run here: its Python lacks toy-words==1\.0 \(it is not installed\)\. Run"
+    said = r"callable 'word' of 'words' cannot run here: its Python lacks toy-words==1\.0 \(not installed\)\. Run"
     with pytest.raises(CapabilityMissing, match=said):
         shop(world, root, requirements=["toy-words==1.0"], **more).activate()
